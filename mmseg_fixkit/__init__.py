@@ -1,0 +1,44 @@
+"""Finds and repairs class faults in MMSegmentation configs, and guards training against them.
+
+Importing this package is light: it loads neither torch nor MMEngine, yet makes the hooks and
+transforms known to MMEngine, so that ``custom_imports = dict(imports=['mmseg_fixkit'])`` is all
+a config needs. The public names below are loaded when first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from mmseg_fixkit.registration import register
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "LabelSpace": "mmseg_fixkit.labels",
+    "FixkitError": "mmseg_fixkit.errors",
+    "Applicability": "mmseg_fixkit.diagnostics",
+    "Diagnostic": "mmseg_fixkit.diagnostics",
+    "Report": "mmseg_fixkit.diagnostics",
+    "Severity": "mmseg_fixkit.diagnostics",
+    "Patch": "mmseg_fixkit.api",
+    "check": "mmseg_fixkit.api",
+    "patch": "mmseg_fixkit.api",
+}
+
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+register()

@@ -1,0 +1,11 @@
+"""The one exception family that users see: a sentence, never a traceback."""
+
+from __future__ import annotations
+
+
+class FixkitError(ValueError):
+    """Wrong use or unreadable input; the command line prints it and exits with 2.
+
+    It is built from one string so that it survives pickling between processes
+    (``torch.utils.data`` rebuilds a worker's exception from its text alone).
+    """

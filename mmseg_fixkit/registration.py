@@ -1,0 +1,94 @@
+"""Makes the runtime parts known to MMEngine by name, without importing MMEngine or torch.
+
+``custom_imports = dict(imports=['mmseg_fixkit'])`` must be enough to use every part, yet
+``import mmseg_fixkit`` must stay light and may come before MMEngine's own import. So the parts
+are entered into MMEngine's root registries as stand-ins, as soon as those registries exist; a
+stand-in imports the real class when the first object is built. Children of the root registries
+(``mmseg``, ``mmdet``) find them there.
+
+``wrapt.when_imported`` would do the waiting, but costs 60 ms of every start.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any, Optional
+
+_REGISTRIES = "mmengine.registry"
+
+#: Registry of ``mmengine.registry`` -> part -> the module that defines it.
+PARTS: dict[str, dict[str, str]] = {
+    "HOOKS": {
+        "ClassCountHook": "mmseg_fixkit.runtime.hooks",
+        "HeadAdaptHook": "mmseg_fixkit.runtime.hooks",
+    },
+    "TRANSFORMS": {
+        "AssertLabelBounds": "mmseg_fixkit.runtime.transforms",
+    },
+}
+
+
+class StandIn:
+    """A callable entry of a registry that becomes the real class on first use."""
+
+    def __init__(self, name: str, module: str) -> None:
+        self.__name__ = name
+        self.__module__ = module
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.resolve()(*args, **kwargs)
+
+    def resolve(self) -> type[Any]:
+        """Import the real class."""
+        part: type[Any] = getattr(importlib.import_module(self.__module__), self.__name__)
+        return part
+
+
+def register() -> None:
+    """Enter the parts now if MMEngine's registries exist, else as soon as they do."""
+    registries = sys.modules.get(_REGISTRIES)
+    if registries is not None and hasattr(registries, "TRANSFORMS"):
+        _enter(registries)
+    elif not any(isinstance(finder, _Waiter) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Waiter())
+
+
+def _enter(registries: ModuleType) -> None:
+    for registry_name, parts in PARTS.items():
+        registry = getattr(registries, registry_name)
+        for name, module in parts.items():
+            if name not in registry.module_dict:
+                registry.register_module(name=name, module=StandIn(name, module))
+
+
+class _Waiter(MetaPathFinder):
+    """Sees the import of MMEngine's registries once, and steps aside."""
+
+    def find_spec(
+        self, fullname: str, path: Optional[Sequence[str]], target: Optional[ModuleType] = None
+    ) -> Optional[ModuleSpec]:
+        if fullname != _REGISTRIES:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(fullname)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _EnteringLoader(spec.loader)
+        return spec
+
+
+class _EnteringLoader(Loader):
+    def __init__(self, loader: Loader) -> None:
+        self._loader = loader
+
+    def create_module(self, spec: ModuleSpec) -> Optional[ModuleType]:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        self._loader.exec_module(module)
+        _enter(module)

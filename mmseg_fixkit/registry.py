@@ -1,0 +1,119 @@
+"""Rules by code, their selection by prefix, and the pages made of their docstrings."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Callable, Optional
+
+from mmseg_fixkit.diagnostics import Diagnostic
+from mmseg_fixkit.errors import FixkitError
+
+#: A rule is pure: a context (config and label space) in, findings out.
+Check = Callable[[Any], Iterable[Diagnostic]]
+
+#: The headings that every rule's docstring has, in this order.
+HEADINGS = (
+    "What it does",
+    "Why is this bad?",
+    "Example",
+    "Use instead",
+    "Fix safety",
+    "References",
+)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A named check; ``requested`` rules only speak when the user asked for what they bring."""
+
+    code: str
+    name: str
+    check: Check
+    requested: bool = False
+
+    @property
+    def doc(self) -> str:
+        """The docstring: the whole documentation of the rule."""
+        return inspect.getdoc(self.check) or ""
+
+    @property
+    def summary(self) -> str:
+        """The first paragraph of the docstring."""
+        return self.doc.split("\n\n", 1)[0].replace("\n", " ")
+
+    def section(self, heading: str) -> str:
+        """The text below one of :data:`HEADINGS`."""
+        match = re.search(rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", self.doc, re.M | re.S)
+        return match.group(1).strip() if match else ""
+
+    def example(self, heading: str = "Example") -> str:
+        """The Python config shown below ``heading``; empty where there is none."""
+        match = re.search(r"```python\n(.*?)```", self.section(heading), re.S)
+        return match.group(1) if match else ""
+
+    def page(self) -> str:
+        """The Markdown page, the same in the terminal and in ``docs/``."""
+        return f"# {self.code}: {self.name}\n\n{self.doc}\n"
+
+    def run(self, context: Any) -> Iterator[Diagnostic]:
+        """Yield the findings, marked with this rule's code and name."""
+        for diagnostic in self.check(context):
+            yield replace(diagnostic, code=self.code, name=self.name)
+
+
+_RULES: dict[str, Rule] = {}
+
+
+def rule(code: str, name: str, *, requested: bool = False) -> Callable[[Check], Check]:
+    """Register the decorated function as a rule."""
+
+    def register(check: Check) -> Check:
+        if code in _RULES:
+            raise AssertionError(f"{code} is taken by {_RULES[code].name}")
+        _RULES[code] = Rule(code, name, check, requested)
+        return check
+
+    return register
+
+
+def all_rules() -> tuple[Rule, ...]:
+    """Every rule, by code. Import :mod:`mmseg_fixkit.rules` first."""
+    return tuple(_RULES[code] for code in sorted(_RULES))
+
+
+def find_rule(code: str) -> Rule:
+    """Return the rule with this code or name.
+
+    Raises:
+        FixkitError: there is none; the message names the known ones.
+    """
+    for candidate in all_rules():
+        if code.upper() == candidate.code or code == candidate.name:
+            return candidate
+    known = ", ".join(r.code for r in all_rules())
+    raise FixkitError(f"there is no rule {code!r}; the rules are {known}")
+
+
+def select_rules(
+    select: Optional[Iterable[str]] = None, ignore: Optional[Iterable[str]] = None
+) -> tuple[Rule, ...]:
+    """Return the rules whose code begins with a prefix in ``select`` and with none in ``ignore``.
+
+    Raises:
+        FixkitError: a prefix fits no rule.
+    """
+    chosen = _matching(select) if select else all_rules()
+    left_out = _matching(ignore) if ignore else ()
+    return tuple(r for r in chosen if r not in left_out)
+
+
+def _matching(prefixes: Iterable[str]) -> tuple[Rule, ...]:
+    wanted = tuple(p.strip().upper() for p in prefixes if p.strip())
+    for prefix in wanted:
+        if not any(r.code.startswith(prefix) for r in all_rules()):
+            known = ", ".join(r.code for r in all_rules())
+            raise FixkitError(f"{prefix!r} selects no rule; the rules are {known}")
+    return tuple(r for r in all_rules() if r.code.startswith(wanted))

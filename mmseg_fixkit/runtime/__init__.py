@@ -1,0 +1,1 @@
+"""The parts that work inside training."""
