@@ -26,7 +26,7 @@ _HOMES = {
     "patch": "mmseg_fixkit.api",
 }
 
-__all__ = ["__version__", *_HOMES]
+__all__ = ["__version__", *_HOMES]  # noqa: PLE0604 - the keys are texts
 
 
 def __getattr__(name: str) -> Any:

@@ -146,7 +146,7 @@ def finding(
         severity: of the finding.
         shown: the words for ``expected`` in the message, where its repr is no help.
     """
-    message = f"{format_key(key)} is {_brief(found)}, but {who} {shown or _brief(expected)}"
+    message = f"{format_key(key)} is {brief(found)}, but {who} {shown or brief(expected)}"
     changes = tuple(edits)
     return Diagnostic(
         code="",
@@ -160,11 +160,14 @@ def finding(
     )
 
 
-def _brief(value: Any, limit: int = 100) -> str:
+def brief(value: Any, limit: int = 100) -> str:
+    """Write a value for a message: short ones whole, long lists by their first entries."""
     if value is None:
         return "not set"
     text = repr(value)
     if len(text) <= limit:
         return text
-    size = f" ({len(value)} entries)" if hasattr(value, "__len__") else ""
-    return f"{text[: limit - 1]}…{size}"
+    if isinstance(value, (list, tuple)):
+        first = ", ".join(repr(entry) for entry in value[:3])
+        return f"{text[0]}{first}, …{text[-1]} ({len(value)} entries)"
+    return f"{text[: limit - 1]}…"

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any, Optional
 
@@ -119,9 +119,16 @@ class DatasetInfo:
     img_suffix: str = ".jpg"
     seg_map_suffix: str = ".png"
     reduce_zero_label: bool = False
+    plain_type: str = "BaseSegDataset"
 
 
 _PLAIN_DATASET = DatasetInfo(None, None)
+
+#: Dataset types without classes of their own, for classes of the user's.
+_PLAIN_TYPES = {
+    "BaseSegDataset": _PLAIN_DATASET,
+    "BaseCDDataset": DatasetInfo(None, None, plain_type="BaseCDDataset"),
+}
 
 
 def package_path(package: str = "mmseg") -> Optional[Path]:
@@ -160,14 +167,29 @@ def _nearest(path: Path) -> str:
     return f"; near it are {', '.join(close)}" if close else ""
 
 
-@lru_cache(maxsize=None)
+def reads_zoo_names() -> bool:
+    """Whether MMEngine here resolves ``mmseg::…`` in ``_base_``.
+
+    mmengine 0.10.7 needs ``pkg_resources`` for it, and every version asks for a distribution
+    called ``mmsegmentation``, which the onedl stack does not have.
+    """
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    try:
+        distribution("mmsegmentation")
+    except PackageNotFoundError:
+        return False
+    return importlib.util.find_spec("pkg_resources") is not None
+
+
+@cache
 def dataset_info(kind: str) -> Optional[DatasetInfo]:
     """Return what the host's dataset class ``kind`` declares; None where the host has none.
 
     ``METAINFO`` and the defaults of ``__init__`` are read from the source, following base classes.
     """
-    if kind == "BaseSegDataset":
-        return _PLAIN_DATASET
+    if kind in _PLAIN_TYPES:
+        return _PLAIN_TYPES[kind]
     node = _dataset_classes().get(kind)
     if node is None:
         return None
@@ -175,7 +197,7 @@ def dataset_info(kind: str) -> Optional[DatasetInfo]:
     return _declared(parsed) if parsed else None
 
 
-@lru_cache(maxsize=None)
+@cache
 def _dataset_classes() -> dict[str, tuple[str, str]]:
     """Class name -> (source file, text) for every class in ``mmseg/datasets``."""
     root = package_path()
@@ -211,6 +233,7 @@ def _declared(node: ast.ClassDef) -> DatasetInfo:
         img_suffix=defaults.get("img_suffix", inherited.img_suffix),
         seg_map_suffix=defaults.get("seg_map_suffix", inherited.seg_map_suffix),
         reduce_zero_label=defaults.get("reduce_zero_label", inherited.reduce_zero_label),
+        plain_type=inherited.plain_type,
     )
 
 

@@ -28,7 +28,8 @@ class LabelSpace:
 
     Raises:
         FixkitError: no classes, too many, a name given twice or empty, a palette of another
-            length, or colours that are not three values of 0..255.
+            length, colours that are not three values of 0..255, or an ignore index that is no
+            8-bit value.
     """
 
     classes: tuple[str, ...]
@@ -45,12 +46,16 @@ class LabelSpace:
             )
         object.__setattr__(self, "classes", tuple(self.classes))
         _check_names(self.classes)
+        if not 0 <= self.ignore_index <= 255:
+            raise FixkitError(
+                f"ignore_index is {self.ignore_index}, but labels are 8 bit: give 0 to 255"
+            )
         palette = voc_palette(self.num_classes) if self.palette is None else self.palette
         object.__setattr__(self, "palette", _checked_palette(palette, self.num_classes))
 
     @classmethod
     def of(cls, num_classes: int) -> LabelSpace:
-        """Return a space of ``num_classes`` classes named ``class_0``, ``class_1``, …"""
+        """Return a space of classes named ``class_0``, ``class_1`` and so on."""
         return cls(tuple(f"class_{i}" for i in range(num_classes)))
 
     @property

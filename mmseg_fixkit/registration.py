@@ -25,8 +25,8 @@ _REGISTRIES = "mmengine.registry"
 #: Registry of ``mmengine.registry`` -> part -> the module that defines it.
 PARTS: dict[str, dict[str, str]] = {
     "HOOKS": {
-        "ClassCountHook": "mmseg_fixkit.runtime.hooks",
-        "HeadAdaptHook": "mmseg_fixkit.runtime.hooks",
+        "ClassCountHook": "mmseg_fixkit.runtime.class_count",
+        "HeadAdaptHook": "mmseg_fixkit.runtime.head_adapt",
     },
     "TRANSFORMS": {
         "AssertLabelBounds": "mmseg_fixkit.runtime.transforms",
@@ -42,6 +42,7 @@ class StandIn:
         self.__module__ = module
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Build an object of the real class."""
         return self.resolve()(*args, **kwargs)
 
     def resolve(self) -> type[Any]:
@@ -73,6 +74,7 @@ class _Waiter(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Optional[Sequence[str]], target: Optional[ModuleType] = None
     ) -> Optional[ModuleSpec]:
+        """Wrap the loader of MMEngine's registries; say nothing of other modules."""
         if fullname != _REGISTRIES:
             return None
         sys.meta_path.remove(self)

@@ -15,7 +15,7 @@ Resolver = Callable[[str, Path], Optional[Path]]
 MAX_DEPTH = 20
 
 
-class NotLiteral(ValueError):
+class NotLiteralError(ValueError):
     """An expression that is more than constants, containers and ``dict(...)``."""
 
 
@@ -23,7 +23,7 @@ def literal(node: ast.AST) -> Any:
     """Evaluate constants, tuples, lists, dicts, ``dict(a=1)`` and signs.
 
     Raises:
-        NotLiteral: anything else stands in the expression.
+        NotLiteralError: anything else stands in the expression.
     """
     if isinstance(node, ast.Constant):
         return node.value
@@ -35,7 +35,7 @@ def literal(node: ast.AST) -> Any:
         return -literal(node.operand)
     children = dict(_dict_items(node))
     if not children and not _is_dict(node):
-        raise NotLiteral(ast.dump(node))
+        raise NotLiteralError(ast.dump(node))
     return {key: literal(value) for key, value in children.items()}
 
 
@@ -104,7 +104,7 @@ class ConfigSource:
             return
         try:
             value = literal(node)
-        except NotLiteral:
+        except NotLiteralError:
             return
         for entry in [value] if isinstance(value, str) else value:
             path = self._resolve(entry, self.path)

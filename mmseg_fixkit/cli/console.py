@@ -1,0 +1,39 @@
+"""What the verbs share to print with."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+
+def markdown(text: str) -> None:
+    """Print Markdown: laid out on a terminal, as it is elsewhere."""
+    if not sys.stdout.isatty():
+        typer.echo(text, nl=False)
+        return
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    console = Console()
+    console.width = min(console.width, 100)
+    console.print(Markdown(text))
+
+
+def diff(text: str) -> None:
+    """Print a unified diff: coloured on a terminal, as it is elsewhere."""
+    if not sys.stdout.isatty():
+        typer.echo(text, nl=False)
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    styles = {"+": "green", "-": "red", "@": "cyan"}
+    console = Console(highlight=False)
+    for line in text.splitlines():
+        console.print(Text(line, style=styles.get(line[:1], "")), soft_wrap=True)
+
+
+def note(text: str) -> None:
+    """Say something beside the result."""
+    typer.echo(f"note: {text}", err=True)

@@ -1,0 +1,102 @@
+"""Text for people: one finding a line, and what a patch changed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+
+from mmseg_fixkit.diagnostics import (
+    Applicability,
+    Diagnostic,
+    Edit,
+    EditKind,
+    Report,
+    Severity,
+    brief,
+    format_key,
+)
+from mmseg_fixkit.plan import FixPlan
+from mmseg_fixkit.tree import lookup
+
+ARROW = "->"
+
+
+def report_text(report: Report) -> str:
+    """Return one line a finding: ``file:line:column: CODE [*] message``; ``[*]`` is fixable."""
+    return "".join(f"{_finding_line(report, d)}\n" for d in report.diagnostics)
+
+
+def _finding_line(report: Report, diagnostic: Diagnostic) -> str:
+    place = diagnostic.location
+    where = f"{shown_path(place.file)}{_position(place.line, place.column)}" if place else ""
+    mark = {True: " [*]", False: ""}[
+        bool(diagnostic.fix and diagnostic.fix.applicability is Applicability.SAFE)
+    ]
+    note = " (warning)" if diagnostic.severity is Severity.WARNING else ""
+    return f"{where or report.config}: {diagnostic.code}{mark} {diagnostic.message}{note}"
+
+
+def _position(line: int | None, column: int | None) -> str:
+    return "".join(f":{part}" for part in (line, column) if part)
+
+
+def shown_path(path: str) -> str:
+    """Write a path relative to the current folder where it lies in it."""
+    relative = os.path.relpath(path)
+    return path if relative.startswith(os.pardir) else relative
+
+
+def summary_text(reports: Sequence[Report], failed: int = 0) -> str:
+    """Return the closing lines of a check."""
+    found = [d for r in reports for d in r.diagnostics]
+    lines = [f"Checked {_count(len(reports), 'config')}: {_verdict(found)}"]
+    fixable = sum(d.fixable for d in found)
+    if fixable:
+        lines.append(
+            f"[*] {_count(fixable, 'finding')} can be repaired: run `mmseg-fix patch CONFIG`; "
+            "`mmseg-fix rule CODE` explains a code."
+        )
+    if failed:
+        lines.append(f"{_count(failed, 'config')} could not be read.")
+    return "\n".join(lines) + "\n"
+
+
+def _verdict(found: Sequence[Diagnostic]) -> str:
+    if not found:
+        return "all right."
+    errors = sum(d.severity is Severity.ERROR for d in found)
+    parts = [_count(errors, "error"), _count(len(found) - errors, "warning")]
+    return ", ".join(part for part in parts if not part.startswith("0 ")) + "."
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def patch_text(plan: FixPlan, left: Iterable[Diagnostic]) -> str:
+    """Return what a plan changes and why, by rule, then what it leaves."""
+    lines = []
+    for (code, name), group in groupby(plan.applied, key=lambda d: (d.code, d.name)):
+        lines.append(f"{code} {name}")
+        lines += [f"  {line}" for d in group for line in _edit_lines(plan, d)]
+    remaining = [f"  {d.code} {d.message}" for d in left]
+    if remaining:
+        lines += ["Left for you:", *remaining]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _edit_lines(plan: FixPlan, diagnostic: Diagnostic) -> Iterator[str]:
+    for edit in diagnostic.fix.edits if diagnostic.fix else ():
+        if edit.value == {}:
+            continue  # makes room for what the next edits set
+        yield f"{format_key(edit.key)}: {_change(plan, edit)}"
+
+
+def _change(plan: FixPlan, edit: Edit) -> str:
+    if edit.kind is EditKind.INSERT:
+        return f"added {brief(edit.value)}"
+    old = lookup(plan.before, edit.key)
+    if edit.kind is EditKind.REMOVE:
+        return f"{brief(old, 60)} {ARROW} removed"
+    return f"{brief(old, 60)} {ARROW} {brief(edit.value, 60)}"

@@ -1,0 +1,388 @@
+"""Family 2: the datasets, their classes, files and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from mmseg_fixkit import host
+from mmseg_fixkit.diagnostics import Diagnostic, Edit, finding
+from mmseg_fixkit.load import Dataset
+from mmseg_fixkit.registry import rule
+from mmseg_fixkit.rules.context import Context
+
+
+@rule("MSF201", "dataset-classes")
+def dataset_classes(context: Context) -> Iterator[Diagnostic]:
+    """A dataset has other classes, or another order of them, than the label space.
+
+    ## What it does
+    Compares the class names in force in the dataset of every split, below wrappers such as
+    `RepeatDataset`, with the label space: `metainfo.classes` where it is written, else `METAINFO`
+    of the dataset's class. In `check` the label space is that of the training dataset.
+
+    ## Why is this bad?
+    `IoUMetric` counts with the classes of the validation dataset, not with those of the head, and
+    drops labels beyond them silently: the table then names the wrong classes, or leaves some out.
+
+    ## Example
+    ```python
+    model = dict(
+        type='EncoderDecoder',
+        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
+    train_dataloader = dict(
+        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('road', 'car'))))
+    val_dataloader = dict(
+        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('car', 'road'))))
+    ```
+
+    ## Use instead
+    ```python
+    model = dict(
+        type='EncoderDecoder',
+        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
+    train_dataloader = dict(
+        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('road', 'car'))))
+    val_dataloader = dict(
+        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('road', 'car'))))
+    ```
+
+    ## Fix safety
+    Safe for training, which only the training dataset takes part in.
+
+    ## References
+    mmdetection issues 4828 and 6532; `intersect_and_union` of mmsegmentation 1.2.2.
+    """
+    expected = context.labels.classes
+    for dataset in context.document.datasets:
+        classes = dataset.classes
+        if isinstance(classes, str) or _as_tuple(classes) == expected:
+            continue
+        if classes is None and not context.labels_given:
+            continue  # a dataset class of the user's own: its METAINFO is not known here
+        yield finding(
+            (*dataset.key, "metainfo", "classes"),
+            _as_tuple(classes),
+            context.owner,
+            expected,
+            shown=f"{context.num_classes} classes {expected}",
+            edits=_metainfo_edits(context, dataset),
+            title=f"Set classes and palette of the {dataset.split} dataset",
+        )
+
+
+@rule("MSF202", "palette-length")
+def palette_length(context: Context) -> Iterator[Diagnostic]:
+    """A palette has another number of colours than there are classes.
+
+    ## What it does
+    Counts `metainfo.palette` of every dataset against its classes.
+
+    ## Why is this bad?
+    MMSegmentation refuses it when the dataset is built: `palette does not match classes`.
+
+    ## Example
+    ```python
+    model = dict(
+        type='EncoderDecoder',
+        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
+    train_dataloader = dict(
+        dataset=dict(
+            type='BaseSegDataset',
+            metainfo=dict(classes=('road', 'car'), palette=[[128, 64, 128]])))
+    ```
+
+    ## Use instead
+    ```python
+    model = dict(
+        type='EncoderDecoder',
+        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
+    train_dataloader = dict(
+        dataset=dict(
+            type='BaseSegDataset',
+            metainfo=dict(classes=('road', 'car'), palette=[[0, 0, 0], [128, 0, 0]])))
+    ```
+
+    ## Fix safety
+    Safe: the run could not have started, and colours are only for pictures.
+
+    ## References
+    mmsegmentation issues 3505, 3029 and 3285.
+    """
+    expected = _palette(context)
+    for dataset in context.document.datasets:
+        palette = dataset.metainfo.get("palette")
+        if not isinstance(palette, (list, tuple)) or len(palette) == context.num_classes:
+            continue
+        if not palette or _host_takes_subset(dataset, len(palette)):
+            continue
+        key = (*dataset.key, "metainfo", "palette")
+        yield finding(
+            key,
+            list(palette),
+            context.owner,
+            expected,
+            shown=f"{context.num_classes} classes, so {context.num_classes} colours are needed",
+            edits=[Edit(key, expected)],
+            title=f"Give the palette {context.num_classes} colours",
+        )
+
+
+@rule("MSF203", "classes-not-a-list")
+def classes_not_a_list(context: Context) -> Iterator[Diagnostic]:
+    """The classes are one text instead of a list of names.
+
+    ## What it does
+    Finds `metainfo.classes` written as a text: `('water')` is no tuple without a comma. A text
+    that names an existing file is right: MMEngine reads one class a line from it.
+
+    ## Why is this bad?
+    The letters of the text become the classes: `water` has five of them, and the palette does
+    not fit any more.
+
+    ## Example
+    ```python
+    model = dict(
+        type='EncoderDecoder',
+        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=1))
+    train_dataloader = dict(
+        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('water'))))
+    ```
+
+    ## Use instead
+    ```python
+    model = dict(
+        type='EncoderDecoder',
+        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=1))
+    train_dataloader = dict(
+        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('water',))))
+    ```
+
+    ## Fix safety
+    Safe: the run could not have started with a palette, and meant nothing without one.
+
+    ## References
+    mmsegmentation issues 3505 and 3029; mmdeploy issue 877.
+    """
+    for dataset in context.document.datasets:
+        if isinstance(dataset.classes, str):
+            yield finding(
+                (*dataset.key, "metainfo", "classes"),
+                dataset.classes,
+                "MMSegmentation needs",
+                context.labels.classes,
+                shown=f"a list of names: {context.labels.classes!r}, with a comma after each",
+                edits=_metainfo_edits(context, dataset),
+                title=f"Write the classes of the {dataset.split} dataset as a tuple",
+            )
+
+
+@rule("MSF204", "foreign-classes")
+def foreign_classes(context: Context) -> Iterator[Diagnostic]:
+    """A dataset type of MMSegmentation is given classes that are not its own.
+
+    ## What it does
+    Looks for classes that the `METAINFO` of a registered dataset type does not have.
+
+    ## Why is this bad?
+    Such a type takes a subset of its own classes only; anything else stops the run with `new
+    classes … is not a subset of classes … in METAINFO`. Classes of your own need a type without
+    classes, `BaseSegDataset`, which in turn has other file suffixes and does not reduce the zero
+    label.
+
+    ## Example
+    ```python
+    model = dict(
+        type='EncoderDecoder',
+        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
+    train_dataloader = dict(
+        dataset=dict(type='CityscapesDataset', metainfo=dict(classes=('weed', 'crop'))))
+    ```
+
+    ## Use instead
+    ```python
+    model = dict(
+        type='EncoderDecoder',
+        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
+    train_dataloader = dict(
+        dataset=dict(
+            type='BaseSegDataset',
+            metainfo=dict(classes=('weed', 'crop')),
+            img_suffix='_leftImg8bit.png',
+            seg_map_suffix='_gtFine_labelTrainIds.png'))
+    ```
+
+    ## Fix safety
+    Safe: the run could not have started. The suffixes of the old type are written out, so that
+    the same files are found; give `--img-suffix` and `--seg-map-suffix` where yours differ.
+
+    ## References
+    `BaseSegDataset.get_label_map` of mmsegmentation 1.2.2.
+    """
+    for dataset in context.document.datasets:
+        info = dataset.info
+        if info is None or not dataset.foreign:
+            continue
+        yield finding(
+            (*dataset.key, "type"),
+            dataset.type,
+            f"its classes are not among those of {dataset.type}, which needs",
+            info.plain_type,
+            edits=_plain_type_edits(dataset, info),
+            title=f"Use {info.plain_type} with the suffixes of {dataset.type}",
+        )
+
+
+@rule("MSF205", "metric-of-another-dataset")
+def metric_of_another_dataset(context: Context) -> Iterator[Diagnostic]:
+    """An evaluator has a metric that only fits the dataset it is named for.
+
+    ## What it does
+    Finds `CityscapesMetric` in a config whose dataset is not Cityscapes.
+
+    ## Why is this bad?
+    `CityscapesMetric` converts predictions to the label ids of Cityscapes and calls that data
+    set's own scripts on its file names; with other data it fails, or scores other classes.
+
+    ## Example
+    ```python
+    model = dict(
+        type='EncoderDecoder',
+        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
+    train_dataloader = dict(
+        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('weed', 'crop'))))
+    test_evaluator = dict(type='CityscapesMetric', output_dir='out')
+    ```
+
+    ## Use instead
+    ```python
+    model = dict(
+        type='EncoderDecoder',
+        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
+    train_dataloader = dict(
+        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('weed', 'crop'))))
+    test_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
+    ```
+
+    ## Fix safety
+    Safe: metrics have no part in training.
+
+    ## References
+    `CityscapesMetric` of mmsegmentation 1.2.2.
+    """
+    known = host.dataset_info("CityscapesDataset")
+    if known and known.classes == context.labels.classes:
+        return
+    for metric in context.document.metrics:
+        if metric.type in host.DATASET_METRICS:
+            expected = {"type": "IoUMetric", "iou_metrics": ["mIoU"]}
+            yield finding(
+                (*metric.key, "type"),
+                metric.type,
+                context.owner,
+                "IoUMetric",
+                shown="other classes than Cityscapes, which needs 'IoUMetric'",
+                edits=[Edit(metric.key, expected)],
+                title="Evaluate with IoUMetric",
+            )
+
+
+@rule("MSF206", "data-not-as-asked", requested=True)
+def data_not_as_asked(context: Context) -> Iterator[Diagnostic]:
+    """A dataset reads other folders or file suffixes than you asked for.
+
+    ## What it does
+    Speaks only in `mmseg-fix patch` with `--data-root`, `--img-dir`, `--ann-dir`, `--img-suffix`
+    or `--seg-map-suffix`. Compares them with every dataset. In `--img-dir` and `--ann-dir`,
+    `{split}` stands for `train`, `val` and `test`; a test dataset that reads the files of the
+    validation dataset goes on doing so.
+
+    ## Why is this bad?
+    It is no fault of the config; it is a change that you asked for.
+
+    ## Example
+    `mmseg-fix patch config.py --data-root data/farm --img-dir images/{split} --ann-dir
+    labels/{split}`
+
+    ## Use instead
+    The same command writes the change.
+
+    ## Fix safety
+    Safe, as you asked for it.
+
+    ## References
+    `BaseSegDataset` of mmsegmentation 1.2.2.
+    """
+    for dataset in context.document.datasets:
+        for key, expected in _asked_data(context, dataset):
+            found = dataset.suffix(str(key[-1])) if len(key) == 1 else None
+            written: Any = dataset.config
+            for part in key:
+                written = written.get(part) if isinstance(written, dict) else None
+            if expected not in (written, found):
+                path = (*dataset.key, *key)
+                yield finding(
+                    path,
+                    written,
+                    "you asked for",
+                    expected,
+                    edits=[Edit(path, expected)],
+                    title=f"Set {key[-1]} of the {dataset.split} dataset",
+                )
+
+
+def _asked_data(context: Context, dataset: Dataset) -> Iterator[tuple[tuple[str, ...], str]]:
+    data = context.wishes.data
+    wanted = {
+        ("data_root",): data.data_root,
+        ("data_prefix", "img_path"): data.img_dir,
+        ("data_prefix", "seg_map_path"): data.ann_dir,
+        ("img_suffix",): data.img_suffix,
+        ("seg_map_suffix",): data.seg_map_suffix,
+    }
+    for key, value in wanted.items():
+        if value is not None:
+            yield key, value.replace("{split}", _folder_split(context, dataset))
+
+
+def _folder_split(context: Context, dataset: Dataset) -> str:
+    """The split whose folders a dataset reads: configs often test on the validation files."""
+    if dataset.split == "test":
+        for other in context.document.datasets:
+            same_files = all(
+                other.config.get(k) == dataset.config.get(k) for k in ("data_prefix", "ann_file")
+            )
+            if other.split == "val" and same_files:
+                return "val"
+    return dataset.split
+
+
+def _plain_type_edits(dataset: Dataset, info: host.DatasetInfo) -> Iterator[Edit]:
+    yield Edit((*dataset.key, "type"), info.plain_type)
+    plain = host.dataset_info("BaseSegDataset")
+    for name in ("img_suffix", "seg_map_suffix"):
+        suffix = dataset.suffix(name)
+        if name not in dataset.config and plain and suffix != getattr(plain, name):
+            yield Edit((*dataset.key, name), suffix)
+
+
+def _metainfo_edits(context: Context, dataset: Dataset) -> Iterator[Edit]:
+    metainfo = (*dataset.key, "metainfo")
+    if not isinstance(dataset.config.get("metainfo"), dict):
+        yield Edit(metainfo, {})
+    yield Edit((*metainfo, "classes"), context.labels.classes)
+    yield Edit((*metainfo, "palette"), _palette(context))
+
+
+def _palette(context: Context) -> list[list[int]]:
+    return [list(color) for color in context.labels.colors]
+
+
+def _as_tuple(classes: Any) -> Any:
+    return tuple(classes) if isinstance(classes, (list, tuple)) else classes
+
+
+def _host_takes_subset(dataset: Dataset, colors: int) -> bool:
+    # A palette for all of METAINFO's classes is cut down by the host to those in use.
+    own = dataset.info.classes if dataset.info else None
+    return bool(own) and dataset.classes != own and colors == len(own or ())

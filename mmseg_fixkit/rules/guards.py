@@ -1,0 +1,166 @@
+"""Family 2: the runtime guards of this package in the config."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, finding
+from mmseg_fixkit.host import type_name
+from mmseg_fixkit.load import Dataset
+from mmseg_fixkit.registry import rule
+from mmseg_fixkit.rules.context import Context
+from mmseg_fixkit.rules.ignore_index import DEFAULT_IGNORE
+
+#: The module that makes the guards known; either does.
+IMPORT = "mmseg_fixkit"
+IMPORTS = frozenset({IMPORT, "mmseg_fixkit.runtime"})
+
+HOOKS = ("ClassCountHook", "HeadAdaptHook")
+TRANSFORM = "AssertLabelBounds"
+
+
+@rule("MSF207", "guards-missing", requested=True)
+def guards_missing(context: Context) -> Iterator[Diagnostic]:
+    """The config has no guards against wrong class counts, labels and checkpoints.
+
+    ## What it does
+    Speaks only in `mmseg-fix patch`, unless `--no-guards` is given. Adds `mmseg_fixkit` to
+    `custom_imports`, the hooks `ClassCountHook` and `HeadAdaptHook`, and `AssertLabelBounds`
+    behind each `LoadAnnotations`.
+
+    ## Why is this bad?
+    Without them a label out of range is a device-side assert somewhere in the backward pass, a
+    head with the wrong count trains in silence, and a wrong checkpoint is one line in a warning.
+
+    ## Example
+    `mmseg-fix patch config.py --classes weed,crop`
+
+    ## Use instead
+    `mmseg-fix patch config.py --classes weed,crop --no-guards` leaves them out.
+
+    ## Fix safety
+    Safe: the guards change nothing in a run that is right.
+
+    ## References
+    The guide to the guards in this documentation.
+    """
+    if not context.wishes.guards:
+        return
+    yield from _import_missing(context)
+    yield from _hooks_missing(context)
+    for dataset in context.document.datasets:
+        yield from _assert_missing(context, dataset)
+
+
+@rule("MSF208", "guard-class-count")
+def guard_class_count(context: Context) -> Iterator[Diagnostic]:
+    """`AssertLabelBounds` holds labels against another class count.
+
+    ## What it does
+    Compares `num_classes` of `AssertLabelBounds` in every pipeline with the label space.
+
+    ## Why is this bad?
+    With too few classes it stops a run that is right; with too many it lets a label pass that
+    ends in a device-side assert.
+
+    ## Example
+    ```python
+    model = dict(
+        type='EncoderDecoder',
+        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
+    train_dataloader = dict(
+        dataset=dict(
+            type='BaseSegDataset', metainfo=dict(classes=('weed', 'crop')),
+            pipeline=[
+                dict(type='LoadAnnotations'), dict(type='AssertLabelBounds', num_classes=19)]))
+    ```
+
+    ## Use instead
+    ```python
+    model = dict(
+        type='EncoderDecoder',
+        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
+    train_dataloader = dict(
+        dataset=dict(
+            type='BaseSegDataset', metainfo=dict(classes=('weed', 'crop')),
+            pipeline=[
+                dict(type='LoadAnnotations'), dict(type='AssertLabelBounds', num_classes=2)]))
+    ```
+
+    ## Fix safety
+    Safe: the guard changes nothing in a run that is right.
+
+    ## References
+    The guide to the guards in this documentation.
+    """
+    for dataset in context.document.datasets:
+        for key, step in dataset.transforms:
+            if _is(step, TRANSFORM) and step.get("num_classes") != context.num_classes:
+                yield finding(
+                    (*key, "num_classes"),
+                    step.get("num_classes"),
+                    context.owner,
+                    context.num_classes,
+                    shown=f"{context.num_classes} classes",
+                    edits=[Edit((*key, "num_classes"), context.num_classes)],
+                    title=f"Set num_classes of AssertLabelBounds to {context.num_classes}",
+                )
+
+
+def _import_missing(context: Context) -> Iterator[Diagnostic]:
+    found = context.document.tree.get("custom_imports")
+    old = found.get("imports", []) if isinstance(found, dict) else []
+    imports = [old] if isinstance(old, str) else list(old)
+    if IMPORTS & set(imports):
+        return
+    key = ("custom_imports", "imports")
+    edits = [Edit(key, [*imports, IMPORT])]
+    if not isinstance(found, dict):
+        edits = [
+            Edit(("custom_imports",), {"imports": [IMPORT], "allow_failed_imports": False}),
+        ]
+    yield finding(
+        key, imports or None, "the guards need", IMPORT, edits=edits, title=f"Import {IMPORT}"
+    )
+
+
+def _hooks_missing(context: Context) -> Iterator[Diagnostic]:
+    found = context.document.tree.get("custom_hooks") or []
+    present = [type_name(h.get("type", "")) for h in found if isinstance(h, dict)]
+    missing = [name for name in HOOKS if name not in present]
+    if missing:
+        hooks = [*found, *({"type": name} for name in missing)]
+        yield finding(
+            ("custom_hooks",),
+            present or None,
+            "the guards need",
+            missing,
+            edits=[Edit(("custom_hooks",), hooks)],
+            title=f"Add {' and '.join(missing)}",
+        )
+
+
+def _assert_missing(context: Context, dataset: Dataset) -> Iterator[Diagnostic]:
+    steps = dataset.transforms
+    if any(_is(step, TRANSFORM) for _, step in steps):
+        return
+    for key, step in steps:
+        if _is(step, "LoadAnnotations"):
+            index = int(key[-1]) + 1
+            guard: dict[str, Any] = {"type": TRANSFORM, "num_classes": context.num_classes}
+            if context.labels.ignore_index != DEFAULT_IGNORE:
+                guard["ignore_index"] = context.labels.ignore_index
+            yield finding(
+                (*key[:-1], index),
+                None,
+                "the guards need",
+                guard,
+                shown=f"{TRANSFORM} behind LoadAnnotations",
+                edits=[Edit((*key[:-1], index), guard, EditKind.INSERT)],
+                title=f"Hold the labels of the {dataset.split} dataset against their bounds",
+            )
+
+
+def _is(step: dict[str, Any], name: str) -> bool:
+    return type_name(step.get("type", "")) == name

@@ -1,0 +1,282 @@
+"""Family 3: labels that are taken out, by zero-label reduction or as the ignore index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Optional
+
+from mmseg_fixkit.diagnostics import Applicability, Diagnostic, Edit, KeyPath, Severity, finding
+from mmseg_fixkit.host import HeadKind, type_name
+from mmseg_fixkit.load import Dataset
+from mmseg_fixkit.registry import rule
+from mmseg_fixkit.rules.context import Context
+from mmseg_fixkit.tree import lookup
+
+#: Names that people give to label 0 when it is a class like any other.
+BACKGROUND_NAMES = frozenset({"background", "bg", "_background_", "others", "other", "void"})
+
+#: What heads, metrics and the data preprocessor ignore or pad with where nothing is written.
+DEFAULT_IGNORE = 255
+
+#: Transforms that mark or pad label pixels as ignored, and the argument that says with what.
+_IGNORING_TRANSFORMS = {
+    "AssertLabelBounds": "ignore_index",
+    "RandomCrop": "ignore_index",
+    "RandomRotate": "seg_pad_val",
+}
+
+_IGNORING_KINDS = (HeadKind.PER_PIXEL, HeadKind.QUERY)
+
+
+@rule("MSF301", "reduce-zero-label-conflict")
+def reduce_zero_label_conflict(context: Context) -> Iterator[Diagnostic]:
+    """The places that say whether label 0 is ignored do not agree.
+
+    ## What it does
+    Compares `reduce_zero_label` of every dataset (written, or the default of its type) with the
+    label space, with the other splits, and with `LoadAnnotations(reduce_zero_label=…)` in its
+    pipeline.
+
+    ## Why is this bad?
+    With the flag on, label 0 becomes 255 (ignored) and all others move down by one. Dataset and
+    pipeline that disagree stop the run: `Initialize dataset with reduce_zero_label as False but
+    when load annotation the reduce_zero_label is True`. A flag inherited from an ADE20K config
+    turns the background of other data into ignored pixels, and nothing says so.
+
+    ## Example
+    ```python
+    model = dict(
+        type='EncoderDecoder',
+        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
+    train_dataloader = dict(
+        dataset=dict(
+            type='BaseSegDataset',
+            metainfo=dict(classes=('weed', 'crop')),
+            pipeline=[dict(type='LoadAnnotations', reduce_zero_label=True)]))
+    ```
+
+    ## Use instead
+    ```python
+    model = dict(
+        type='EncoderDecoder',
+        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
+    train_dataloader = dict(
+        dataset=dict(
+            type='BaseSegDataset',
+            metainfo=dict(classes=('weed', 'crop')),
+            pipeline=[dict(type='LoadAnnotations', reduce_zero_label=False)]))
+    ```
+
+    ## Fix safety
+    Safe where the pipeline follows its dataset: the run could not have started. Unsafe where a
+    split follows the training dataset: it changes what is evaluated.
+
+    ## References
+    mmsegmentation issues 1714, 2508, 2425 and pull request 3235.
+    """
+    for dataset in context.document.datasets:
+        wanted = _wanted(context, dataset)
+        if wanted is None:
+            continue
+        if dataset.reduce_zero_label is not None and dataset.reduce_zero_label != wanted:
+            yield _dataset_finding(context, dataset, wanted)
+        yield from _pipeline_findings(dataset, wanted)
+
+
+@rule("MSF302", "background-ignored")
+def background_ignored(context: Context) -> Iterator[Diagnostic]:
+    """The first class is the background, and label 0 is ignored.
+
+    ## What it does
+    Looks for datasets of your own classes whose first name means background (`background`, `bg`,
+    `void`, `other`) while `reduce_zero_label` is on.
+
+    ## Why is this bad?
+    Files that hold 0 for the background have it ignored then, and label 1 is trained as the
+    background. With two classes the whole picture comes out as foreground.
+
+    ## Example
+    ```python
+    model = dict(
+        type='EncoderDecoder',
+        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
+    train_dataloader = dict(
+        dataset=dict(
+            type='BaseSegDataset', reduce_zero_label=True,
+            metainfo=dict(classes=('background', 'polyp'))))
+    ```
+
+    ## Use instead
+    ```python
+    model = dict(
+        type='EncoderDecoder',
+        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
+    train_dataloader = dict(
+        dataset=dict(
+            type='BaseSegDataset', reduce_zero_label=False,
+            metainfo=dict(classes=('background', 'polyp'))))
+    ```
+
+    ## Fix safety
+    Unsafe: files that hold 0 for "no label" and 1 for the background are right as they are.
+
+    ## References
+    mmsegmentation issues 1714 and 2508; MaskDINO issue 119.
+    """
+    first = context.labels.classes[0].lower()
+    if first not in BACKGROUND_NAMES or context.wishes.reduce_zero_label is not None:
+        return
+    for dataset in context.document.datasets:
+        own = dataset.info.classes if dataset.info else None
+        if dataset.reduce_zero_label and not own:
+            yield finding(
+                (*dataset.key, "reduce_zero_label"),
+                True,
+                context.owner,
+                False,
+                shown=f"{context.labels.classes[0]!r} as its first class, which is ignored then",
+                edits=list(_flag_edits(dataset, False)),
+                title="Keep label 0 as a class",
+                applicability=Applicability.UNSAFE,
+                severity=Severity.WARNING,
+            )
+
+
+@rule("MSF303", "ignore-index-mismatch")
+def ignore_index_mismatch(context: Context) -> Iterator[Diagnostic]:
+    """Heads, metrics and padding do not agree on the label that is ignored.
+
+    ## What it does
+    Compares the `ignore_index` of every head and metric, and the values that labels are padded
+    with (`seg_pad_val` of the data preprocessor and of transforms), with the label space: that
+    of the training dataset, or yours. A value that is not written has the host's default, 255.
+
+    ## Why is this bad?
+    A padded pixel with another value than the head ignores is trained as a class, or has no
+    channel at all: `Target 255 is out of bounds`.
+
+    ## Example
+    ```python
+    model = dict(
+        type='EncoderDecoder',
+        data_preprocessor=dict(type='SegDataPreProcessor', seg_pad_val=254),
+        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
+    train_dataloader = dict(
+        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('weed', 'crop'))))
+    ```
+
+    ## Use instead
+    ```python
+    model = dict(
+        type='EncoderDecoder',
+        data_preprocessor=dict(type='SegDataPreProcessor', seg_pad_val=255),
+        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
+    train_dataloader = dict(
+        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('weed', 'crop'))))
+    ```
+
+    ## Fix safety
+    Unsafe: it changes which pixels are learned.
+
+    ## References
+    `BaseDecodeHead`, `SegDataPreProcessor` and `IoUMetric` of mmsegmentation 1.2.2.
+    """
+    expected = context.labels.ignore_index
+    given = context.labels_given or context.wishes.ignore_index is not None
+    applicability = Applicability.SAFE if given else Applicability.UNSAFE
+    for key, config in _ignoring(context):
+        name = str(key[-1])
+        found = config.get(name, DEFAULT_IGNORE)
+        # Losses on masks of their own ignore nothing where the index is None.
+        if found is not None and found != expected:
+            yield finding(
+                key,
+                found,
+                context.owner,
+                expected,
+                shown=f"{expected} as the ignored label",
+                edits=[Edit(key, expected)],
+                title=f"Set {name} to {expected}",
+                applicability=applicability,
+            )
+
+
+def _ignoring(context: Context) -> Iterator[tuple[KeyPath, dict[str, Any]]]:
+    document = context.document
+    for head in document.class_heads:
+        if head.spec.kind in _IGNORING_KINDS and head.spec.owns_num_classes:
+            yield (*head.key, "ignore_index"), head.config
+    for metric in document.metrics:
+        if metric.type == "IoUMetric":
+            yield (*metric.key, "ignore_index"), metric.config
+    for dataset in document.datasets:
+        yield from _ignoring_data(dataset)
+    preprocessor = lookup(document.tree, ("model", "data_preprocessor"))
+    if isinstance(preprocessor, dict) and preprocessor.get("type"):
+        yield ("model", "data_preprocessor", "seg_pad_val"), preprocessor
+
+
+def _ignoring_data(dataset: Dataset) -> Iterator[tuple[KeyPath, dict[str, Any]]]:
+    if dataset.info:
+        yield (*dataset.key, "ignore_index"), dataset.config
+    for key, step in dataset.transforms:
+        name = _IGNORING_TRANSFORMS.get(type_name(step.get("type", "")))
+        if name:
+            yield (*key, name), step
+
+
+def _wanted(context: Context, dataset: Dataset) -> Optional[bool]:
+    """What ``reduce_zero_label`` of this dataset has to be; None where nobody knows.
+
+    A registered type that keeps its own classes keeps its own files, and with them the flag.
+    """
+    if context.wishes.reduce_zero_label is not None:
+        return context.wishes.reduce_zero_label
+    if context.labels_given:
+        own = dataset.info.classes if dataset.info else None
+        foreign = bool(own) and not set(context.labels.classes) <= set(own or ())
+        if context.labels.reduce_zero_label or foreign:
+            return context.labels.reduce_zero_label
+        return dataset.reduce_zero_label
+    same_type = any(d.type == dataset.type for d in context.document.datasets[:1])
+    return context.labels.reduce_zero_label if same_type else dataset.reduce_zero_label
+
+
+def _dataset_finding(context: Context, dataset: Dataset, wanted: bool) -> Diagnostic:
+    asked = context.wishes.reduce_zero_label is not None
+    sure = asked or context.labels_given
+    return finding(
+        (*dataset.key, "reduce_zero_label"),
+        dataset.reduce_zero_label,
+        "you asked for" if asked else context.owner,
+        wanted,
+        shown=None if asked else f"labels with reduce_zero_label={wanted}",
+        edits=[Edit((*dataset.key, "reduce_zero_label"), wanted)],
+        title=f"Set reduce_zero_label of the {dataset.split} dataset to {wanted}",
+        applicability=Applicability.SAFE if sure else Applicability.UNSAFE,
+    )
+
+
+def _pipeline_findings(dataset: Dataset, wanted: bool) -> Iterator[Diagnostic]:
+    for key, step in dataset.transforms:
+        said = step.get("reduce_zero_label")
+        if _loads_labels(step) and said is not None and said != wanted:
+            yield finding(
+                (*key, "reduce_zero_label"),
+                said,
+                f"the {dataset.split} dataset has",
+                wanted,
+                edits=[Edit((*key, "reduce_zero_label"), wanted)],
+                title=f"Set reduce_zero_label of LoadAnnotations to {wanted}",
+            )
+
+
+def _flag_edits(dataset: Dataset, wanted: bool) -> Iterator[Edit]:
+    yield Edit((*dataset.key, "reduce_zero_label"), wanted)
+    for key, step in dataset.transforms:
+        if _loads_labels(step) and step.get("reduce_zero_label") is not None:
+            yield Edit((*key, "reduce_zero_label"), wanted)
+
+
+def _loads_labels(step: dict[str, Any]) -> bool:
+    return type_name(step.get("type", "")) == "LoadAnnotations"

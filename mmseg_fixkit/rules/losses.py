@@ -1,0 +1,325 @@
+"""Family 1: the class weights of the losses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, Optional
+
+from mmseg_fixkit.diagnostics import Diagnostic, Edit, Severity, finding
+from mmseg_fixkit.errors import FixkitError
+from mmseg_fixkit.host import NO_OBJECT_WEIGHT, WEIGHTED_LOSSES, HeadKind
+from mmseg_fixkit.load import ConfigDocument, Head, Loss
+from mmseg_fixkit.registry import rule
+from mmseg_fixkit.rules.context import Context
+
+#: Head kinds whose class weights end with one for "no object".
+WITH_NO_OBJECT = (HeadKind.QUERY, HeadKind.TEXT)
+
+
+def weight_length(head: Head, num_classes: int) -> int:
+    """Return how many class weights a loss of ``head`` takes: N, or N + 1 with "no object"."""
+    return num_classes + (head.spec.kind in WITH_NO_OBJECT)
+
+
+def describe_length(head: Head, num_classes: int) -> str:
+    """Say what :func:`weight_length` says, in words."""
+    if head.spec.kind in WITH_NO_OBJECT:
+        return (
+            f"{num_classes + 1} entries (N + 1: {num_classes} classes and 'no object', "
+            f"as {head.type} is a {head.spec.kind.value} head)"
+        )
+    return f"{num_classes} entries (N, as {head.type} is a {head.spec.kind.value} head)"
+
+
+@rule("MSF102", "class-weight-length")
+def class_weight_length(context: Context) -> Iterator[Diagnostic]:
+    """A loss has another number of class weights than its head has outputs.
+
+    ## What it does
+    Counts the entries of every `class_weight` that is written as a list. A per-pixel head takes
+    N of them, a query head (Mask2Former, MaskFormer) and SAN take N + 1: the last one weighs
+    "no object" and is 0.1 in all configs of the zoo.
+
+    ## Why is this bad?
+    One entry short in Mask2Former ends in `index out of bounds`, on a GPU in `device-side assert
+    triggered`, as soon as a query is matched to no object. In other heads training stops with
+    `weight tensor should be defined either for all or no classes`. The zoo computes the list from
+    a variable of the base file, so changing `num_classes` in a child config leaves the old length.
+
+    ## Example
+    ```python
+    model = dict(
+        type='EncoderDecoder',
+        decode_head=dict(
+            type='FCNHead', in_channels=64, channels=16, num_classes=3,
+            loss_decode=dict(type='CrossEntropyLoss', class_weight=[1.0, 2.0])))
+    train_dataloader = dict(
+        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('road', 'car', 'sky'))))
+    ```
+
+    ## Use instead
+    ```python
+    model = dict(
+        type='EncoderDecoder',
+        decode_head=dict(
+            type='FCNHead', in_channels=64, channels=16, num_classes=3,
+            loss_decode=dict(type='CrossEntropyLoss', class_weight=None)))
+    train_dataloader = dict(
+        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('road', 'car', 'sky'))))
+    ```
+
+    ## Fix safety
+    Safe: the run could not have started. Weights follow their class by name where the new classes
+    are among the old ones; all-equal weights are continued; other weights belong to classes that
+    are gone, and are dropped (per-pixel heads) or set to 1 (query heads). An entry for "no object"
+    is kept.
+
+    ## References
+    mmsegmentation issues 3811 and 3124; `Mask2FormerHead.loss_by_feat` of mmdet 3.3.0.
+    """
+    for loss in _weighted(context):
+        weights = loss.class_weight
+        length = weight_length(loss.head, context.num_classes)
+        if len(weights) == length or _one_channel(loss.head):
+            continue
+        key = (*loss.key, "class_weight")
+        expected = _carried(context, loss)
+        yield finding(
+            key,
+            list(weights),
+            f"with {context.num_classes} classes the loss has to have",
+            expected,
+            shown=describe_length(loss.head, context.num_classes),
+            edits=[Edit(key, expected)],
+            title=f"Set class_weight of {loss.type} to {expected}",
+        )
+
+
+@rule("MSF103", "class-weight-value")
+def class_weight_value(context: Context) -> Iterator[Diagnostic]:
+    """A class weight is not a number that can weigh a loss.
+
+    ## What it does
+    Looks for entries of `class_weight` that are negative, not finite or not numbers, and for
+    lists in which every entry is 0.
+
+    ## Why is this bad?
+    A negative weight rewards the wrong answer and the loss runs away; nan spreads into every
+    parameter in one step; weights that are all 0 train nothing, silently.
+
+    ## Example
+    ```python
+    model = dict(
+        type='EncoderDecoder',
+        decode_head=dict(
+            type='FCNHead', in_channels=64, channels=16, num_classes=2,
+            loss_decode=dict(type='CrossEntropyLoss', class_weight=[1.0, -1.0])))
+    train_dataloader = dict(
+        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('road', 'car'))))
+    ```
+
+    ## Use instead
+    ```python
+    model = dict(
+        type='EncoderDecoder',
+        decode_head=dict(
+            type='FCNHead', in_channels=64, channels=16, num_classes=2,
+            loss_decode=dict(type='CrossEntropyLoss', class_weight=[1.0, 1.0])))
+    train_dataloader = dict(
+        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('road', 'car'))))
+    ```
+
+    ## Fix safety
+    There is no fix: only you know the weight you meant. Give it with `--class-weight`.
+
+    ## References
+    `torch.nn.functional.cross_entropy`.
+    """
+    if context.wishes.class_weight is not None and context.wishes.class_weight != "keep":
+        return
+    for loss in _weighted(context):
+        fault = weight_fault(loss.class_weight)
+        if fault:
+            yield finding(
+                (*loss.key, "class_weight"),
+                list(loss.class_weight),
+                "a loss has to have",
+                None,
+                shown=f"finite weights of 0 or more, not all 0: {fault}",
+                then="give the right ones with `mmseg-fix patch --class-weight`",
+                severity=Severity.ERROR,
+            )
+
+
+@rule("MSF105", "class-weight-not-as-asked", requested=True)
+def class_weight_not_as_asked(context: Context) -> Iterator[Diagnostic]:
+    """A loss has other class weights than `--class-weight` asks for.
+
+    ## What it does
+    Speaks only in `mmseg-fix patch --class-weight`. Compares the class weights of every loss that
+    takes them with yours. You give N weights; for a query head the entry for "no object" is
+    added (0.1, or what the config has), unless you give it yourself as number N + 1. With `none`
+    the weights are taken off, and set to 1 where the head cannot do without.
+
+    ## Why is this bad?
+    It is no fault of the config; it is a change that you asked for.
+
+    ## Example
+    With `--class-weight 0.1,1,1` and three classes, `loss_cls.class_weight` of a Mask2Former
+    config is to become `[0.1, 1.0, 1.0, 0.1]`.
+
+    ## Use instead
+    `mmseg-fix patch config.py --classes a,b,c --class-weight 0.1,1,1`
+
+    ## Fix safety
+    Safe, as you asked for it: the weights change what is learned.
+
+    ## References
+    mmsegmentation issues 1944 and 60.
+    """
+    wish = context.wishes.class_weight
+    if wish is None or wish == "keep":
+        return
+    for loss in _takes_weights(context.document):
+        expected = _asked(context, loss, None if isinstance(wish, str) else wish)
+        found = loss.class_weight
+        found = list(found) if isinstance(found, tuple) else found
+        if found == expected:
+            continue
+        key = (*loss.key, "class_weight")
+        yield finding(
+            key,
+            found,
+            "--class-weight asks for",
+            expected,
+            edits=[Edit(key, expected)],
+            title=f"Set class_weight of {loss.type} to {expected}",
+        )
+
+
+def checked_class_weight(
+    document: ConfigDocument, num_classes: int, weights: Sequence[Any], said: str
+) -> tuple[float, ...]:
+    """Return the weights asked for as numbers.
+
+    Args:
+        document: the config whose losses they are for.
+        num_classes: N.
+        weights: what was given; N entries, or N + 1 for a config with only query heads.
+        said: the words of the user, for the message.
+
+    Raises:
+        FixkitError: an entry is no usable number, their number fits no head, or no loss of the
+            config takes class weights. The message names the head kind, N and N + 1.
+    """
+    heads = [loss.head for loss in _takes_weights(document)]
+    if not heads:
+        raise FixkitError(f"--class-weight {said}: no loss of {document.name} takes class weights")
+    needs = "; ".join(dict.fromkeys(_needs(head, num_classes) for head in heads))
+    fault = weight_fault(weights)
+    if fault:
+        raise FixkitError(f"--class-weight {said}: {fault}; {needs}")
+    allowed = {num_classes}
+    if all(head.spec.kind in WITH_NO_OBJECT for head in heads):
+        allowed.add(num_classes + 1)
+    if len(weights) not in allowed:
+        raise FixkitError(f"--class-weight {said} has {len(weights)} entries, but {needs}")
+    return tuple(float(w) for w in weights)
+
+
+def _needs(head: Head, num_classes: int) -> str:
+    if head.spec.kind in WITH_NO_OBJECT:
+        return (
+            f"{head.type} is a {head.spec.kind.value} head: give {num_classes} weights (N, one for "
+            f"each class) and the one for 'no object' is added, or give all {num_classes + 1} "
+            "(N + 1)"
+        )
+    return (
+        f"{head.type} is a {head.spec.kind.value} head: give {num_classes} weights (N, one for "
+        "each class; N + 1 is only for query heads)"
+    )
+
+
+def weight_fault(weights: Sequence[Any]) -> str:
+    """Say what makes ``weights`` useless; empty if nothing does."""
+    for weight in weights:
+        if isinstance(weight, bool) or not isinstance(weight, (int, float)):
+            return f"{weight!r} is not a number"
+        if not math.isfinite(weight) or weight < 0:
+            return f"{weight!r} is not a finite number of 0 or more"
+    return "every weight is 0, which trains nothing" if weights and not any(weights) else ""
+
+
+def _weighted(context: Context) -> Iterator[Loss]:
+    for head in context.document.class_heads:
+        for loss in context.document.losses(head):
+            if isinstance(loss.class_weight, (list, tuple)):
+                yield loss
+
+
+def _takes_weights(document: ConfigDocument) -> Iterator[Loss]:
+    for head in document.class_heads:
+        for loss in document.losses(head):
+            if loss.class_weight is not None or _may_have_weights(loss):
+                yield loss
+
+
+def _may_have_weights(loss: Loss) -> bool:
+    if loss.head.spec.kind in WITH_NO_OBJECT:
+        return loss.key[-1] == "loss_cls"
+    # With use_sigmoid a list is read as one weight a column of pixels (mmsegmentation #2723).
+    sigmoid = loss.config.get("use_sigmoid", False)
+    return loss.type in WEIGHTED_LOSSES and not sigmoid and not _one_channel(loss.head)
+
+
+def _one_channel(head: Head) -> bool:
+    return head.spec.kind is HeadKind.PER_PIXEL and head.config.get("out_channels") == 1
+
+
+def _carried(context: Context, loss: Loss) -> Optional[list[float]]:
+    """Return the weights that a list of the wrong length turns into."""
+    old = list(loss.class_weight)
+    classes, tail = _split_tail(context, loss, old)
+    by_name = _weights_by_name(context, classes)
+    if by_name is not None:
+        return by_name + tail
+    if classes and all(w == classes[0] for w in classes):
+        return [classes[0]] * context.num_classes + tail
+    return [1.0] * context.num_classes + tail if tail else None
+
+
+def _split_tail(context: Context, loss: Loss, old: list[float]) -> tuple[list[float], list[float]]:
+    """Tell the class weights from the one for "no object", which is 0.1 where it is missing."""
+    if loss.head.spec.kind not in WITH_NO_OBJECT:
+        return old, []
+    # A list as long as the classes lacks the last entry: the fault of mmsegmentation #3811.
+    if len(old) in (context.num_classes, loss.head.num_classes):
+        return old, [NO_OBJECT_WEIGHT]
+    return old[:-1], old[-1:] or [NO_OBJECT_WEIGHT]
+
+
+def _weights_by_name(context: Context, weights: list[float]) -> Optional[list[float]]:
+    old_classes = next((d.classes for d in context.document.datasets if d.split == "train"), None)
+    if not isinstance(old_classes, (list, tuple)) or len(old_classes) != len(weights):
+        return None
+    table = dict(zip(old_classes, weights))
+    if any(name not in table for name in context.labels.classes):
+        return None
+    return [table[name] for name in context.labels.classes]
+
+
+def _asked(
+    context: Context, loss: Loss, wish: Optional[tuple[float, ...]]
+) -> Optional[list[float]]:
+    with_no_object = loss.head.spec.kind in WITH_NO_OBJECT
+    if wish is None:
+        # mmdet's query heads index their class weights: they cannot be left out.
+        return [1.0] * context.num_classes + [NO_OBJECT_WEIGHT] if with_no_object else None
+    if not with_no_object or len(wish) > context.num_classes:
+        return list(wish)
+    old = loss.class_weight
+    known = isinstance(old, (list, tuple)) and len(old) == weight_length(
+        loss.head, loss.head.num_classes or 0
+    )
+    return [*wish, old[-1] if known else NO_OBJECT_WEIGHT]
