@@ -36,7 +36,7 @@ def context_of(document: ConfigDocument) -> tuple[Optional[Context], tuple[str, 
     for dataset in document.datasets:
         names = _names(dataset.classes)
         if names is not None:
-            owner = f"the {_SPLIT_WORDS[dataset.split]} dataset has"
+            owner = f"the {dataset.role} dataset has"
             return Context(document, _space(dataset, names), owner), ()
     counted = [h for h in document.class_heads if isinstance(h.num_classes, int)]
     types = ", ".join(dict.fromkeys(d.type for d in document.datasets)) or "no dataset"
@@ -49,9 +49,6 @@ def context_of(document: ConfigDocument) -> tuple[Optional[Context], tuple[str, 
     )
     labels = LabelSpace.of(int(head.num_classes or 0))
     return Context(document, labels, f"{head.type} has"), (note,)
-
-
-_SPLIT_WORDS = {"train": "training", "val": "validation", "test": "test"}
 
 
 def _names(classes: Any) -> Optional[tuple[str, ...]]:

@@ -8,10 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mmseg_fixkit.diagnostics import KeyPath, format_key
-from mmseg_fixkit.render import render
-
-#: So far left of the margin that no value is wrapped.
-UNWRAPPED = -100_000
+from mmseg_fixkit.render import UNWRAPPED, render
 
 _HUNK = re.compile(r"@@ -(\d+)(?:,\d+)? \+\d+(?:,\d+)? @@")
 

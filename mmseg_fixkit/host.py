@@ -51,6 +51,11 @@ class HeadSpec:
     owns_num_classes: bool = True
     class_layers: tuple[str, ...] = (r"conv_seg",)
 
+    @property
+    def channels_follow_classes(self) -> bool:
+        """Whether ``out_channels`` is a class count (in other heads it is a feature width)."""
+        return self.kind is HeadKind.PER_PIXEL and bool(self.class_layers)
+
 
 _QUERY_LAYERS = (r"cls_embed",)
 

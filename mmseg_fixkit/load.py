@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SPLITS = ("train", "val", "test")
 
+_SPLIT_WORDS = {"train": "training", "val": "validation", "test": "test"}
+
 #: Parts of a model in which a ``num_classes`` is not a class count of the segmentation.
 _NOT_HEADS = frozenset(
     {"backbone", "neck", "data_preprocessor", "image_encoder", "text_encoder", "init_cfg"}
@@ -89,6 +91,11 @@ class Dataset:
     def type(self) -> str:
         """The bare class name."""
         return type_name(self.config.get("type", ""))
+
+    @property
+    def role(self) -> str:
+        """The split in words: training, validation or test."""
+        return _SPLIT_WORDS[self.split]
 
     @property
     def info(self) -> Optional[DatasetInfo]:

@@ -13,6 +13,9 @@ from mmseg_fixkit.errors import FixkitError
 WIDTH = 88
 STEP = 4
 
+#: As ``lead``: so far left of the margin that no value is wrapped.
+UNWRAPPED = -100_000
+
 
 class Name(str):
     """A variable's name, written without quotes."""

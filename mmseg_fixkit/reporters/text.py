@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
+from typing import Any
 
 from mmseg_fixkit.diagnostics import (
     Applicability,
@@ -17,7 +18,8 @@ from mmseg_fixkit.diagnostics import (
     format_key,
 )
 from mmseg_fixkit.plan import FixPlan
-from mmseg_fixkit.tree import lookup
+from mmseg_fixkit.render import UNWRAPPED, render
+from mmseg_fixkit.tree import lookup, walk
 
 ARROW = "->"
 
@@ -30,11 +32,13 @@ def report_text(report: Report) -> str:
 def _finding_line(report: Report, diagnostic: Diagnostic) -> str:
     place = diagnostic.location
     where = f"{shown_path(place.file)}{_position(place.line, place.column)}" if place else ""
-    mark = {True: " [*]", False: ""}[
-        bool(diagnostic.fix and diagnostic.fix.applicability is Applicability.SAFE)
-    ]
+    mark = " [*]" if _safe(diagnostic) else ""
     note = " (warning)" if diagnostic.severity is Severity.WARNING else ""
     return f"{where or report.config}: {diagnostic.code}{mark} {diagnostic.message}{note}"
+
+
+def _safe(diagnostic: Diagnostic) -> bool:
+    return diagnostic.fix is not None and diagnostic.fix.applicability is Applicability.SAFE
 
 
 def _position(line: int | None, column: int | None) -> str:
@@ -51,7 +55,7 @@ def summary_text(reports: Sequence[Report], failed: int = 0) -> str:
     """Return the closing lines of a check."""
     found = [d for r in reports for d in r.diagnostics]
     lines = [f"Checked {_count(len(reports), 'config')}: {_verdict(found)}"]
-    fixable = sum(d.fixable for d in found)
+    fixable = sum(_safe(d) for d in found)
     if fixable:
         lines.append(
             f"[*] {_count(fixable, 'finding')} can be repaired: run `mmseg-fix patch CONFIG`; "
@@ -95,8 +99,16 @@ def _edit_lines(plan: FixPlan, diagnostic: Diagnostic) -> Iterator[str]:
 
 def _change(plan: FixPlan, edit: Edit) -> str:
     if edit.kind is EditKind.INSERT:
-        return f"added {brief(edit.value)}"
+        return f"added {_shown(edit.value)}"
     old = lookup(plan.before, edit.key)
     if edit.kind is EditKind.REMOVE:
-        return f"{brief(old, 60)} {ARROW} removed"
-    return f"{brief(old, 60)} {ARROW} {brief(edit.value, 60)}"
+        return f"{_shown(old)} {ARROW} removed"
+    return f"{_shown(old)} {ARROW} {_shown(edit.value)}"
+
+
+def _shown(value: Any, limit: int = 90) -> str:
+    """Write a value as it stands in a config where it holds dicts, else as messages do."""
+    if not any(isinstance(part, dict) for _, part in walk(value)):
+        return brief(value, 60)
+    text = render(value, lead=UNWRAPPED)
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"

@@ -67,7 +67,7 @@ def dataset_classes(context: Context) -> Iterator[Diagnostic]:
             expected,
             shown=f"{context.num_classes} classes {expected}",
             edits=_metainfo_edits(context, dataset),
-            title=f"Set classes and palette of the {dataset.split} dataset",
+            title=f"Set classes and palette of the {dataset.role} dataset",
         )
 
 
@@ -173,7 +173,7 @@ def classes_not_a_list(context: Context) -> Iterator[Diagnostic]:
                 context.labels.classes,
                 shown=f"a list of names: {context.labels.classes!r}, with a comma after each",
                 edits=_metainfo_edits(context, dataset),
-                title=f"Write the classes of the {dataset.split} dataset as a tuple",
+                title=f"Write the classes of the {dataset.role} dataset as a tuple",
             )
 
 
@@ -327,7 +327,7 @@ def data_not_as_asked(context: Context) -> Iterator[Diagnostic]:
                     "you asked for",
                     expected,
                     edits=[Edit(path, expected)],
-                    title=f"Set {key[-1]} of the {dataset.split} dataset",
+                    title=f"Set {key[-1]} of the {dataset.role} dataset",
                 )
 
 

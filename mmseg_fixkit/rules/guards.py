@@ -158,7 +158,7 @@ def _assert_missing(context: Context, dataset: Dataset) -> Iterator[Diagnostic]:
                 guard,
                 shown=f"{TRANSFORM} behind LoadAnnotations",
                 edits=[Edit((*key[:-1], index), guard, EditKind.INSERT)],
-                title=f"Hold the labels of the {dataset.split} dataset against their bounds",
+                title=f"Hold the labels of the {dataset.role} dataset against their bounds",
             )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
-from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, finding
+from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, KeyPath, finding
 from mmseg_fixkit.host import HeadKind
 from mmseg_fixkit.load import Head
 from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.context import Context
+from mmseg_fixkit.tree import lookup
 
 
 @rule("MSF101", "head-class-count")
@@ -105,18 +107,82 @@ def out_channels_mismatch(context: Context) -> Iterator[Diagnostic]:
     ## References
     `BaseDecodeHead.__init__` of mmsegmentation 1.2.2; mmsegmentation pull request 2016.
     """
+    allowed: set[object] = {None, context.num_classes}
+    if context.num_classes == 2:
+        allowed.add(1)
     for head in context.document.class_heads:
         found = head.config.get("out_channels")
-        allowed = (
-            (None, context.num_classes, 1)
-            if context.num_classes == 2
-            else (
-                None,
-                context.num_classes,
-            )
-        )
-        if head.spec.kind is HeadKind.PER_PIXEL and found not in allowed:
+        if head.spec.channels_follow_classes and found not in allowed:
             yield _out_channels_finding(context, head, found)
+
+
+@rule("MSF106", "text-vocabulary")
+def text_vocabulary(context: Context) -> Iterator[Diagnostic]:
+    """A text-based head looks for other words than the class names.
+
+    ## What it does
+    Compares the `vocabulary` of the text encoder beside a text head (SAN) with the class names.
+    In `mmseg-fix patch` with classes of your own, a `dataset_name` is replaced by them.
+
+    ## Why is this bad?
+    Such a head has no layer of the size of the classes: what it tells apart is in the words. With
+    `dataset_name` left at the old data set it goes on looking for that one's classes, and nothing
+    fails. The text encoder takes a `dataset_name` or a `vocabulary`, not both.
+
+    ## Example
+    ```python
+    model = dict(
+        type='MultimodalEncoderDecoder',
+        text_encoder=dict(type='CLIPTextEncoder', dataset_name=None, vocabulary=['cat', 'dog']),
+        decode_head=dict(type='SideAdapterCLIPHead', num_classes=2))
+    train_dataloader = dict(
+        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('weed', 'crop'))))
+    ```
+
+    ## Use instead
+    ```python
+    model = dict(
+        type='MultimodalEncoderDecoder',
+        text_encoder=dict(type='CLIPTextEncoder', dataset_name=None, vocabulary=['weed', 'crop']),
+        decode_head=dict(type='SideAdapterCLIPHead', num_classes=2))
+    train_dataloader = dict(
+        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('weed', 'crop'))))
+    ```
+
+    ## Fix safety
+    Safe: a head that looks for other words cannot learn these classes.
+
+    ## References
+    `CLIPTextEncoder` of mmsegmentation 1.2.2.
+    """
+    expected = list(context.labels.classes)
+    for key, encoder in _text_encoders(context):
+        words, dataset = encoder.get("vocabulary"), encoder.get("dataset_name")
+        other = words is not None and list(words) != expected
+        if not other and not (context.labels_given and dataset is not None):
+            continue
+        edits = [Edit((*key, "vocabulary"), expected)]
+        if dataset is not None:
+            edits.append(Edit((*key, "dataset_name"), None))
+        yield finding(
+            (*key, "dataset_name" if words is None else "vocabulary"),
+            dataset if words is None else list(words),
+            context.owner,
+            expected,
+            shown=f"the classes {expected}",
+            edits=edits,
+            title="Let the text encoder look for the class names",
+        )
+
+
+def _text_encoders(context: Context) -> Iterator[tuple[KeyPath, dict[str, Any]]]:
+    """The text encoders that stand beside a text head."""
+    for head in context.document.class_heads:
+        if head.spec.kind is HeadKind.TEXT:
+            key = (*head.key[:-1], "text_encoder")
+            encoder = lookup(context.document.tree, key)
+            if isinstance(encoder, dict):
+                yield key, encoder
 
 
 def _out_channels_finding(context: Context, head: Head, found: object) -> Diagnostic:

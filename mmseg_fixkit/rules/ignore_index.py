@@ -252,7 +252,7 @@ def _dataset_finding(context: Context, dataset: Dataset, wanted: bool) -> Diagno
         wanted,
         shown=None if asked else f"labels with reduce_zero_label={wanted}",
         edits=[Edit((*dataset.key, "reduce_zero_label"), wanted)],
-        title=f"Set reduce_zero_label of the {dataset.split} dataset to {wanted}",
+        title=f"Set reduce_zero_label of the {dataset.role} dataset to {wanted}",
         applicability=Applicability.SAFE if sure else Applicability.UNSAFE,
     )
 
@@ -264,7 +264,7 @@ def _pipeline_findings(dataset: Dataset, wanted: bool) -> Iterator[Diagnostic]:
             yield finding(
                 (*key, "reduce_zero_label"),
                 said,
-                f"the {dataset.split} dataset has",
+                f"the {dataset.role} dataset has",
                 wanted,
                 edits=[Edit((*key, "reduce_zero_label"), wanted)],
                 title=f"Set reduce_zero_label of LoadAnnotations to {wanted}",

@@ -1,0 +1,2 @@
+_base_ = 'base.py'
+model = dict(decode_head=dict(num_classes=3))

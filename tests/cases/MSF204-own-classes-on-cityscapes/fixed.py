@@ -1,0 +1,19 @@
+# Written by mmseg-fix: cfg.py with the changes below.
+_base_ = 'cfg.py'
+
+train_dataloader = dict(
+    dataset=dict(
+        # MSF204 foreign-classes: was 'CityscapesDataset'
+        type='BaseSegDataset',
+        # MSF204 foreign-classes
+        img_suffix='_leftImg8bit.png',
+        seg_map_suffix='_gtFine_labelTrainIds.png'))
+
+val_dataloader = dict(
+    dataset=dict(
+        # MSF204 foreign-classes: was 'CityscapesDataset'
+        type='BaseSegDataset',
+        # MSF204 foreign-classes
+        img_suffix='_leftImg8bit.png'))
+
+test_dataloader = val_dataloader

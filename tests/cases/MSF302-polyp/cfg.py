@@ -1,0 +1,9 @@
+model = dict(
+    type='EncoderDecoder',
+    decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
+train_dataloader = dict(
+    dataset=dict(
+        type='BaseSegDataset',
+        metainfo=dict(classes=('background', 'polyp')),
+        reduce_zero_label=True,
+        pipeline=[dict(type='LoadAnnotations', reduce_zero_label=True)]))

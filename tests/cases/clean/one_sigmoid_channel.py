@@ -1,0 +1,7 @@
+model = dict(
+    type='EncoderDecoder',
+    decode_head=dict(
+        type='FCNHead', in_channels=64, channels=16, num_classes=2, out_channels=1,
+        threshold=0.5, loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True)))
+train_dataloader = dict(
+    dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('background', 'water'))))

@@ -1,0 +1,76 @@
+"""Every rule: documented under the same headings, with an example that is proved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mmseg_fixkit import check, patch
+from mmseg_fixkit.diagnose import diagnose  # noqa: F401 - registers the rules
+from mmseg_fixkit.errors import FixkitError
+from mmseg_fixkit.registry import HEADINGS, Rule, all_rules, find_rule, select_rules
+
+ALL = all_rules()
+#: Rules that read a config; the others only speak when a patch asked for what they bring.
+READING = [rule for rule in ALL if not rule.requested]
+
+
+def by_code(rules: list[Rule]) -> list:
+    return [pytest.param(rule, id=rule.code) for rule in rules]
+
+
+@pytest.mark.parametrize("rule", by_code(ALL))
+def test_the_page_has_every_heading_in_order(rule: Rule) -> None:
+    found = [line[3:] for line in rule.doc.splitlines() if line.startswith("## ")]
+    assert found == list(HEADINGS)
+    assert all(rule.section(heading) for heading in HEADINGS)
+    assert rule.summary.endswith(".")
+
+
+@pytest.mark.parametrize("rule", by_code(READING))
+def test_the_example_is_found_and_only_that(rule: Rule, tmp_path: Path) -> None:
+    config = tmp_path / "example.py"
+    config.write_text(rule.example())
+    found = check(config).diagnostics
+    assert {d.code for d in found} == {rule.code}
+    assert all(d.location is not None and d.location.line for d in found)
+
+
+@pytest.mark.parametrize("rule", by_code(READING))
+def test_what_to_use_instead_is_clean(rule: Rule, tmp_path: Path) -> None:
+    config = tmp_path / "instead.py"
+    config.write_text(rule.example("Use instead"))
+    assert check(config).diagnostics == ()
+
+
+@pytest.mark.parametrize("rule", by_code(READING))
+def test_the_fix_of_the_example_settles_it(rule: Rule, tmp_path: Path) -> None:
+    config = tmp_path / "example.py"
+    config.write_text(rule.example())
+    planned = patch(config, guards=False)
+    fixable = any(d.fixable for d in check(config).diagnostics)
+    if planned.plan.empty:
+        assert not fixable or rule.section("Fix safety").startswith("Unsafe")
+        return
+    planned.write(tmp_path / "fixed.py")
+    assert check(tmp_path / "fixed.py").diagnostics == ()
+    assert patch(tmp_path / "fixed.py", guards=False).plan.empty
+
+
+def test_codes_follow_their_family() -> None:
+    assert all(rule.code[:3] == "MSF" and rule.code[3:].isdigit() for rule in ALL)
+    assert len({rule.name for rule in ALL}) == len(ALL)
+
+
+def test_a_rule_is_found_by_code_and_by_name() -> None:
+    assert find_rule("msf101") == find_rule("head-class-count")
+    with pytest.raises(FixkitError, match="MSF101"):
+        find_rule("MSF999")
+
+
+def test_selection_is_by_prefix() -> None:
+    assert {r.code[:4] for r in select_rules(["MSF2"])} == {"MSF2"}
+    assert "MSF101" not in {r.code for r in select_rules(None, ["MSF101"])}
+    with pytest.raises(FixkitError, match="selects no rule"):
+        select_rules(["MSF9"])
