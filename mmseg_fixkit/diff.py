@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections.abc import Iterator
+from difflib import SequenceMatcher, unified_diff
 from typing import Any
 
 from mmseg_fixkit.diagnostics import KeyPath, format_key
 from mmseg_fixkit.render import UNWRAPPED, render
 
-_HUNK = re.compile(r"@@ -(\d+)(?:,\d+)? \+\d+(?:,\d+)? @@")
+CONTEXT = 2
+
+#: A line of the text, and the key that it stands for.
+_Line = tuple[str, KeyPath]
 
 
 def unified(before: dict[str, Any], after: dict[str, Any], old_name: str, new_name: str) -> str:
-    """Return the difference, empty if there is none; hunks name the key that they begin at."""
+    """Return the difference, empty if there is none; hunks name the key that changes first."""
     old, new = list(_lines(before)), list(_lines(after))
-    texts = difflib.unified_diff(
-        [text for text, _ in old], [text for text, _ in new], old_name, new_name, n=2, lineterm=""
+    old_texts, new_texts = [text for text, _ in old], [text for text, _ in new]
+    keys = _first_keys(old, new)
+    lines = unified_diff(old_texts, new_texts, old_name, new_name, n=CONTEXT, lineterm="")
+    return "".join(
+        f"{line} {format_key(next(keys))}\n" if line.startswith("@@ ") else f"{line}\n"
+        for line in lines
     )
-    return "".join(f"{_with_key(line, old)}\n" for line in texts)
 
 
-def _with_key(line: str, old: list[tuple[str, KeyPath]]) -> str:
-    match = _HUNK.match(line)
-    if match is None:
-        return line
-    # The context lines come first: the hunk is about what stands behind them.
-    first = min(int(match.group(1)) + 1, len(old) - 1)
-    return f"{line} {format_key(old[first][1])}"
+def _first_keys(old: list[_Line], new: list[_Line]) -> Iterator[KeyPath]:
+    matcher = SequenceMatcher(None, [text for text, _ in old], [text for text, _ in new])
+    for group in matcher.get_grouped_opcodes(CONTEXT):
+        for kind, old_start, old_end, new_start, _ in group:
+            if kind != "equal":
+                yield old[old_start][1] if old_end > old_start else new[new_start][1]
+                break
 
 
-def _lines(value: Any, key: KeyPath = (), indent: int = 0) -> Iterator[tuple[str, KeyPath]]:
+def _lines(value: Any, key: KeyPath = (), indent: int = 0) -> Iterator[_Line]:
     """Yield the text a line an entry: dicts and lists of dicts are always written out."""
     pad = " " * indent
     for name, child in value.items() if isinstance(value, dict) else enumerate(value):

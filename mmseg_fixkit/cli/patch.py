@@ -102,14 +102,13 @@ def patch(
         text = planned.diff(str(target))
         console.diff(text)
         raise typer.Exit(1 if text or planned.plan.left else 0)
-    typer.echo(patch_text(planned.plan, planned.plan.left), nl=False)
     if planned.plan.empty:
-        typer.echo(f"{config}: nothing to do, it fits its {planned.labels.num_classes} classes.")
+        closing = f"{config}: nothing to do, it fits its {planned.labels.num_classes} classes."
     else:
         written = planned.write(target, "flat" if flat else "overlay", overwrite=overwrite)
-        count = len(planned.plan.applied)
         state = f"wrote {target}" if written else f"{target} is up to date"
-        typer.echo(f"{state}: {count} changes, proved by loading it again.")
+        closing = f"{state}: {len(planned.plan.applied)} changes, proved by loading it again."
+    typer.echo(f"{patch_text(planned.plan, planned.plan.left)}{closing}")
     raise typer.Exit(1 if planned.plan.left else 0)
 
 
