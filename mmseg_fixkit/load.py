@@ -350,19 +350,18 @@ def _from_file(path: Path) -> Config:
     except ModuleNotFoundError as error:
         raise FixkitError(f"{error}. {host.NO_STACK}") from None
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise FixkitError(f"{path} cannot be read as text: {error}") from None
-    if "read_base()" in text:
-        raise FixkitError(
-            f"{path} is a new-style config (`with read_base():`), but only configs with `_base_` "
-            "or without a base can be read so far"
-        )
-    try:
         with warnings.catch_warnings():
             # Deprecations inside the host are none of the reader's business here.
             warnings.simplefilter("ignore")
+            if Config._is_lazy_import(str(path)):
+                raise FixkitError(
+                    f"{path} is a new-style config (it imports modules, or has "
+                    "`with read_base():`), but only configs with `_base_` or without a base can "
+                    "be read so far"
+                )
             return Config.fromfile(str(path), import_custom_modules=False)
+    except FixkitError:
+        raise
     except Exception as error:  # the file is the user's program: anything can come out of it
         raise FixkitError(_reading_failed(path, error)) from error
 

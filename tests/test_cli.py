@@ -172,6 +172,11 @@ REFUSALS = {
         ["patch", "mmseg::vpd/vpd_sd_4xb8-25k_nyu-512x512.py"],
         ["estimates depth", "DepthEstimator"],
     ),
+    "a new-style config": (
+        {"c.py": "from mmseg.models import FCNHead\nmodel = dict(decode_head=dict(type=FCNHead))"},
+        ["patch", "c.py"],
+        ["c.py is a new-style config"],
+    ),
     "a missing base": (
         {"c.py": "_base_ = './gone.py'\n"},
         ["patch", "c.py"],
