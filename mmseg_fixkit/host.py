@@ -265,6 +265,7 @@ def _init_defaults(node: ast.ClassDef) -> Iterator[tuple[str, Any]]:
                     yield name, value.value
 
 
+@cache
 def class_weight_crash_on_ignored() -> bool:
     """Whether the host's ``CrossEntropyLoss`` dies of class weights and one ignored pixel.
 

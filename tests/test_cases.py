@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from mmseg_fixkit import check, patch
+from mmseg_fixkit import check, host, patch
 from mmseg_fixkit.load import load
 from mmseg_fixkit.registry import find_rule
 from mmseg_fixkit.reporters import patch_text, report_text
@@ -31,6 +31,8 @@ CLEAN = sorted((CASES / "clean").glob("*.py"))
 @pytest.fixture(params=FOLDERS, ids=lambda p: p.name)
 def case(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder: Path = request.param
+    if folder.name.startswith("MSF107") and not host.class_weight_crash_on_ignored():
+        pytest.skip("the installed host has mended the fault")
     monkeypatch.chdir(folder)  # reports name files from here
     return folder
 

@@ -4,50 +4,39 @@ from __future__ import annotations
 
 import sys
 
-import typer
+import click
 
 from mmseg_fixkit import __version__
+from mmseg_fixkit.cli import console
 from mmseg_fixkit.cli.check import check
-
-# from mmseg_fixkit.cli.demo import demo
+from mmseg_fixkit.cli.demo import demo
 from mmseg_fixkit.cli.patch import patch
 from mmseg_fixkit.cli.rule import rule
 from mmseg_fixkit.errors import FixkitError
 
-app = typer.Typer(
-    name="mmseg-fix",
-    help="Finds and repairs class faults in MMSegmentation configs. Exit codes: 0 nothing left to "
-    "say, 1 findings remain, 2 wrong use or unreadable input. Configs are Python programs and are "
-    "run by MMEngine when they are read; modules named in their custom_imports are not imported.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@click.group(
+    "mmseg-fix",
+    context_settings=CONTEXT,
+    epilog="Exit codes: 0 nothing left to say, 1 findings remain, 2 wrong use or unreadable input. "
+    "Configs are Python programs: MMEngine runs them when they are read. The modules that their "
+    "custom_imports name are not imported by patch and check.",
 )
+@click.version_option(__version__, prog_name="mmseg-fix", message="%(prog)s %(version)s")
+def app() -> None:
+    """Find and repair class faults in MMSegmentation configs."""
 
 
-def _version(asked: bool) -> None:
-    if asked:
-        typer.echo(f"mmseg-fix {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def options(
-    version: bool = typer.Option(
-        False, "--version", callback=_version, is_eager=True, help="Show the version and exit."
-    ),
-) -> None:
-    """Options of the command itself."""
-
-
-for verb in (patch, check, rule):
-    app.command(verb.__name__)(verb)
+for verb in (patch, check, rule, demo):
+    app.add_command(verb)
 
 
 def main() -> None:
     """Run the command; a fault of the input is one message and exit code 2."""
     try:
-        app()
+        app(prog_name="mmseg-fix")
     except FixkitError as error:
-        typer.echo(f"mmseg-fix: error: {error}", err=True)
+        console.error(str(error))
         sys.exit(2)

@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
-from enum import Enum
-from typing import List, Optional  # noqa: UP035 - typer evaluates these on Python 3.9
+from typing import Optional
 
-import typer
+import click
 
+from mmseg_fixkit.cli import console
 from mmseg_fixkit.errors import FixkitError
 
 
-class OutputFormat(str, Enum):
-    """How findings are printed."""
-
-    text = "text"
-    json = "json"
-
-
+@click.command
+@click.argument("configs", metavar="CONFIG...", nargs=-1, required=True)
+@click.option("--select", metavar="CODES", help="Run only rules whose code begins so: MSF1,MSF201.")
+@click.option("--ignore", metavar="CODES", help="Do not run rules whose code begins so.")
+@click.option(
+    "--output-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How to print findings.",
+)
+@click.option("--exit-zero", is_flag=True, help="Exit with 0 despite findings.")
 def check(
-    configs: List[str] = typer.Argument(  # noqa: UP006
-        ..., metavar="CONFIG...", help="Config files, or zoo names such as mmseg::pspnet/….py."
-    ),
-    select: Optional[str] = typer.Option(
-        None, metavar="CODES", help="Run only rules whose code begins so, e.g. MSF1,MSF201."
-    ),
-    ignore: Optional[str] = typer.Option(
-        None, metavar="CODES", help="Do not run rules whose code begins so."
-    ),
-    output_format: OutputFormat = typer.Option(OutputFormat.text, help="How to print findings."),
-    exit_zero: bool = typer.Option(False, "--exit-zero", help="Exit with 0 despite findings."),
+    configs: tuple[str, ...],
+    select: Optional[str],
+    ignore: Optional[str],
+    output_format: str,
+    exit_zero: bool,
 ) -> None:
-    """Find class faults: heads, losses, datasets, palettes and labels that do not agree.
+    """Find class faults in configs.
 
-    The classes are those of each config's own training dataset. Nothing is written. Each config is
-    a Python program, which MMEngine runs to read it.
+    Holds heads, losses, datasets, palettes and label settings against each other. CONFIG is a
+    config file, or a zoo name such as mmseg::pspnet/….py. The classes are those of each config's
+    own training dataset. Nothing is written. Each config is a Python program, which MMEngine runs
+    to read it.
     """
     from mmseg_fixkit.api import check as check_config
     from mmseg_fixkit.reporters import json_report, report_text, summary_text
@@ -43,21 +44,21 @@ def check(
         try:
             report = check_config(config, select=_codes(select), ignore=_codes(ignore))
         except FixkitError as error:
-            typer.echo(f"mmseg-fix: error: {error}", err=True)
+            console.error(str(error))
             failed += 1
             continue
         reports.append(report)
-        for note in report.notes:
-            typer.echo(f"note: {note}", err=True)
-        if output_format is OutputFormat.text:
-            typer.echo(report_text(report), nl=False)
-    if output_format is OutputFormat.json:
-        typer.echo(json_report(reports), nl=False)
+        for text in report.notes:
+            console.note(text)
+        if output_format == "text":
+            click.echo(report_text(report), nl=False)
+    if output_format == "json":
+        click.echo(json_report(reports), nl=False)
     elif reports:
-        typer.echo(summary_text(reports, failed), nl=False, err=True)
+        click.echo(summary_text(reports, failed), nl=False, err=True)
     if failed:
-        raise typer.Exit(2)
-    raise typer.Exit(0 if exit_zero else max(r.exit_code for r in reports))
+        raise SystemExit(2)
+    raise SystemExit(0 if exit_zero else max(r.exit_code for r in reports))
 
 
 def _codes(text: Optional[str]) -> Optional[list[str]]:

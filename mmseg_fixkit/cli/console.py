@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 
-import typer
+import click
 
 
 def markdown(text: str) -> None:
     """Print Markdown: laid out on a terminal, as it is elsewhere."""
     if not sys.stdout.isatty():
-        typer.echo(text, nl=False)
+        click.echo(text, nl=False)
         return
     from rich.console import Console
     from rich.markdown import Markdown
@@ -23,7 +23,7 @@ def markdown(text: str) -> None:
 def diff(text: str) -> None:
     """Print a unified diff: coloured on a terminal, as it is elsewhere."""
     if not sys.stdout.isatty():
-        typer.echo(text, nl=False)
+        click.echo(text, nl=False)
         return
     from rich.console import Console
     from rich.text import Text
@@ -36,4 +36,9 @@ def diff(text: str) -> None:
 
 def note(text: str) -> None:
     """Say something beside the result."""
-    typer.echo(f"note: {text}", err=True)
+    click.echo(f"note: {text}", err=True)
+
+
+def error(text: str) -> None:
+    """Say what went wrong with one of several inputs."""
+    click.echo(f"mmseg-fix: error: {text}", err=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, finding
 from mmseg_fixkit.host import type_name
-from mmseg_fixkit.load import Dataset
+from mmseg_fixkit.load import ConfigDocument, Dataset
 from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.context import Context
 from mmseg_fixkit.rules.ignore_index import DEFAULT_IGNORE
@@ -109,20 +109,32 @@ def guard_class_count(context: Context) -> Iterator[Diagnostic]:
 
 
 def _import_missing(context: Context) -> Iterator[Diagnostic]:
-    found = context.document.tree.get("custom_imports")
-    old = found.get("imports", []) if isinstance(found, dict) else []
-    imports = [old] if isinstance(old, str) else list(old)
+    edits = import_edits(context.document)
+    if edits:
+        yield finding(
+            ("custom_imports", "imports"),
+            _imports(context.document) or None,
+            "the guards need",
+            IMPORT,
+            edits=edits,
+            title=f"Import {IMPORT}",
+        )
+
+
+def _imports(document: ConfigDocument) -> list[str]:
+    found = document.tree.get("custom_imports")
+    imports = found.get("imports", []) if isinstance(found, dict) else []
+    return [imports] if isinstance(imports, str) else list(imports)
+
+
+def import_edits(document: ConfigDocument) -> tuple[Edit, ...]:
+    """Return the edits that make this package's parts known to a config; none if they are."""
+    imports = _imports(document)
     if IMPORTS & set(imports):
-        return
-    key = ("custom_imports", "imports")
-    edits = [Edit(key, [*imports, IMPORT])]
-    if not isinstance(found, dict):
-        edits = [
-            Edit(("custom_imports",), {"imports": [IMPORT], "allow_failed_imports": False}),
-        ]
-    yield finding(
-        key, imports or None, "the guards need", IMPORT, edits=edits, title=f"Import {IMPORT}"
-    )
+        return ()
+    if isinstance(document.tree.get("custom_imports"), dict):
+        return (Edit(("custom_imports", "imports"), [*imports, IMPORT]),)
+    return (Edit(("custom_imports",), {"imports": [IMPORT], "allow_failed_imports": False}),)
 
 
 def _hooks_missing(context: Context) -> Iterator[Diagnostic]:

@@ -6,12 +6,14 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any, Optional
 
+from mmseg_fixkit import host
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, Severity, finding
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.host import NO_OBJECT_WEIGHT, WEIGHTED_LOSSES, HeadKind
 from mmseg_fixkit.load import ConfigDocument, Head, Loss
 from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.context import Context
+from mmseg_fixkit.rules.guards import import_edits
 
 #: Head kinds whose class weights end with one for "no object".
 WITH_NO_OBJECT = (HeadKind.QUERY, HeadKind.TEXT)
@@ -53,7 +55,7 @@ def class_weight_length(context: Context) -> Iterator[Diagnostic]:
         type='EncoderDecoder',
         decode_head=dict(
             type='FCNHead', in_channels=64, channels=16, num_classes=3,
-            loss_decode=dict(type='CrossEntropyLoss', class_weight=[1.0, 2.0])))
+            loss_decode=dict(type='OhemCrossEntropy', class_weight=[1.0, 2.0])))
     train_dataloader = dict(
         dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('road', 'car', 'sky'))))
     ```
@@ -64,7 +66,7 @@ def class_weight_length(context: Context) -> Iterator[Diagnostic]:
         type='EncoderDecoder',
         decode_head=dict(
             type='FCNHead', in_channels=64, channels=16, num_classes=3,
-            loss_decode=dict(type='CrossEntropyLoss', class_weight=None)))
+            loss_decode=dict(type='OhemCrossEntropy', class_weight=None)))
     train_dataloader = dict(
         dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('road', 'car', 'sky'))))
     ```
@@ -114,7 +116,7 @@ def class_weight_value(context: Context) -> Iterator[Diagnostic]:
         type='EncoderDecoder',
         decode_head=dict(
             type='FCNHead', in_channels=64, channels=16, num_classes=2,
-            loss_decode=dict(type='CrossEntropyLoss', class_weight=[1.0, -1.0])))
+            loss_decode=dict(type='OhemCrossEntropy', class_weight=[1.0, -1.0])))
     train_dataloader = dict(
         dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('road', 'car'))))
     ```
@@ -125,7 +127,7 @@ def class_weight_value(context: Context) -> Iterator[Diagnostic]:
         type='EncoderDecoder',
         decode_head=dict(
             type='FCNHead', in_channels=64, channels=16, num_classes=2,
-            loss_decode=dict(type='CrossEntropyLoss', class_weight=[1.0, 1.0])))
+            loss_decode=dict(type='OhemCrossEntropy', class_weight=[1.0, 1.0])))
     train_dataloader = dict(
         dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('road', 'car'))))
     ```
@@ -196,6 +198,75 @@ def class_weight_not_as_asked(context: Context) -> Iterator[Diagnostic]:
             edits=[Edit(key, expected)],
             title=f"Set class_weight of {loss.type} to {expected}",
         )
+
+
+@rule("MSF107", "class-weight-on-ignored-pixels")
+def class_weight_on_ignored_pixels(context: Context) -> Iterator[Diagnostic]:
+    """Class weights in a `CrossEntropyLoss` that dies of the first ignored pixel.
+
+    ## What it does
+    Finds `CrossEntropyLoss` with `class_weight` in per-pixel heads, where the installed
+    MMSegmentation has the fault. mmsegmentation 1.2.2 has it; onedl-mmsegmentation 1.4.2 does not.
+
+    ## Why is this bad?
+    To take the mean, the loss looks up the weight of every label, of 255 too: `index 255 is out of
+    bounds`, on a GPU `device-side assert triggered`. Padding and cropping alone bring such pixels.
+
+    ## Example
+    ```python
+    custom_imports = dict(imports=['mmseg_fixkit'])
+    model = dict(
+        type='EncoderDecoder',
+        decode_head=dict(
+            type='FCNHead', in_channels=64, channels=16, num_classes=2,
+            loss_decode=dict(type='CrossEntropyLoss', class_weight=[1.0, 2.0])))
+    train_dataloader = dict(
+        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('weed', 'crop'))))
+    ```
+
+    ## Use instead
+    ```python
+    custom_imports = dict(imports=['mmseg_fixkit'])
+    model = dict(
+        type='EncoderDecoder',
+        decode_head=dict(
+            type='FCNHead', in_channels=64, channels=16, num_classes=2,
+            loss_decode=dict(type='ClassWeightedCrossEntropyLoss', class_weight=[1.0, 2.0])))
+    train_dataloader = dict(
+        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('weed', 'crop'))))
+    ```
+
+    ## Fix safety
+    Safe: the same loss where no pixel is ignored, and the run stops where one is.
+
+    ## References
+    mmsegmentation issues 3568, 3574, 3724, 3492, 3412, 3734 and 3831; pull request 3457.
+    """
+    if not host.class_weight_crash_on_ignored():
+        return
+    for loss in _weighted(context):
+        if not _dies_of_ignored_pixels(loss):
+            continue
+        key = (*loss.key, "type")
+        yield finding(
+            key,
+            loss.config["type"],
+            "with class_weight the installed MMSegmentation stops at the first ignored pixel, "
+            "which needs",
+            REPLACEMENT,
+            edits=[Edit(key, REPLACEMENT), *import_edits(context.document)],
+            title=f"Use {REPLACEMENT}",
+        )
+
+
+REPLACEMENT = "ClassWeightedCrossEntropyLoss"
+
+
+def _dies_of_ignored_pixels(loss: Loss) -> bool:
+    named = str(loss.config.get("type")) in ("CrossEntropyLoss", "mmseg.CrossEntropyLoss")
+    softmax = not loss.config.get("use_sigmoid") and not loss.config.get("use_mask")
+    mean = loss.config.get("reduction", "mean") == "mean"
+    return named and softmax and mean and loss.head.spec.kind is HeadKind.PER_PIXEL
 
 
 def checked_class_weight(

@@ -1,0 +1,1 @@
+"""What a checkpoint holds against what a model needs."""

@@ -1,0 +1,113 @@
+"""Names and shapes of a checkpoint against those of a model: pure, without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Callable
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Resized:
+    """A tensor that both sides have, in different shapes."""
+
+    name: str
+    found: Shape
+    expected: Shape
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Every tensor of a checkpoint and of a model, once.
+
+    Args:
+        loaded: same name, same shape.
+        reinitialised: class-sized in the model and of another shape: expected after a change of
+            classes; the head's own initialisation stays.
+        wrong: of another shape for no reason that a change of classes could give.
+        missing: in the model only.
+        unexpected: in the checkpoint only.
+    """
+
+    loaded: tuple[str, ...]
+    reinitialised: tuple[Resized, ...]
+    wrong: tuple[Resized, ...]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+
+    def share_missing(self, prefix: str) -> float:
+        """How much of the model below ``prefix`` is in no way in the checkpoint: 0.0 to 1.0."""
+        return self._share(self.missing, prefix)
+
+    def share_unexpected(self, prefix: str) -> float:
+        """How much of the checkpoint below ``prefix`` has no place in the model: 0.0 to 1.0."""
+        return self._share(self.unexpected, prefix)
+
+    def _share(self, names: tuple[str, ...], prefix: str) -> float:
+        resized = (r.name for r in (*self.reinitialised, *self.wrong))
+        shared = sum(name.startswith(prefix) for name in (*self.loaded, *resized))
+        alone = sum(name.startswith(prefix) for name in names)
+        return alone / (alone + shared) if alone else 0.0
+
+
+def compare(
+    found: Mapping[str, Shape],
+    expected: Mapping[str, Shape],
+    class_sized: Callable[[str], bool],
+) -> Comparison:
+    """Sort the tensors of a checkpoint by what will become of them.
+
+    Args:
+        found: name -> shape in the checkpoint.
+        expected: name -> shape in the model.
+        class_sized: whether the shape of a tensor of the model follows the class count.
+    """
+    shared = [name for name in expected if name in found]
+    resized = [
+        Resized(name, tuple(found[name]), tuple(expected[name]))
+        for name in shared
+        if tuple(found[name]) != tuple(expected[name])
+    ]
+    odd = {r.name for r in resized}
+    return Comparison(
+        loaded=tuple(name for name in shared if name not in odd),
+        reinitialised=tuple(r for r in resized if class_sized(r.name)),
+        wrong=tuple(r for r in resized if not class_sized(r.name)),
+        missing=tuple(name for name in expected if name not in found),
+        unexpected=tuple(name for name in found if name not in expected),
+    )
+
+
+def likely_reasons(result: Comparison, below: str) -> Iterator[str]:
+    """Say what the names themselves give away about a checkpoint that does not fit.
+
+    Args:
+        result: of :func:`compare`.
+        below: prefix of the part of the model that should have been found.
+    """
+    missing = {name for name in result.missing if name.startswith(below)}
+    bare = {name[len(below) :] for name in missing}
+    if bare & set(result.unexpected):
+        yield (
+            f"its tensors lack the prefix {below!r}, as in a checkpoint of a backbone alone; that "
+            f"belongs in model.{below}init_cfg=dict(type='Pretrained', checkpoint=…)"
+        )
+    prefix = _extra_prefix(missing, result.unexpected)
+    if prefix:
+        yield f"its tensors have the prefix {prefix!r}, which the model's have not"
+    extra = [name for name in result.unexpected if name.startswith(below)]
+    if extra:
+        yield (
+            f"it has {len(extra)} tensors below {below!r} that the model has not (the first is "
+            f"{extra[0]}), so it was written by another backbone or another depth"
+        )
+
+
+def _extra_prefix(missing: set[str], unexpected: tuple[str, ...]) -> str:
+    for name in unexpected:
+        for start in (i + 1 for i, letter in enumerate(name) if letter == "."):
+            if name[start:] in missing:
+                return name[:start]
+    return ""
