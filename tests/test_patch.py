@@ -244,3 +244,17 @@ def test_custom_modules_are_not_imported(tmp_path: Path, monkeypatch: pytest.Mon
     )
     patch(config, ["a", "b"]).write(tmp_path / "out.py")
     assert not (tmp_path / "imported").exists()
+
+
+def test_the_guards_can_be_inherited(tmp_path: Path) -> None:
+    guards = Path(__file__).parent.parent / "configs" / "_base_" / "guards.py"
+    config = tmp_path / "mine.py"
+    config.write_text(
+        f"_base_ = [{str(guards)!r}]\n"
+        "model = dict(type='E', decode_head=dict(type='FCNHead', num_classes=2))\n"
+        "train_dataloader = dict(\n"
+        "    dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('a', 'b'))))\n"
+    )
+    assert patch(config).plan.empty, "nothing of the guards is missing"
+    hooks = Config.fromfile(str(config)).custom_hooks
+    assert [hook.type for hook in hooks] == ["ClassCountHook", "HeadAdaptHook"]
