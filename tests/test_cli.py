@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from mmseg_fixkit.host import zoo_path
+
 PSPNET = "mmseg::pspnet/pspnet_r50-d8_4xb2-40k_cityscapes-512x1024.py"
 MASK2FORMER = "mmseg::mask2former/mask2former_r50_8xb2-90k_cityscapes-512x1024.py"
 EIGHT = "background,circle,square,triangle,star,ring,cross,hexagon"
@@ -296,7 +298,7 @@ def test_check_tells_unpatched_half_patched_and_right_apart() -> None:
         "dataset has 2 classes"
     )
     assert "Checked 1 config: 1 error." in found.stderr
-    half = f"_base_ = '{PSPNET}'\nmodel = dict(decode_head=dict(num_classes=8))\n"
+    half = f"_base_ = '{zoo_path(PSPNET)}'\nmodel = dict(decode_head=dict(num_classes=8))\n"
     write("half.py", half)
     codes = {line.split(": ")[1].split()[0] for line in run("check", "half.py").stdout.splitlines()}
     assert codes == {"MSF101"}

@@ -43,7 +43,8 @@ def python(code: str) -> str:
 )
 def test_the_parts_are_built_by_name(importing: str) -> None:
     out = python(f"{importing}\n{BUILD}{IN_SCOPE}")
-    assert out.splitlines() == [
+    # The host may have something of its own to print on import.
+    assert [line for line in out.splitlines() if "Hook" in line] == [
         "ClassCountHook HeadAdaptHook AssertLabelBounds",
         "ClassCountHook AssertLabelBounds",
     ]

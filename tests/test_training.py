@@ -18,7 +18,7 @@ from mmseg.registry import MODELS
 
 from mmseg_fixkit import LabelSpace, check, patch
 from mmseg_fixkit.demo.shapes import ShapesDataset, make_shapes
-from tests.support import run_log, run_runner, run_zoo_model
+from tests.support import run_log, run_runner, run_zoo_model, skip_unless_installed
 
 #: What a user writes around a zoo config to train it on a CPU: no downloads, small pictures.
 ON_A_CPU = """
@@ -97,7 +97,7 @@ def write_config(folder: Path, name: str, base: str, model: str, data: str) -> P
     file = folder / f"{name}.py"
     file.write_text(
         ON_A_CPU.format(
-            base=f"mmseg::{base}",
+            base=zoo_file(base),
             model=model,
             data=data,
             work_dir=folder / f"work_{name}",
@@ -169,6 +169,7 @@ def test_pspnet_fails_is_patched_and_trains(tmp_path: Path, eight: ShapesDataset
 
 
 def test_mask2former_fails_is_patched_and_trains(tmp_path: Path, three: ShapesDataset) -> None:
+    skip_unless_installed("mask2former")
     data = (
         f"type='BaseSegDataset', data_root='{three.root}', img_suffix='.jpg',\n"
         f"        metainfo=dict(classes={three.classes!r}),"
