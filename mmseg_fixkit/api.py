@@ -1,4 +1,7 @@
-"""``check`` and ``patch``: the whole way from a config to a report or a proved file."""
+"""``check`` and ``patch``: the whole way from a config to a report or a proved file.
+
+What only a patch needs is imported when there is one: ``check`` runs in hooks and editors.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +11,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from mmseg_fixkit.apply import Rendered, render_flat, render_overlay, write_proved
 from mmseg_fixkit.diagnose import context_of, diagnose, known_palette, located
 from mmseg_fixkit.diagnostics import Diagnostic, Report
-from mmseg_fixkit.diff import unified
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.labels import LabelSpace
 from mmseg_fixkit.load import ConfigDocument, ConfigLike, load
-from mmseg_fixkit.plan import FixPlan, make_plan
 from mmseg_fixkit.registry import Rule, select_rules
 from mmseg_fixkit.rules.context import ClassWeight, Context, DataLocation, Wishes
 from mmseg_fixkit.rules.losses import checked_class_weight
 
 if TYPE_CHECKING:
     from mmengine import Config
+
+    from mmseg_fixkit.apply import Rendered
+    from mmseg_fixkit.plan import FixPlan
 
 #: A label space, names alone (colours are taken from the config's dataset where it has them), or
 #: how many.
@@ -90,6 +93,8 @@ def patch(
     Raises:
         FixkitError: the config cannot be read, or what is asked for does not fit it.
     """
+    from mmseg_fixkit.plan import make_plan
+
     document = load(config)
     context, notes = _context(document, labels)
     if labels is not None and context.num_classes == 1:
@@ -149,11 +154,15 @@ class Patch:
 
     def diff(self, name: Optional[str] = None) -> str:
         """Return the change of the merged config as a unified diff; empty if there is none."""
+        from mmseg_fixkit.diff import unified
+
         old = self.context.document.name
         return unified(self.plan.before, self.plan.after, old, name or f"{old} (patched)")
 
     def render(self, output: Path, mode: str = "overlay") -> Rendered:
         """Return the file that :meth:`write` would write to ``output``."""
+        from mmseg_fixkit.apply import render_flat, render_overlay
+
         if mode == "overlay":
             return render_overlay(self.context.document, self.plan, output)
         if mode == "flat":
@@ -173,6 +182,8 @@ class Patch:
         Raises:
             FixkitError: the file cannot be written, or the proof fails; nothing is written then.
         """
+        from mmseg_fixkit.apply import write_proved
+
         output = Path(path)
         source = self.context.document.path
         if source is not None and output.resolve() == source.resolve():
@@ -180,6 +191,8 @@ class Patch:
         return write_proved(self.render(output, mode), output, self._replan, overwrite=overwrite)
 
     def _replan(self, document: ConfigDocument) -> FixPlan:
+        from mmseg_fixkit.plan import make_plan
+
         return make_plan(replace(self.context, document=document), self.rules)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmseg_fixkit.diagnostics import (
     Applicability,
@@ -17,9 +17,11 @@ from mmseg_fixkit.diagnostics import (
     brief,
     format_key,
 )
-from mmseg_fixkit.plan import FixPlan
 from mmseg_fixkit.render import UNWRAPPED, render
 from mmseg_fixkit.tree import lookup, walk
+
+if TYPE_CHECKING:
+    from mmseg_fixkit.plan import FixPlan
 
 ARROW = "->"
 
