@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Optional
 
 from mmseg_fixkit import host
-from mmseg_fixkit.diagnostics import Diagnostic, Edit, Severity, finding
+from mmseg_fixkit.diagnostics import Diagnostic, Edit, finding
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.host import NO_OBJECT_WEIGHT, WEIGHTED_LOSSES, HeadKind
 from mmseg_fixkit.load import ConfigDocument, Head, Loss
@@ -80,6 +80,9 @@ def class_weight_length(context: Context) -> Iterator[Diagnostic]:
     ## References
     mmsegmentation issues 3811 and 3124; `Mask2FormerHead.loss_by_feat` of mmdet 3.3.0.
     """
+    if _replaces_weights(context):
+        return
+    kept = context.wishes.class_weight == "keep"
     for loss in _weighted(context):
         weights = loss.class_weight
         length = weight_length(loss.head, context.num_classes)
@@ -93,7 +96,8 @@ def class_weight_length(context: Context) -> Iterator[Diagnostic]:
             f"with {context.num_classes} classes the loss has to have",
             expected,
             shown=describe_length(loss.head, context.num_classes),
-            edits=[Edit(key, expected)],
+            then="--class-weight keep leaves it so; give the weights instead" if kept else "",
+            edits=[] if kept else [Edit(key, expected)],
             title=f"Set class_weight of {loss.type} to {expected}",
         )
 
@@ -138,7 +142,7 @@ def class_weight_value(context: Context) -> Iterator[Diagnostic]:
     ## References
     `torch.nn.functional.cross_entropy`.
     """
-    if context.wishes.class_weight is not None and context.wishes.class_weight != "keep":
+    if _replaces_weights(context):
         return
     for loss in _weighted(context):
         fault = weight_fault(loss.class_weight)
@@ -181,7 +185,7 @@ def class_weight_not_as_asked(context: Context) -> Iterator[Diagnostic]:
     mmsegmentation issues 1944 and 60.
     """
     wish = context.wishes.class_weight
-    if wish is None or wish == "keep":
+    if not _replaces_weights(context):
         return
     for loss in _takes_weights(context.document):
         expected = _asked(context, loss, None if isinstance(wish, str) else wish)
@@ -320,6 +324,11 @@ def weight_fault(weights: Sequence[Any]) -> str:
         if not math.isfinite(weight) or weight < 0:
             return f"{weight!r} is not a finite number of 0 or more"
     return "every weight is 0, which trains nothing" if weights and not any(weights) else ""
+
+
+def _replaces_weights(context: Context) -> bool:
+    """Whether all class weights are set to what was asked for, whatever they are now."""
+    return context.wishes.class_weight not in (None, "keep")
 
 
 def _weighted(context: Context) -> Iterator[Loss]:

@@ -6,7 +6,7 @@ model = dict(
         # MSF101 head-class-count: was 19
         num_classes=3,
         loss_cls=dict(
-            # MSF102 class-weight-length; MSF105 class-weight-not-as-asked
+            # MSF105 class-weight-not-as-asked
             class_weight=[0.1, 1.0, 1.0, 0.05])))
 
 train_dataloader = dict(
