@@ -154,7 +154,6 @@ def class_weight_value(context: Context) -> Iterator[Diagnostic]:
                 None,
                 shown=f"finite weights of 0 or more, not all 0: {fault}",
                 then="give the right ones with `mmseg-fix patch --class-weight`",
-                severity=Severity.ERROR,
             )
 
 
