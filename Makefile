@@ -1,0 +1,128 @@
+# Everything a checkout can do. Environments are made when first needed, and kept.
+#
+#   make demo TORCH='torch==2.9.1'       another torch
+#   make test PYTHON=python3.11          another Python
+#   PIP_FIND_LINKS=folder make test      take ready wheels (torch, mmcv) from a folder
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+DEMO ?= demo
+ONEDL_TESTS ?= tests
+PYTEST_ARGS ?=
+
+ONEDL := onedl-mmcv==2.3.6 onedl-mmengine==0.10.12 onedl-mmsegmentation==1.4.2
+MMCV := mmcv==2.1.0
+CLASSIC := mmengine==0.10.7 mmsegmentation==1.2.2 mmdet==3.3.0 ftfy regex
+# mmengine 0.10.7 imports pkg_resources, which setuptools 81 no longer has.
+SETUPTOOLS := setuptools<81
+WHEELS := .wheels
+
+DEMO_ENV := .venv-demo
+TEST_ENV := .venv-test
+DEMO_PYTHON := $(DEMO_ENV)/bin/python
+TEST_PYTHON := $(TEST_ENV)/bin/python
+# Stamps carry the name of torch, so that another one is installed when it is asked for.
+empty :=
+STAMP := ready-$(subst /,_,$(subst =,-,$(subst $(empty) ,-,$(TORCH))))
+DEMO_READY := $(DEMO_ENV)/$(STAMP)
+ONEDL_READY := $(DEMO_ENV)/tests-$(STAMP)
+TEST_READY := $(TEST_ENV)/$(STAMP)
+
+# pip talks on a terminal, where its progress bars show; elsewhere a line a step is enough.
+PIP := -m pip --disable-pip-version-check install $$([ -t 2 ] || echo --quiet)
+say = @printf '%s\n' '==> $(1)' >&2
+step = printf '%s\n' '==> $(1)' >&2
+
+.PHONY: help demo test test-slow test-onedl lint format bench clean distclean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(DEMO_READY) ## break a config, patch it, train it, and show pictures (no compiler, 5 min)
+	@$(DEMO_ENV)/bin/mmseg-fix demo $(DEMO)
+
+test: $(TEST_READY) ## run the tests on the classic stack (the first time may compile mmcv)
+	$(call say,pytest on mmsegmentation 1.2.2)
+	@OMP_NUM_THREADS=1 $(TEST_PYTHON) -m pytest -q -m 'not slow' $(PYTEST_ARGS)
+
+test-slow: $(TEST_READY) ## run the tests that take minutes
+	$(call say,pytest on mmsegmentation 1.2.2: slow tests)
+	@OMP_NUM_THREADS=1 $(TEST_PYTHON) -m pytest -q -m slow $(PYTEST_ARGS)
+
+test-onedl: $(ONEDL_READY) ## run the tests on the maintained fork of the host
+	$(call say,pytest on onedl-mmsegmentation 1.4.2)
+	@OMP_NUM_THREADS=1 $(DEMO_PYTHON) -m pytest -q -m 'not slow' $(PYTEST_ARGS) $(ONEDL_TESTS)
+
+lint: $(TEST_READY) ## check style, format and types
+	@$(TEST_PYTHON) -m ruff check .
+	@$(TEST_PYTHON) -m ruff format --check .
+	@$(TEST_PYTHON) -m mypy
+
+format: $(TEST_READY) ## format the sources and sort the imports
+	@$(TEST_PYTHON) -m ruff check --fix .
+	@$(TEST_PYTHON) -m ruff format .
+
+bench: $(TEST_READY) ## run the benchmarks
+	@for file in benchmarks/*.py; do \
+	  $(call step,$$file); OMP_NUM_THREADS=1 $(TEST_PYTHON) "$$file"; \
+	done
+
+clean: ## remove environments and caches; built wheels stay
+	rm -rf $(DEMO_ENV) $(TEST_ENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean ## also remove the built wheels (compiling mmcv again takes eleven minutes)
+	rm -rf $(WHEELS)
+
+# --- environments ------------------------------------------------------------------------------
+
+$(DEMO_READY): pyproject.toml Makefile
+	$(call say,1/4 virtual environment $(DEMO_ENV))
+	@[ -x $(DEMO_PYTHON) ] || $(PYTHON) -m venv $(DEMO_ENV)
+	$(call say,2/4 $(TORCH) (a CPU build has about 200 MB))
+	@$(DEMO_PYTHON) $(PIP) '$(TORCH)'
+	$(call say,3/4 $(ONEDL) (pure Python: no compiler))
+	@$(DEMO_PYTHON) $(PIP) '$(TORCH)' $(ONEDL)
+	$(call say,4/4 mmseg-fixkit)
+	@$(DEMO_PYTHON) $(PIP) -e .
+	@touch $@
+
+$(ONEDL_READY): $(DEMO_READY)
+	$(call say,test tools in $(DEMO_ENV))
+	@$(DEMO_PYTHON) $(PIP) -e '.[test]'
+	@touch $@
+
+$(TEST_READY): pyproject.toml Makefile
+	$(call say,1/5 virtual environment $(TEST_ENV))
+	@[ -x $(TEST_PYTHON) ] || $(PYTHON) -m venv $(TEST_ENV)
+	$(call say,2/5 $(TORCH) (a CPU build has about 200 MB))
+	@$(TEST_PYTHON) $(PIP) '$(SETUPTOOLS)' wheel ninja '$(TORCH)'
+	$(call say,3/5 $(CLASSIC))
+	@$(TEST_PYTHON) $(PIP) '$(SETUPTOOLS)' '$(TORCH)' $(CLASSIC)
+	$(call say,4/5 $(MMCV) with its compiled ops)
+	@$(call mmcv_works) || $(call mmcv_ready_wheel) || $(call mmcv_build)
+	$(call say,5/5 mmseg-fixkit and the test tools)
+	@$(TEST_PYTHON) $(PIP) '$(SETUPTOOLS)' '$(TORCH)' -e '.[test]'
+	@touch $@
+
+mmcv_works = $(TEST_PYTHON) -c 'import mmcv.ops' 2>/dev/null
+
+# A wheel that was built against another torch installs but does not import.
+mmcv_ready_wheel = { $(TEST_PYTHON) $(PIP) --no-deps --only-binary mmcv --find-links $(WHEELS) \
+  $(MMCV) 2>/dev/null && $(mmcv_works); }
+
+# Without the cache: pip would keep a wheel under the same name whatever torch it was built for.
+mmcv_build = { \
+  $(call step,    no wheel of $(MMCV) fits: compiling it$(comma) once$(comma) about 11 minutes on two cores); \
+  $(call step,    the wheel is kept in $(WHEELS)); \
+  MMCV_WITH_OPS=1 $(TEST_PYTHON) -m pip --disable-pip-version-check wheel --no-cache-dir \
+    --no-build-isolation --no-binary mmcv --no-deps $(MMCV) -w $(WHEELS) $$([ -t 2 ] || echo --quiet); \
+  $(TEST_PYTHON) $(PIP) --no-deps --force-reinstall --no-index --find-links $(WHEELS) $(MMCV); \
+  $(TEST_PYTHON) -c 'import mmcv.ops'; }
+comma := ,
