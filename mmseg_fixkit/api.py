@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 from mmseg_fixkit.diagnose import context_of, diagnose, known_palette, located
 from mmseg_fixkit.diagnostics import Diagnostic, Report
+from mmseg_fixkit.document import ConfigDocument
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.labels import LabelSpace
-from mmseg_fixkit.load import ConfigDocument, ConfigLike, load
+from mmseg_fixkit.load import ConfigLike, load
 from mmseg_fixkit.registry import Rule, select_rules
 from mmseg_fixkit.rules.context import ClassWeight, Context, DataLocation, Wishes
-from mmseg_fixkit.rules.losses import checked_class_weight
+from mmseg_fixkit.rules.weights import checked_class_weight
 
 if TYPE_CHECKING:
     from mmengine import Config

@@ -11,8 +11,9 @@ from typing import Any, Callable
 
 from mmseg_fixkit import host
 from mmseg_fixkit.diagnostics import Diagnostic, KeyPath, format_key
+from mmseg_fixkit.document import ConfigDocument
 from mmseg_fixkit.errors import FixkitError
-from mmseg_fixkit.load import ConfigDocument, load
+from mmseg_fixkit.load import load
 from mmseg_fixkit.plan import FixPlan
 from mmseg_fixkit.render import Name, render
 from mmseg_fixkit.tree import differences, lookup, same, walk, without_key

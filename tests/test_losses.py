@@ -79,9 +79,11 @@ def test_pixel_weights_and_an_own_average() -> None:
     torch.testing.assert_close(found, 0.4 * (each * pixels).sum() / 7)
 
 
-@pytest.mark.parametrize("options", [{"use_sigmoid": True}, {"reduction": "average"}])
+@pytest.mark.parametrize(
+    "options", [{"use_sigmoid": True}, {"use_mask": True}, {"reduction": "average"}]
+)
 def test_what_it_cannot_do_it_says(options: dict) -> None:
-    with pytest.raises(FixkitError, match=r"use_sigmoid|reduction"):
+    with pytest.raises(FixkitError, match=r"use_sigmoid|use_mask|reduction"):
         ClassWeightedCrossEntropyLoss(**options)
 
 

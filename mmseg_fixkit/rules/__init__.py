@@ -7,6 +7,7 @@ from mmseg_fixkit.rules import (  # noqa: F401 - each import registers its rules
     heads,
     ignore_index,
     losses,
+    weights,
 )
 from mmseg_fixkit.rules.context import Context, DataLocation, Wishes
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Optional, Union
 
+from mmseg_fixkit.document import ConfigDocument
 from mmseg_fixkit.labels import LabelSpace
-from mmseg_fixkit.load import ConfigDocument
 
 #: Weights asked for: N (or N + 1) numbers, ``"keep"``, ``"none"``, or nothing said.
 ClassWeight = Union[None, str, tuple[float, ...]]

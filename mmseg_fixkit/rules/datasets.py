@@ -7,7 +7,7 @@ from typing import Any
 
 from mmseg_fixkit import host
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, finding
-from mmseg_fixkit.load import Dataset
+from mmseg_fixkit.document import Dataset
 from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.context import Context
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, finding
+from mmseg_fixkit.document import ConfigDocument, Dataset
 from mmseg_fixkit.host import type_name
-from mmseg_fixkit.load import ConfigDocument, Dataset
 from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.context import Context
 from mmseg_fixkit.rules.ignore_index import DEFAULT_IGNORE

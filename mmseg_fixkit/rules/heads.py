@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, KeyPath, finding
+from mmseg_fixkit.document import Head
 from mmseg_fixkit.host import HeadKind
-from mmseg_fixkit.load import Head
 from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.context import Context
 from mmseg_fixkit.tree import lookup

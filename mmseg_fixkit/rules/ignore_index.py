@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any, Optional
 
 from mmseg_fixkit.diagnostics import Applicability, Diagnostic, Edit, KeyPath, Severity, finding
+from mmseg_fixkit.document import Dataset
 from mmseg_fixkit.host import HeadKind, type_name
-from mmseg_fixkit.load import Dataset
 from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.context import Context
 from mmseg_fixkit.tree import lookup

@@ -8,9 +8,8 @@ from typing import Any, Optional
 
 from mmseg_fixkit import host
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, finding
-from mmseg_fixkit.errors import FixkitError
-from mmseg_fixkit.host import NO_OBJECT_WEIGHT, WEIGHTED_LOSSES, HeadKind
-from mmseg_fixkit.load import ConfigDocument, Head, Loss
+from mmseg_fixkit.document import Head, Loss
+from mmseg_fixkit.host import NO_OBJECT_WEIGHT, HeadKind
 from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.context import Context
 from mmseg_fixkit.rules.guards import import_edits
@@ -80,13 +79,13 @@ def class_weight_length(context: Context) -> Iterator[Diagnostic]:
     ## References
     mmsegmentation issues 3811 and 3124; `Mask2FormerHead.loss_by_feat` of mmdet 3.3.0.
     """
-    if _replaces_weights(context):
+    if replaces_weights(context):
         return
     kept = context.wishes.class_weight == "keep"
-    for loss in _weighted(context):
+    for loss in weighted_losses(context):
         weights = loss.class_weight
         length = weight_length(loss.head, context.num_classes)
-        if len(weights) == length or _one_channel(loss.head):
+        if len(weights) == length or one_channel(loss.head):
             continue
         key = (*loss.key, "class_weight")
         expected = _carried(context, loss)
@@ -142,9 +141,9 @@ def class_weight_value(context: Context) -> Iterator[Diagnostic]:
     ## References
     `torch.nn.functional.cross_entropy`.
     """
-    if _replaces_weights(context):
+    if replaces_weights(context):
         return
-    for loss in _weighted(context):
+    for loss in weighted_losses(context):
         fault = weight_fault(loss.class_weight)
         if fault:
             yield finding(
@@ -155,52 +154,6 @@ def class_weight_value(context: Context) -> Iterator[Diagnostic]:
                 shown=f"finite weights of 0 or more, not all 0: {fault}",
                 then="give the right ones with `mmseg-fix patch --class-weight`",
             )
-
-
-@rule("MSF105", "class-weight-not-as-asked", requested=True)
-def class_weight_not_as_asked(context: Context) -> Iterator[Diagnostic]:
-    """A loss has other class weights than `--class-weight` asks for.
-
-    ## What it does
-    Speaks only in `mmseg-fix patch --class-weight`. Compares the class weights of every loss that
-    takes them with yours. You give N weights; for a query head the entry for "no object" is
-    added (0.1, or what the config has), unless you give it yourself as number N + 1. With `none`
-    the weights are taken off, and set to 1 where the head cannot do without.
-
-    ## Why is this bad?
-    It is no fault of the config; it is a change that you asked for.
-
-    ## Example
-    With `--class-weight 0.1,1,1` and three classes, `loss_cls.class_weight` of a Mask2Former
-    config is to become `[0.1, 1.0, 1.0, 0.1]`.
-
-    ## Use instead
-    `mmseg-fix patch config.py --classes a,b,c --class-weight 0.1,1,1`
-
-    ## Fix safety
-    Safe, as you asked for it: the weights change what is learned.
-
-    ## References
-    mmsegmentation issues 1944 and 60.
-    """
-    wish = context.wishes.class_weight
-    if not _replaces_weights(context):
-        return
-    for loss in _takes_weights(context.document):
-        expected = _asked(context, loss, None if isinstance(wish, str) else wish)
-        found = loss.class_weight
-        found = list(found) if isinstance(found, tuple) else found
-        if found == expected:
-            continue
-        key = (*loss.key, "class_weight")
-        yield finding(
-            key,
-            found,
-            "--class-weight asks for",
-            expected,
-            edits=[Edit(key, expected)],
-            title=f"Set class_weight of {loss.type} to {expected}",
-        )
 
 
 @rule("MSF107", "class-weight-on-ignored-pixels")
@@ -247,7 +200,7 @@ def class_weight_on_ignored_pixels(context: Context) -> Iterator[Diagnostic]:
     """
     if not host.class_weight_crash_on_ignored():
         return
-    for loss in _weighted(context):
+    for loss in weighted_losses(context):
         if not _dies_of_ignored_pixels(loss):
             continue
         key = (*loss.key, "type")
@@ -272,49 +225,6 @@ def _dies_of_ignored_pixels(loss: Loss) -> bool:
     return named and softmax and mean and loss.head.spec.kind is HeadKind.PER_PIXEL
 
 
-def checked_class_weight(
-    document: ConfigDocument, num_classes: int, weights: Sequence[Any], said: str
-) -> tuple[float, ...]:
-    """Return the weights asked for as numbers.
-
-    Args:
-        document: the config whose losses they are for.
-        num_classes: N.
-        weights: what was given; N entries, or N + 1 for a config with only query heads.
-        said: the words of the user, for the message.
-
-    Raises:
-        FixkitError: an entry is no usable number, their number fits no head, or no loss of the
-            config takes class weights. The message names the head kind, N and N + 1.
-    """
-    heads = [loss.head for loss in _takes_weights(document)]
-    if not heads:
-        raise FixkitError(f"--class-weight {said}: no loss of {document.name} takes class weights")
-    needs = "; ".join(dict.fromkeys(_needs(head, num_classes) for head in heads))
-    fault = weight_fault(weights)
-    if fault:
-        raise FixkitError(f"--class-weight {said}: {fault}; {needs}")
-    allowed = {num_classes}
-    if all(head.spec.kind in WITH_NO_OBJECT for head in heads):
-        allowed.add(num_classes + 1)
-    if len(weights) not in allowed:
-        raise FixkitError(f"--class-weight {said} has {len(weights)} entries, but {needs}")
-    return tuple(float(w) for w in weights)
-
-
-def _needs(head: Head, num_classes: int) -> str:
-    if head.spec.kind in WITH_NO_OBJECT:
-        return (
-            f"{head.type} is a {head.spec.kind.value} head: give {num_classes} weights (N, one for "
-            f"each class) and the one for 'no object' is added, or give all {num_classes + 1} "
-            "(N + 1)"
-        )
-    return (
-        f"{head.type} is a {head.spec.kind.value} head: give {num_classes} weights (N, one for "
-        "each class; N + 1 is only for query heads)"
-    )
-
-
 def weight_fault(weights: Sequence[Any]) -> str:
     """Say what makes ``weights`` useless; empty if nothing does."""
     for weight in weights:
@@ -325,34 +235,21 @@ def weight_fault(weights: Sequence[Any]) -> str:
     return "every weight is 0, which trains nothing" if weights and not any(weights) else ""
 
 
-def _replaces_weights(context: Context) -> bool:
+def replaces_weights(context: Context) -> bool:
     """Whether all class weights are set to what was asked for, whatever they are now."""
     return context.wishes.class_weight not in (None, "keep")
 
 
-def _weighted(context: Context) -> Iterator[Loss]:
+def weighted_losses(context: Context) -> Iterator[Loss]:
+    """Yield the losses whose class weights are written as numbers."""
     for head in context.document.class_heads:
         for loss in context.document.losses(head):
             if isinstance(loss.class_weight, (list, tuple)):
                 yield loss
 
 
-def _takes_weights(document: ConfigDocument) -> Iterator[Loss]:
-    for head in document.class_heads:
-        for loss in document.losses(head):
-            if loss.class_weight is not None or _may_have_weights(loss):
-                yield loss
-
-
-def _may_have_weights(loss: Loss) -> bool:
-    if loss.head.spec.kind in WITH_NO_OBJECT:
-        return loss.key[-1] == "loss_cls"
-    # With use_sigmoid a list is read as one weight a column of pixels (mmsegmentation #2723).
-    sigmoid = loss.config.get("use_sigmoid", False)
-    return loss.type in WEIGHTED_LOSSES and not sigmoid and not _one_channel(loss.head)
-
-
-def _one_channel(head: Head) -> bool:
+def one_channel(head: Head) -> bool:
+    """Whether one sigmoid channel of ``head`` tells two classes apart."""
     return head.spec.kind is HeadKind.PER_PIXEL and head.config.get("out_channels") == 1
 
 
@@ -386,19 +283,3 @@ def _weights_by_name(context: Context, weights: list[float]) -> Optional[list[fl
     if any(name not in table for name in context.labels.classes):
         return None
     return [table[name] for name in context.labels.classes]
-
-
-def _asked(
-    context: Context, loss: Loss, wish: Optional[tuple[float, ...]]
-) -> Optional[list[float]]:
-    with_no_object = loss.head.spec.kind in WITH_NO_OBJECT
-    if wish is None:
-        # mmdet's query heads index their class weights: they cannot be left out.
-        return [1.0] * context.num_classes + [NO_OBJECT_WEIGHT] if with_no_object else None
-    if not with_no_object or len(wish) > context.num_classes:
-        return list(wish)
-    old = loss.class_weight
-    known = isinstance(old, (list, tuple)) and len(old) == weight_length(
-        loss.head, loss.head.num_classes or 0
-    )
-    return [*wish, old[-1] if known else NO_OBJECT_WEIGHT]

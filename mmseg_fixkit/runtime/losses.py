@@ -32,10 +32,11 @@ class ClassWeightedCrossEntropyLoss(nn.Module):
         loss_weight: factor of the result.
         loss_name: the name in the log; MMEngine sums up what begins with ``loss_``.
         use_sigmoid: only False; it is taken so that a ``CrossEntropyLoss`` config fits.
+        use_mask: likewise.
         avg_non_ignore: taken for the same reason; the mean never counts ignored pixels.
 
     Raises:
-        FixkitError: ``use_sigmoid`` is True, or the reduction is none of the three.
+        FixkitError: ``use_sigmoid`` or ``use_mask`` is True, or the reduction is none of the three.
     """
 
     def __init__(
@@ -45,13 +46,15 @@ class ClassWeightedCrossEntropyLoss(nn.Module):
         loss_weight: float = 1.0,
         loss_name: str = "loss_ce",
         use_sigmoid: bool = False,
+        use_mask: bool = False,
         avg_non_ignore: bool = True,
     ) -> None:
         super().__init__()
-        if use_sigmoid:
+        if use_sigmoid or use_mask:
+            name = "use_sigmoid" if use_sigmoid else "use_mask"
             raise FixkitError(
-                "ClassWeightedCrossEntropyLoss has use_sigmoid=True, but it weighs softmax classes "
-                "only; use CrossEntropyLoss for sigmoid outputs"
+                f"ClassWeightedCrossEntropyLoss has {name}=True, but it weighs softmax classes "
+                "only; use CrossEntropyLoss for other outputs"
             )
         self.reduction = _checked(reduction)
         self.class_weight = get_class_weight(class_weight)

@@ -1,0 +1,140 @@
+"""Family 1: class weights that a patch was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Optional
+
+from mmseg_fixkit.diagnostics import Diagnostic, Edit, finding
+from mmseg_fixkit.document import ConfigDocument, Head, Loss
+from mmseg_fixkit.errors import FixkitError
+from mmseg_fixkit.host import NO_OBJECT_WEIGHT, WEIGHTED_LOSSES
+from mmseg_fixkit.registry import rule
+from mmseg_fixkit.rules.context import Context
+from mmseg_fixkit.rules.losses import (
+    WITH_NO_OBJECT,
+    one_channel,
+    replaces_weights,
+    weight_fault,
+    weight_length,
+)
+
+
+@rule("MSF105", "class-weight-not-as-asked", requested=True)
+def class_weight_not_as_asked(context: Context) -> Iterator[Diagnostic]:
+    """A loss has other class weights than `--class-weight` asks for.
+
+    ## What it does
+    Speaks only in `mmseg-fix patch --class-weight`. Compares the class weights of every loss that
+    takes them with yours. You give N weights; for a query head the entry for "no object" is
+    added (0.1, or what the config has), unless you give it yourself as number N + 1. With `none`
+    the weights are taken off, and set to 1 where the head cannot do without.
+
+    ## Why is this bad?
+    It is no fault of the config; it is a change that you asked for.
+
+    ## Example
+    With `--class-weight 0.1,1,1` and three classes, `loss_cls.class_weight` of a Mask2Former
+    config is to become `[0.1, 1.0, 1.0, 0.1]`.
+
+    ## Use instead
+    `mmseg-fix patch config.py --classes a,b,c --class-weight 0.1,1,1`
+
+    ## Fix safety
+    Safe, as you asked for it: the weights change what is learned.
+
+    ## References
+    mmsegmentation issues 1944 and 60.
+    """
+    wish = context.wishes.class_weight
+    if not replaces_weights(context):
+        return
+    for loss in _takes_weights(context.document):
+        expected = _asked(context, loss, None if isinstance(wish, str) else wish)
+        found = loss.class_weight
+        found = list(found) if isinstance(found, tuple) else found
+        if found == expected:
+            continue
+        key = (*loss.key, "class_weight")
+        yield finding(
+            key,
+            found,
+            "--class-weight asks for",
+            expected,
+            edits=[Edit(key, expected)],
+            title=f"Set class_weight of {loss.type} to {expected}",
+        )
+
+
+def checked_class_weight(
+    document: ConfigDocument, num_classes: int, weights: Sequence[Any], said: str
+) -> tuple[float, ...]:
+    """Return the weights asked for as numbers.
+
+    Args:
+        document: the config whose losses they are for.
+        num_classes: N.
+        weights: what was given; N entries, or N + 1 for a config with only query heads.
+        said: the words of the user, for the message.
+
+    Raises:
+        FixkitError: an entry is no usable number, their number fits no head, or no loss of the
+            config takes class weights. The message names the head kind, N and N + 1.
+    """
+    heads = [loss.head for loss in _takes_weights(document)]
+    if not heads:
+        raise FixkitError(f"--class-weight {said}: no loss of {document.name} takes class weights")
+    needs = "; ".join(dict.fromkeys(_needs(head, num_classes) for head in heads))
+    fault = weight_fault(weights)
+    if fault:
+        raise FixkitError(f"--class-weight {said}: {fault}; {needs}")
+    allowed = {num_classes}
+    if all(head.spec.kind in WITH_NO_OBJECT for head in heads):
+        allowed.add(num_classes + 1)
+    if len(weights) not in allowed:
+        raise FixkitError(f"--class-weight {said} has {len(weights)} entries, but {needs}")
+    return tuple(float(w) for w in weights)
+
+
+def _needs(head: Head, num_classes: int) -> str:
+    if head.spec.kind in WITH_NO_OBJECT:
+        return (
+            f"{head.type} is a {head.spec.kind.value} head: give {num_classes} weights (N, one for "
+            f"each class) and the one for 'no object' is added, or give all {num_classes + 1} "
+            "(N + 1)"
+        )
+    return (
+        f"{head.type} is a {head.spec.kind.value} head: give {num_classes} weights (N, one for "
+        "each class; N + 1 is only for query heads)"
+    )
+
+
+def _takes_weights(document: ConfigDocument) -> Iterator[Loss]:
+    for head in document.class_heads:
+        for loss in document.losses(head):
+            if loss.class_weight is not None or _may_have_weights(loss):
+                yield loss
+
+
+def _may_have_weights(loss: Loss) -> bool:
+    if loss.head.spec.kind in WITH_NO_OBJECT:
+        return loss.key[-1] == "loss_cls"
+    # With use_sigmoid a list is read as one weight a column of pixels (mmsegmentation #2723).
+    sigmoid = loss.config.get("use_sigmoid", False)
+    return loss.type in WEIGHTED_LOSSES and not sigmoid and not one_channel(loss.head)
+
+
+def _asked(
+    context: Context, loss: Loss, wish: Optional[tuple[float, ...]]
+) -> Optional[list[float]]:
+    with_no_object = loss.head.spec.kind in WITH_NO_OBJECT
+    if wish is None:
+        # mmdet's query heads index their class weights: they cannot be left out.
+        return [1.0] * context.num_classes + [NO_OBJECT_WEIGHT] if with_no_object else None
+    if not with_no_object or len(wish) > context.num_classes:
+        return list(wish)
+    old = loss.class_weight
+    known = isinstance(old, (list, tuple)) and len(old) == weight_length(
+        loss.head, loss.head.num_classes or 0
+    )
+    return [*wish, old[-1] if known else NO_OBJECT_WEIGHT]
