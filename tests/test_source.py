@@ -57,7 +57,7 @@ def test_places(key: str, place: str, tmp_path: Path) -> None:
 
 
 def test_bases_that_inherit_from_each_other_come_to_an_end(tmp_path: Path) -> None:
-    from mmseg_fixkit.load import resolve_base
+    from mmseg_fixkit.document import resolve_base
     from mmseg_fixkit.source import ConfigSource
 
     (tmp_path / "a.py").write_text("_base_ = 'b.py'\n")
