@@ -48,6 +48,7 @@ class ConfigSource:
         self._depth = depth
         self._module: Optional[ast.Module] = None
         self._assigned: dict[str, ast.expr] = {}
+        self._lines: list[str] = []
 
     def locate(self, key: KeyPath) -> Optional[Location]:
         """Return where the value at ``key`` is written, nearest file first.
@@ -64,18 +65,25 @@ class ConfigSource:
         self._parse()
         node = self._descend(key)
         if node is not None:
-            return Location(str(self.path), node.lineno, node.col_offset + 1)
+            return Location(str(self.path), node.lineno, self._column(node))
         for base in self._bases():
             found = base._find(key)
             if found is not None:
                 return found
         return None
 
+    def _column(self, node: ast.expr) -> int:
+        """Count letters from 1; ``ast`` counts bytes from 0."""
+        before = self._lines[node.lineno - 1].encode()[: node.col_offset]
+        return len(before.decode()) + 1
+
     def _parse(self) -> None:
         if self._module is not None:
             return
         try:
-            self._module = ast.parse(self.path.read_text(encoding="utf-8"))
+            text = self.path.read_text(encoding="utf-8")
+            self._lines = text.split("\n")
+            self._module = ast.parse(text)
         except (OSError, SyntaxError, ValueError):
             self._module = ast.Module(body=[], type_ignores=[])
         for statement in self._module.body:

@@ -294,7 +294,7 @@ def test_check_tells_unpatched_half_patched_and_right_apart() -> None:
     assert found.returncode == 1
     line = found.stdout.splitlines()[0]
     assert line == (
-        "unpatched.py:4:73: MSF101 [*] model.decode_head.num_classes is 19, but the training "
+        "unpatched.py:4:79: MSF101 [*] model.decode_head.num_classes is 19, but the training "
         "dataset has 2 classes"
     )
     assert "Checked 1 config: 1 error." in found.stderr

@@ -56,6 +56,14 @@ def test_places(key: str, place: str, tmp_path: Path) -> None:
     assert ".." not in location.file
 
 
+def test_columns_are_letters(tmp_path: Path) -> None:
+    config = tmp_path / "c.py"
+    config.write_text("model = dict(name='Straße', type='E')\n", encoding="utf-8")
+    location = load(config).locate(("model", "type"))
+    assert location is not None
+    assert location.column == len("model = dict(name='Straße', type=") + 1
+
+
 def test_bases_that_inherit_from_each_other_come_to_an_end(tmp_path: Path) -> None:
     from mmseg_fixkit.document import resolve_base
     from mmseg_fixkit.source import ConfigSource

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from typing import Any, Optional
 
@@ -12,7 +13,23 @@ from mmseg_fixkit.diagnostics import Diagnostic, Fix, Report, format_key
 def json_report(reports: Iterable[Report]) -> str:
     """Return a JSON list of the findings of all reports."""
     records = [_record(report, d) for report in reports for d in report.diagnostics]
-    return json.dumps(records, indent=2, ensure_ascii=False, default=str) + "\n"
+    return json_text(records)
+
+
+def json_text(value: Any) -> str:
+    """Write ``value`` as JSON that every program reads, whatever a config holds."""
+    return json.dumps(_jsonable(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _jsonable(value: Any) -> Any:
+    """Replace what JSON does not have: other keys than texts, nan and inf, objects."""
+    if isinstance(value, dict):
+        return {str(key): _jsonable(child) for key, child in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_jsonable(child) for child in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value if value is None or isinstance(value, (str, int, float)) else str(value)
 
 
 def _record(report: Report, diagnostic: Diagnostic) -> dict[str, Any]:

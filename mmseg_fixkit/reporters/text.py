@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmseg_fixkit.diagnostics import (
@@ -12,6 +13,7 @@ from mmseg_fixkit.diagnostics import (
     Diagnostic,
     Edit,
     EditKind,
+    Location,
     Report,
     Severity,
     brief,
@@ -26,17 +28,38 @@ if TYPE_CHECKING:
 ARROW = "->"
 
 
-def report_text(report: Report) -> str:
-    """Return one line a finding: ``file:line:column: CODE [*] message``; ``[*]`` is fixable."""
-    return "".join(f"{_finding_line(report, d)}\n" for d in report.diagnostics)
+def report_text(report: Report, *, one_of_many: bool = False) -> str:
+    """Return one line a finding: ``file:line:column: CODE [*] message``; ``[*]`` is fixable.
+
+    Args:
+        report: of one config.
+        one_of_many: whether a finding in a base file has to say which config inherits it.
+    """
+    return "".join(f"{_finding_line(report, d, one_of_many)}\n" for d in report.diagnostics)
 
 
-def _finding_line(report: Report, diagnostic: Diagnostic) -> str:
+def _finding_line(report: Report, diagnostic: Diagnostic, one_of_many: bool) -> str:
     place = diagnostic.location
     where = f"{shown_path(place.file)}{_position(place.line, place.column)}" if place else ""
     mark = " [*]" if _safe(diagnostic) else ""
     note = " (warning)" if diagnostic.severity is Severity.WARNING else ""
-    return f"{where or report.config}: {diagnostic.code}{mark} {diagnostic.message}{note}"
+    message = message_text(report, diagnostic) if one_of_many else diagnostic.message
+    return f"{where or report.config}: {diagnostic.code}{mark} {message}{note}"
+
+
+def message_text(report: Report, diagnostic: Diagnostic) -> str:
+    """Return the message; for a place in a base file, with the config that inherits from it."""
+    place = diagnostic.location
+    if place is None or _is_own(report, place):
+        return diagnostic.message
+    return f"{diagnostic.message}; inherited by {shown_path(report.config)}"
+
+
+def _is_own(report: Report, place: Location) -> bool:
+    package, _, name = report.config.rpartition("::")
+    if package:
+        return Path(place.file).as_posix().endswith(name)
+    return os.path.abspath(place.file) == os.path.abspath(os.path.expanduser(name))
 
 
 def _safe(diagnostic: Diagnostic) -> bool:
@@ -49,11 +72,13 @@ def _position(line: int | None, column: int | None) -> str:
 
 def shown_path(path: str) -> str:
     """Write a path relative to the current folder where it lies in it."""
+    if "::" in path:
+        return path
     relative = os.path.relpath(path)
     return path if relative.startswith(os.pardir) else relative
 
 
-def summary_text(reports: Sequence[Report], failed: int = 0) -> str:
+def summary_text(reports: Sequence[Report], failed: int = 0, skipped: int = 0) -> str:
     """Return the closing lines of a check."""
     found = [d for r in reports for d in r.diagnostics]
     lines = [f"Checked {_count(len(reports), 'config')}: {_verdict(found)}"]
@@ -63,6 +88,8 @@ def summary_text(reports: Sequence[Report], failed: int = 0) -> str:
             f"[*] {_count(fixable, 'finding')} can be repaired: run `mmseg-fix patch CONFIG`; "
             "`mmseg-fix rule CODE` explains a code."
         )
+    if skipped:
+        lines.append(f"Skipped {_count(skipped, 'file')} in `_base_` folders or without a `model`.")
     if failed:
         lines.append(f"{_count(failed, 'config')} could not be read.")
     return "\n".join(lines) + "\n"
@@ -83,7 +110,8 @@ def _count(number: int, noun: str) -> str:
 def patch_text(plan: FixPlan, left: Iterable[Diagnostic]) -> str:
     """Return what a plan changes and why, by rule, then what it leaves."""
     lines = []
-    for (code, name), group in groupby(plan.applied, key=lambda d: (d.code, d.name)):
+    by_code = sorted(plan.applied, key=lambda d: d.code)
+    for (code, name), group in groupby(by_code, key=lambda d: (d.code, d.name)):
         lines.append(f"{code} {name}")
         lines += [f"  {line}" for d in group for line in _edit_lines(plan, d)]
     remaining = [f"  {d.code} {d.message}" for d in left]

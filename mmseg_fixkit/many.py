@@ -1,0 +1,296 @@
+"""Files and folders -> a report of each config, read in parallel where it pays."""
+
+from __future__ import annotations
+
+import ast
+import os
+import pickle
+import re
+import signal
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Optional
+
+from mmseg_fixkit.api import check
+from mmseg_fixkit.diagnostics import Diagnostic, Report, brief
+from mmseg_fixkit.errors import FixkitError
+from mmseg_fixkit.load import find_config
+from mmseg_fixkit.registry import select_rules
+from mmseg_fixkit.settings import TABLE, Settings, settings_for
+
+#: Below that many configs, starting processes takes longer than one process takes for all.
+PARALLEL_FROM = 40
+
+#: A part of a config that configs inherit from; it need not be whole.
+BASE_FOLDER = "_base_"
+
+_CONFIG_LINE = re.compile(rb"^(?:model|_base_)\b[^=\n]*=|read_base\s*\(", re.M)
+
+_Codes = Optional[tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Target:
+    """One config to check.
+
+    Args:
+        config: a path or a zoo name.
+        named: whether the user gave this very file, which has to be the config of a model then.
+        settings: what holds for it.
+    """
+
+    config: str
+    named: bool = True
+    settings: Settings = field(default_factory=Settings)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A report, or the reason why there is none; neither for a file that was skipped."""
+
+    config: str
+    report: Optional[Report] = None
+    error: str = ""
+
+    @property
+    def skipped(self) -> bool:
+        """Whether the file is not the config of a model."""
+        return self.report is None and not self.error
+
+
+@dataclass(frozen=True)
+class Found:
+    """The configs that names of files and folders mean, and how many files were passed over."""
+
+    targets: tuple[Target, ...]
+    skipped: int = 0
+
+
+def find_targets(names: Sequence[str], select: _Codes = None, ignore: _Codes = None) -> Found:
+    """Return the configs that ``names`` mean, each once, with the settings that hold for them.
+
+    In a folder these are all ``*.py`` below it, sorted, that assign a ``model`` or inherit from
+    something. Others are not run: a folder may hold scripts too.
+
+    Args:
+        names: files, zoo names and folders.
+        select: what the command line selects, above the settings.
+        ignore: what it ignores, likewise.
+
+    Raises:
+        FixkitError: settings cannot be read, or a code fits no rule.
+    """
+    named = {os.path.abspath(name) for name in names if not os.path.isdir(name)}
+    chosen: dict[str, Target] = {}
+    passed: set[str] = set()
+    for name in names:
+        for file in _python_files(name) if os.path.isdir(name) else (name,):
+            place = os.path.abspath(file)
+            if place in named or _is_config(file, name):
+                chosen.setdefault(place, Target(file, place in named))
+            else:
+                passed.add(place)
+    targets = (replace(t, settings=_settings(t.config, select, ignore)) for t in chosen.values())
+    return Found(_with_known_codes(tuple(targets), select, ignore), len(passed))
+
+
+def _python_files(folder: str) -> Iterator[str]:
+    """Yield the Python files below a folder; hidden folders and virtual environments left out."""
+    for here, below, files in os.walk(folder):
+        below[:] = sorted(name for name in below if _is_open(os.path.join(here, name)))
+        yield from (os.path.join(here, name) for name in sorted(files) if name.endswith(".py"))
+
+
+def _is_open(folder: str) -> bool:
+    hidden = os.path.basename(folder).startswith(".")
+    return not hidden and not os.path.exists(os.path.join(folder, "pyvenv.cfg"))
+
+
+def _is_config(file: str, folder: str) -> bool:
+    """Whether a file below ``folder`` looks like the config of a model, without running it."""
+    if BASE_FOLDER in Path(file).relative_to(folder).parts[:-1]:
+        return False
+    try:
+        source = Path(file).read_bytes()
+    except OSError:
+        return True  # reading it says why it cannot be read
+    return looks_like_config(source)
+
+
+def looks_like_config(source: bytes) -> bool:
+    """Whether the text of a file inherits from something, or assigns a ``model`` as configs do.
+
+    ``model = build(…)`` is a script, which must not run; a file with a fault in its syntax is
+    taken for a config, so that the fault is reported.
+    """
+    if not _CONFIG_LINE.search(source):
+        return False
+    try:
+        body = ast.parse(source).body
+    except (SyntaxError, ValueError):
+        return True
+    return any(_is_config_statement(node) for node in body)
+
+
+def _is_config_statement(node: ast.stmt) -> bool:
+    if isinstance(node, ast.With):
+        return any("read_base" in ast.dump(item) for item in node.items)
+    if not isinstance(node, (ast.Assign, ast.AnnAssign)) or node.value is None:
+        return False
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    names = {target.id for target in targets if isinstance(target, ast.Name)}
+    return BASE_FOLDER in names or ("model" in names and not _builds(node.value))
+
+
+def _builds(value: ast.expr) -> bool:
+    """Whether an expression calls something that does not make a dict."""
+    makers = ("dict", "copy", "deepcopy", "ConfigDict")
+    name = getattr(value, "func", None)
+    called = name.attr if isinstance(name, ast.Attribute) else getattr(name, "id", "")
+    return isinstance(value, ast.Call) and called not in makers
+
+
+def _settings(config: str, select: _Codes, ignore: _Codes) -> Settings:
+    place = Path.cwd() if "::" in config else Path(config).expanduser().parent
+    return settings_for(place).under(select, ignore)
+
+
+def _with_known_codes(
+    targets: tuple[Target, ...], select: _Codes, ignore: _Codes
+) -> tuple[Target, ...]:
+    """Return ``targets`` if every code in force fits a rule; else say who wrote it."""
+    select_rules(select, ignore)
+    written = {t.settings.file: t.settings for t in targets}
+    for file, settings in written.items():
+        for key, codes in (("select", settings.select), ("ignore", settings.ignore)):
+            try:
+                select_rules(codes)
+            except FixkitError as error:
+                raise FixkitError(f"{file}: {TABLE}.{key}: {error}") from None
+    return targets
+
+
+def check_all(targets: Sequence[Target], jobs: Optional[int] = None) -> Iterator[Outcome]:
+    """Check configs and yield what came of each, in their order.
+
+    Args:
+        targets: see :func:`find_targets`.
+        jobs: how many processes; where left out, one for each core if there are more than
+            :data:`PARALLEL_FROM` configs, else this one alone.
+    """
+    processes = min(jobs or default_jobs(len(targets)), len(targets))
+    return _in_pool(targets, processes) if processes > 1 else map(check_one, targets)
+
+
+def default_jobs(configs: int) -> int:
+    """Return how many processes pay for that many configs."""
+    return _cores() if configs > PARALLEL_FROM else 1
+
+
+def _cores() -> int:
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _in_pool(targets: Sequence[Target], processes: int) -> Iterator[Outcome]:
+    from concurrent.futures.process import BrokenProcessPool
+
+    done = 0
+    while done < len(targets):
+        try:
+            for outcome in _pooled(targets[done:], processes):
+                done += 1
+                yield outcome
+        except BrokenProcessPool:
+            # With one process at work it is clear which config ended it; the others go on.
+            if processes == 1:
+                yield Outcome(targets[done].config, error=_ended(targets[done]))
+                done += 1
+            processes = 1
+
+
+def _pooled(targets: Sequence[Target], processes: int) -> Iterator[Outcome]:
+    from concurrent.futures import ProcessPoolExecutor  # one config starts without it
+
+    share = 1 if processes == 1 else max(1, min(16, len(targets) // (4 * processes)))
+    with ProcessPoolExecutor(processes, initializer=_let_ctrl_c_end) as pool:
+        yield from pool.map(_check_for_another_process, targets, chunksize=share)
+
+
+def _ended(target: Target) -> str:
+    return f"{target.config} ends the process that reads it; nothing is known of what it holds"
+
+
+def _let_ctrl_c_end() -> None:
+    """Let Ctrl-C end a worker at once; the first process says what happened."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def check_one(target: Target) -> Outcome:
+    """Check one config; whatever is wrong with it becomes the outcome's text."""
+    settings = target.settings
+    try:
+        # Configs are programs, and may print; but stdout is for the result.
+        with redirect_stdout(sys.stderr):
+            report = check(target.config, select=settings.select, ignore=settings.ignore)
+    except FixkitError as error:
+        passed_over = not target.named and _is_without_model(target.config)
+        return Outcome(target.config, error="" if passed_over else str(error))
+    except SystemExit:
+        return Outcome(target.config, error=_ended(target))
+    return Outcome(target.config, report)
+
+
+def _is_without_model(config: str) -> bool:
+    """Whether a config that cannot be checked has no model, neither its own nor a base's."""
+    from mmengine.config import Config
+
+    try:
+        with redirect_stdout(sys.stderr):
+            read = Config.fromfile(str(find_config(config)), import_custom_modules=False)
+    except Exception:  # the file is the user's program: anything can come out of it
+        return False
+    return not isinstance(read.get("model"), dict)
+
+
+def _check_for_another_process(target: Target) -> Outcome:
+    return portable(check_one(target))
+
+
+def portable(outcome: Outcome) -> Outcome:
+    """Return an outcome that can leave its process.
+
+    A config may hold anything, a function for one: what cannot travel is replaced by its text.
+    """
+    report = outcome.report
+    if report is None or _travels(outcome):
+        return outcome
+    found = tuple(d if _travels(d) else _as_text(d) for d in report.diagnostics)
+    return replace(outcome, report=replace(report, diagnostics=found))
+
+
+def _travels(value: object) -> bool:
+    try:
+        pickle.dumps(value)
+    except Exception:  # what a foreign object's pickling raises is its own affair
+        return False
+    return True
+
+
+def _as_text(diagnostic: Diagnostic) -> Diagnostic:
+    return replace(
+        diagnostic, found=brief(diagnostic.found), expected=brief(diagnostic.expected), fix=None
+    )
+
+
+def nothing_checked(names: Iterable[str], skipped: int) -> FixkitError:
+    """Return what to say where no config was found at all."""
+    passed = f" ({skipped} Python files there are not)" if skipped else ""
+    return FixkitError(
+        f"nothing was checked: there is no config of a model in {', '.join(names)}{passed}; give "
+        "config files, or a folder that has some"
+    )
