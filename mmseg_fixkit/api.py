@@ -160,6 +160,16 @@ class Patch:
         old = self.context.document.name
         return unified(self.plan.before, self.plan.after, old, name or f"{old} (patched)")
 
+    def cfg_options(self) -> str:
+        """Return the change as ``--cfg-options`` for ``tools/train.py``; empty if there is none.
+
+        Raises:
+            FixkitError: the change cannot be said in that form.
+        """
+        from mmseg_fixkit.cfg_options import render_cfg_options
+
+        return render_cfg_options(self.plan)
+
     def render(self, output: Path, mode: str = "overlay") -> Rendered:
         """Return the file that :meth:`write` would write to ``output``."""
         from mmseg_fixkit.apply import render_flat, render_overlay

@@ -31,6 +31,7 @@ ROWS = (
     "render",
     "diff",
     "apply",
+    "cfg_options",
     "api",
     "many",
     "reporters",

@@ -56,6 +56,9 @@ _FILE = click.Path(path_type=Path)
 )
 @click.option("--flat", is_flag=True, help="Write one file with everything, not an overlay.")
 @click.option("--diff", is_flag=True, help="Show the change, and write nothing.")
+@click.option(
+    "--cfg-options", is_flag=True, help="Print the change as options of tools/train.py instead."
+)
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
 def patch(
     config: str,
@@ -66,6 +69,7 @@ def patch(
     output: Optional[Path],
     flat: bool,
     diff: bool,
+    cfg_options: bool,
     overwrite: bool,
     **options: Any,
 ) -> None:
@@ -90,6 +94,9 @@ def patch(
         text = planned.diff(str(target))
         console.diff(text)
         raise SystemExit(1 if text or planned.plan.left else 0)
+    if cfg_options:
+        click.echo(planned.cfg_options())
+        raise SystemExit(1 if planned.plan.left else 0)
     if planned.plan.empty:
         closing = f"{config}: nothing to do, it fits its {planned.labels.num_classes} classes."
     else:
