@@ -6,7 +6,8 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-# Machines are shared: how long one example takes says nothing. CI shows the same examples each time.
+# Machines are shared: how long one example takes says nothing. CI takes the same examples each
+# time.
 settings.register_profile(
     "project",
     deadline=None,
