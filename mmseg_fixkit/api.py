@@ -15,7 +15,7 @@ from mmseg_fixkit.diagnose import context_of, diagnose, known_palette, located
 from mmseg_fixkit.diagnostics import Diagnostic, Report
 from mmseg_fixkit.document import ConfigDocument
 from mmseg_fixkit.errors import FixkitError
-from mmseg_fixkit.labels import LabelSpace
+from mmseg_fixkit.labels import Color, LabelSpace
 from mmseg_fixkit.load import ConfigLike, load
 from mmseg_fixkit.registry import Rule, select_rules
 from mmseg_fixkit.rules.context import ClassWeight, Context, DataLocation, Wishes
@@ -62,6 +62,7 @@ def patch(
     config: ConfigLike,
     labels: Optional[LabelsLike] = None,
     *,
+    palette: Optional[Sequence[Color]] = None,
     class_weight: Union[str, Sequence[float], None] = None,
     ignore_index: Optional[int] = None,
     reduce_zero_label: Optional[bool] = None,
@@ -80,6 +81,7 @@ def patch(
             is not changed.
         labels: what the classes are; those of the config's own dataset where left out. One class
             means foreground and background.
+        palette: a colour for each class; where left out, datasets keep those that fit.
         class_weight: N weights (N + 1 are taken for query heads), ``'keep'`` or ``'none'``.
         ignore_index: the label value that is not counted; that of ``labels`` where left out.
         reduce_zero_label: whether the label files hold 0 for "ignored".
@@ -98,6 +100,8 @@ def patch(
 
     document = load(config)
     context, notes = _context(document, labels)
+    if palette is not None:
+        context = replace(context, labels=replace(context.labels, palette=tuple(palette)))
     if labels is not None and context.num_classes == 1:
         context = replace(context, labels=context.labels.with_background())
         notes += (
@@ -112,6 +116,7 @@ def patch(
         reduce_zero_label=reduce_zero_label,
         data=DataLocation(data_root, img_dir, ann_dir, img_suffix, seg_map_suffix),
         load_from=load_from,
+        palette=palette is not None,
         guards=guards,
     )
     rules = select_rules()

@@ -210,10 +210,10 @@ REFUSALS = {
         ["patch", "c.py", "--classes", "a,b", "--palette", "red;blue"],
         ["'red' is no colour"],
     ),
-    "a palette without classes": (
+    "a palette of another length than the config's own classes": (
         {"c.py": RIGHT},
         ["patch", "c.py", "--palette", "0,0,0"],
-        ["--palette needs the classes"],
+        ["the palette has 1 colours, but there are 2 classes"],
     ),
     "an output that exists": (
         {"c.py": RIGHT, "out.py": "mine = 1\n"},

@@ -225,6 +225,20 @@ def test_odd_file_names(name: str, tmp_path: Path) -> None:
     assert load(out).tree["model"]["decode_head"]["num_classes"] == 2
 
 
+def test_colours_that_are_asked_for_replace_those_that_fit(tmp_path: Path) -> None:
+    config = tmp_path / "c.py"
+    config.write_text(
+        "model = dict(type='E', decode_head=dict(type='FCNHead', num_classes=2))\n"
+        "meta = dict(classes=('a', 'b'), palette=[[1, 1, 1], [2, 2, 2]])\n"
+        "train_dataloader = dict(dataset=dict(type='BaseSegDataset', metainfo=meta))\n"
+    )
+    assert patch(config, ["a", "b"], guards=False).plan.empty
+    planned = patch(config, ["a", "b"], palette=[(9, 9, 9), (8, 8, 8)], guards=False)
+    assert planned.config.train_dataloader.dataset.metainfo.palette == [[9, 9, 9], [8, 8, 8]]
+    one = patch(config, ["a"], palette=[(9, 9, 9)], guards=False)
+    assert one.config.train_dataloader.dataset.metainfo.palette == [[0, 0, 0], [9, 9, 9]]
+
+
 def test_labels_can_be_given_to_check() -> None:
     report = check(PSPNET, LabelSpace(("a", "b")))
     assert {"MSF101", "MSF201"} <= {d.code for d in report.diagnostics}

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional, Union
+from typing import Optional
 
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.labels import Color, LabelSpace
@@ -18,13 +17,12 @@ def labels_from(
     classes: Optional[str],
     classes_file: Optional[Path],
     num_classes: Optional[int],
-    palette: Optional[str],
-) -> Union[LabelSpace, Sequence[str], None]:
+) -> Optional[tuple[str, ...]]:
     """Return the classes that the options give; None if they give none.
 
     Raises:
-        FixkitError: classes are given in two ways, a file cannot be read, or a name or colour is
-            not usable.
+        FixkitError: classes are given in two ways, a file cannot be read, or there are too few or
+            too many.
     """
     given = {
         "--classes": classes,
@@ -34,14 +32,16 @@ def labels_from(
     said = [name for name, value in given.items() if value is not None]
     if len(said) > 1:
         raise FixkitError(f"classes are given twice, by {' and '.join(said)}; give one of them")
-    if not said:
-        if palette is not None:
-            raise FixkitError("--palette needs the classes that the colours are for: --classes")
-        return None
-    names = _names(classes, classes_file, num_classes)
-    if palette is None:
-        return names
-    return LabelSpace(names, _colors(palette))
+    return _names(classes, classes_file, num_classes) if said else None
+
+
+def palette_from(palette: Optional[str]) -> Optional[tuple[Color, ...]]:
+    """Return the colours that ``--palette`` gives, itself or as a file; None if it is not given.
+
+    Raises:
+        FixkitError: the file cannot be read, or something in it is no colour.
+    """
+    return None if palette is None else _colors(palette)
 
 
 def _names(

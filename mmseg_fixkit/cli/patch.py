@@ -8,7 +8,7 @@ from typing import Any, Optional
 import click
 
 from mmseg_fixkit.cli import console
-from mmseg_fixkit.cli.labels import labels_from
+from mmseg_fixkit.cli.labels import labels_from, palette_from
 
 _FILE = click.Path(path_type=Path)
 
@@ -85,8 +85,8 @@ def patch(
     from mmseg_fixkit.api import patch as plan_patch
     from mmseg_fixkit.reporters import patch_text
 
-    labels = labels_from(classes, classes_file, num_classes, palette)
-    planned = plan_patch(config, labels, **options)
+    labels = labels_from(classes, classes_file, num_classes)
+    planned = plan_patch(config, labels, palette=palette_from(palette), **options)
     for text in planned.notes:
         console.note(text)
     target = output or default_output(config)

@@ -32,6 +32,7 @@ class Wishes:
     reduce_zero_label: Optional[bool] = None
     data: DataLocation = field(default_factory=DataLocation)
     load_from: Optional[str] = None
+    palette: bool = False  # whether the colours of the label space were asked for
     guards: bool = False
 
 

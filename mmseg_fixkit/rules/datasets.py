@@ -76,7 +76,8 @@ def palette_length(context: Context) -> Iterator[Diagnostic]:
     """A palette has another number of colours than there are classes.
 
     ## What it does
-    Counts `metainfo.palette` of every dataset against its classes.
+    Counts `metainfo.palette` of every dataset against its classes. In `mmseg-fix patch --palette`
+    it compares the colours too.
 
     ## Why is this bad?
     MMSegmentation refuses it when the dataset is built: `palette does not match classes`.
@@ -112,6 +113,9 @@ def palette_length(context: Context) -> Iterator[Diagnostic]:
     expected = _palette(context)
     for dataset in context.document.datasets:
         palette = dataset.metainfo.get("palette")
+        if context.wishes.palette:
+            yield from _other_colours(dataset, palette, expected)
+            continue
         if not isinstance(palette, (list, tuple)) or len(palette) == context.num_classes:
             continue
         if not palette or _host_takes_subset(dataset, len(palette)):
@@ -380,6 +384,21 @@ def _palette(context: Context) -> list[list[int]]:
 
 def _as_tuple(classes: Any) -> Any:
     return tuple(classes) if isinstance(classes, (list, tuple)) else classes
+
+
+def _other_colours(
+    dataset: Dataset, palette: Any, expected: list[list[int]]
+) -> Iterator[Diagnostic]:
+    if palette is None or [list(color) for color in palette] != expected:
+        key = (*dataset.key, "metainfo", "palette")
+        yield finding(
+            key,
+            palette,
+            "you asked for",
+            expected,
+            edits=[Edit(key, expected)],
+            title=f"Set the palette of the {dataset.role} dataset",
+        )
 
 
 def _host_takes_subset(dataset: Dataset, colors: int) -> bool:
