@@ -237,6 +237,10 @@ def test_what_configs_print_does_not_reach_stdout() -> None:
         assert "hello" in done.stderr
 
 
+def _heed_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_ends_it_without_a_traceback() -> None:
     mark = "open('started' + str(__import__('os').getpid()), 'w')"
     wait = f"{mark}\n__import__('time').sleep(60)\n{RIGHT}"
@@ -248,6 +252,8 @@ def test_ctrl_c_ends_it_without_a_traceback() -> None:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            # Jobs in the background of a shell ignore Ctrl-C, and hand that on.
+            preexec_fn=_heed_ctrl_c,
         )
         while process.poll() is None and len(list(Path().glob("started*"))) < int(jobs):
             time.sleep(0.05)
