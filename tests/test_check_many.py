@@ -253,7 +253,7 @@ def test_ctrl_c_ends_it_without_a_traceback() -> None:
             text=True,
             start_new_session=True,
             # Jobs in the background of a shell ignore Ctrl-C, and hand that on.
-            preexec_fn=_heed_ctrl_c,
+            preexec_fn=_heed_ctrl_c,  # noqa: PLW1509 - no threads here
         )
         while process.poll() is None and len(list(Path().glob("started*"))) < int(jobs):
             time.sleep(0.05)
