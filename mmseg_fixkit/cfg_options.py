@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mmseg_fixkit.diagnostics import KeyPath, format_key
+from mmseg_fixkit.dialect import qualified, with_texts
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.plan import FixPlan
 from mmseg_fixkit.tree import ABSENT, differences, plain, same
@@ -15,17 +16,24 @@ from mmseg_fixkit.tree import ABSENT, differences, plain, same
 FLAG = "--cfg-options"
 
 
-def render_cfg_options(plan: FixPlan) -> str:
+def render_cfg_options(plan: FixPlan, new_style: bool = False) -> str:
     """Return ``--cfg-options key=value …``, quoted for a shell; empty where nothing changes.
+
+    Args:
+        plan: the change.
+        new_style: whether the config imports its types; they are named in full then.
 
     Raises:
         FixkitError: a change cannot be said in that form: dicts in lists (pipelines, hooks), keys
             that are taken out, texts with commas or blanks. Nothing is left out silently.
     """
-    options = [f"{format_key(k)}={_value(k, v)}" for k, v in _changes(plan.before, plan.after)]
+    before, after = plan.before, plan.after
+    if new_style:
+        before, after = (with_texts(qualified(tree)) for tree in (before, after))
+    options = [f"{format_key(k)}={_value(k, v)}" for k, v in _changes(before, after)]
     if not options:
         return ""
-    _prove(plan, options)
+    _prove(before, after, options)
     return " ".join([FLAG, *(shlex.quote(option) for option in options)])
 
 
@@ -66,20 +74,20 @@ def _value(key: KeyPath, value: Any) -> str:
     return str(value)
 
 
-def _prove(plan: FixPlan, options: list[str]) -> None:
+def _prove(before: dict[str, Any], after: dict[str, Any], options: list[str]) -> None:
     """Let MMEngine read the options and merge them, as ``tools/train.py`` does."""
     from mmengine.config import Config, DictAction
 
     parser = ArgumentParser()
     parser.add_argument(FLAG, nargs="+", action=DictAction)
-    config = Config(plain(plan.before))
+    config = Config(plain(before))
     for option in options:
         said = parser.parse_args([FLAG, option]).cfg_options
         config.merge_from_dict(said)
     merged = plain(config._cfg_dict)
-    for key, found, _ in differences(merged, plan.after):
+    for key, found, _ in differences(merged, after):
         raise _cannot(key, f"would be read as {found!r}")
-    assert same(merged, plan.after)
+    assert same(merged, after)
 
 
 def _cannot(key: KeyPath, why: str) -> FixkitError:

@@ -1,4 +1,4 @@
-"""Two config trees as a unified diff of their fully merged text."""
+"""Unified diffs: of two config trees by their fully merged text, and of two texts."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from mmseg_fixkit.diagnostics import KeyPath, format_key
 from mmseg_fixkit.render import UNWRAPPED, render
 
 CONTEXT = 2
+
+#: What ``diff`` and ``patch`` write below a last line that does not end.
+NO_NEWLINE = "\\ No newline at end of file"
 
 #: A line of the text, and the key that it stands for.
 _Line = tuple[str, KeyPath]
@@ -25,6 +28,15 @@ def unified(before: dict[str, Any], after: dict[str, Any], old_name: str, new_na
         f"{line} {format_key(next(keys))}\n" if line.startswith("@@ ") else f"{line}\n"
         for line in lines
     )
+
+
+def unified_text(before: str, after: str, name: str) -> str:
+    """Return the difference of two texts of one file, empty if there is none."""
+    lines = unified_diff(
+        before.splitlines(keepends=True), after.splitlines(keepends=True), name, name, n=CONTEXT
+    )
+    marked = (line if line.endswith("\n") else f"{line}\n{NO_NEWLINE}\n" for line in lines)
+    return "".join(marked)
 
 
 def _first_keys(old: list[_Line], new: list[_Line]) -> Iterator[KeyPath]:

@@ -9,3 +9,11 @@ class FixkitError(ValueError):
     It is built from one string so that it survives pickling between processes
     (``torch.utils.data`` rebuilds a worker's exception from its text alone).
     """
+
+
+class NotSegmentation(FixkitError):  # noqa: N818 - says what it is, as users read it
+    """A file that can be read, but is not the config of a segmentation model."""
+
+
+class CheckpointMismatch(FixkitError):  # noqa: N818 - says what is wrong, as users read it
+    """A checkpoint differs from the model in more than its class layers."""

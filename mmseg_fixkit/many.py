@@ -16,8 +16,7 @@ from typing import Optional
 
 from mmseg_fixkit.api import check
 from mmseg_fixkit.diagnostics import Diagnostic, Report, brief
-from mmseg_fixkit.errors import FixkitError
-from mmseg_fixkit.load import find_config
+from mmseg_fixkit.errors import FixkitError, NotSegmentation
 from mmseg_fixkit.registry import select_rules
 from mmseg_fixkit.settings import TABLE, Settings, settings_for
 
@@ -237,24 +236,11 @@ def check_one(target: Target) -> Outcome:
         # Configs are programs, and may print; but stdout is for the result.
         with redirect_stdout(sys.stderr):
             report = check(target.config, select=settings.select, ignore=settings.ignore)
+    except NotSegmentation as error:
+        return Outcome(target.config, error=str(error) if target.named else "")
     except FixkitError as error:
-        passed_over = not target.named and _is_without_model(target.config)
-        return Outcome(target.config, error="" if passed_over else str(error))
-    except SystemExit:
-        return Outcome(target.config, error=_ended(target))
+        return Outcome(target.config, error=str(error))
     return Outcome(target.config, report)
-
-
-def _is_without_model(config: str) -> bool:
-    """Whether a config that cannot be checked has no model, neither its own nor a base's."""
-    from mmengine.config import Config
-
-    try:
-        with redirect_stdout(sys.stderr):
-            read = Config.fromfile(str(find_config(config)), import_custom_modules=False)
-    except Exception:  # the file is the user's program: anything can come out of it
-        return False
-    return not isinstance(read.get("model"), dict)
 
 
 def _check_for_another_process(target: Target) -> Outcome:

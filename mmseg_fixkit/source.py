@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Union
 
 from mmseg_fixkit.diagnostics import KeyPath, Location
 
@@ -13,6 +15,9 @@ from mmseg_fixkit.diagnostics import KeyPath, Location
 Resolver = Callable[[str, Path], Optional[Path]]
 
 MAX_DEPTH = 20
+
+#: Methods of ``ConfigDict`` with which new-style configs change what they inherit.
+MERGING = frozenset({"merge", "update"})
 
 
 class NotLiteralError(ValueError):
@@ -33,10 +38,85 @@ def literal(node: ast.AST) -> Any:
         return [literal(e) for e in node.elts]
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         return -literal(node.operand)
-    children = dict(_dict_items(node))
-    if not children and not _is_dict(node):
+    children = dict(dict_items(node))
+    if not children and not is_dict(node):
         raise NotLiteralError(ast.dump(node))
     return {key: literal(value) for key, value in children.items()}
+
+
+@dataclass(frozen=True)
+class Write:
+    """A statement that gives ``key`` a value: an assignment, or ``key.merge(dict(…))``."""
+
+    key: KeyPath
+    node: ast.expr
+
+
+class ConfigText:
+    """One config file, parsed: what it writes, and where.
+
+    Args:
+        text: the file; Python that does not parse writes nothing.
+    """
+
+    def __init__(self, text: bytes) -> None:
+        self._lines = text.split(b"\n")
+        try:
+            self.module = ast.parse(text)
+        except (SyntaxError, ValueError):
+            self.module = ast.Module(body=[], type_ignores=[])
+
+    @cached_property
+    def writes(self) -> tuple[Write, ...]:
+        """Every write at the top level, in order."""
+        return tuple(write for node in self.module.body for write in _writes(node))
+
+    @cached_property
+    def variables(self) -> dict[str, ast.expr]:
+        """Each name's last value."""
+        return {str(w.key[0]): w.node for w in self.writes if len(w.key) == 1}
+
+    def find(self, key: KeyPath) -> Optional[ast.expr]:
+        """Return the expression for ``key``, the last one that is written; None if there is none.
+
+        A variable of the same file stands for its value.
+        """
+        for write in reversed(self.writes):
+            if write.key == key[: len(write.key)]:
+                node: Optional[ast.expr] = write.node
+                for part in key[len(write.key) :]:
+                    node = child(self.follow(node), part)
+                if node is not None:
+                    return node
+        return None
+
+    def follow(self, node: Optional[ast.expr]) -> Optional[ast.expr]:
+        """Replace a variable by what the file assigns to it."""
+        for _ in range(MAX_DEPTH):
+            if not isinstance(node, ast.Name) or node.id not in self.variables:
+                break
+            node = self.variables[node.id]
+        return node
+
+    def column(self, node: ast.expr) -> int:
+        """Count letters from 1; ``ast`` counts bytes from 0."""
+        before = self._lines[node.lineno - 1][: node.col_offset]
+        return len(before.decode("utf-8", "replace")) + 1
+
+    def base_names(self) -> Iterator[str]:
+        """Yield what the file inherits from: entries of ``_base_``, or modules of ``read_base``."""
+        for statement in self.module.body:
+            if isinstance(statement, ast.With):
+                for node in statement.body:
+                    if isinstance(node, ast.ImportFrom):
+                        yield "." * node.level + (node.module or "")
+        if "_base_" not in self.variables:
+            return
+        try:
+            value = literal(self.variables["_base_"])
+        except NotLiteralError:
+            return
+        yield from [value] if isinstance(value, str) else value
 
 
 class ConfigSource:
@@ -46,9 +126,6 @@ class ConfigSource:
         self.path = path
         self._resolve = resolve
         self._depth = depth
-        self._module: Optional[ast.Module] = None
-        self._assigned: dict[str, ast.expr] = {}
-        self._lines: list[str] = []
 
     def locate(self, key: KeyPath) -> Optional[Location]:
         """Return where the value at ``key`` is written, nearest file first.
@@ -61,84 +138,99 @@ class ConfigSource:
                 return found
         return None
 
+    @cached_property
+    def _text(self) -> ConfigText:
+        try:
+            return ConfigText(self.path.read_bytes())
+        except OSError:
+            return ConfigText(b"")
+
     def _find(self, key: KeyPath) -> Optional[Location]:
-        self._parse()
-        node = self._descend(key)
+        node = self._text.find(key)
         if node is not None:
-            return Location(str(self.path), node.lineno, self._column(node))
-        for base in self._bases():
+            return Location(str(self.path), node.lineno, self._text.column(node))
+        for base in self.bases:
             found = base._find(key)
             if found is not None:
                 return found
         return None
 
-    def _column(self, node: ast.expr) -> int:
-        """Count letters from 1; ``ast`` counts bytes from 0."""
-        before = self._lines[node.lineno - 1].encode()[: node.col_offset]
-        return len(before.decode()) + 1
-
-    def _parse(self) -> None:
-        if self._module is not None:
-            return
-        try:
-            text = self.path.read_text(encoding="utf-8")
-            self._lines = text.split("\n")
-            self._module = ast.parse(text)
-        except (OSError, SyntaxError, ValueError):
-            self._module = ast.Module(body=[], type_ignores=[])
-        for statement in self._module.body:
-            if isinstance(statement, ast.Assign):
-                for target in statement.targets:
-                    if isinstance(target, ast.Name):
-                        self._assigned[target.id] = statement.value
-
-    def _descend(self, key: KeyPath) -> Optional[ast.expr]:
-        node: Optional[ast.expr] = self._assigned.get(str(key[0]))
-        for part in key[1:]:
-            node = _child(self._follow(node), part)
-        return node
-
-    def _follow(self, node: Optional[ast.expr]) -> Optional[ast.expr]:
-        """Replace a variable by what the same file assigned to it."""
-        for _ in range(MAX_DEPTH):
-            if not isinstance(node, ast.Name) or node.id not in self._assigned:
-                break
-            node = self._assigned[node.id]
-        return node
-
-    def _bases(self) -> Iterator[ConfigSource]:
-        node = self._assigned.get("_base_")
-        if node is None or self._depth >= MAX_DEPTH:
-            return
-        try:
-            value = literal(node)
-        except NotLiteralError:
-            return
-        for entry in [value] if isinstance(value, str) else value:
-            path = self._resolve(entry, self.path)
-            if path is not None:
-                yield ConfigSource(path, self._resolve, self._depth + 1)
+    @cached_property
+    def bases(self) -> Sequence[ConfigSource]:
+        """The files that this one inherits from, those that can be found."""
+        if self._depth >= MAX_DEPTH:
+            return ()
+        paths = (self._resolve(name, self.path) for name in self._text.base_names())
+        return [ConfigSource(p, self._resolve, self._depth + 1) for p in paths if p is not None]
 
 
-def _is_dict(node: ast.AST) -> bool:
-    called = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-    return isinstance(node, ast.Dict) or (called and node.func.id == "dict")  # type: ignore[attr-defined]
+def _writes(statement: ast.stmt) -> Iterator[Write]:
+    value = getattr(statement, "value", None)
+    if isinstance(statement, ast.Assign):
+        targets: Sequence[ast.expr] = statement.targets
+    elif isinstance(statement, ast.AnnAssign) and value is not None:
+        targets = [statement.target]
+    elif isinstance(statement, ast.Expr) and _is_merge(value):
+        assert isinstance(value, ast.Call)
+        assert isinstance(value.func, ast.Attribute)
+        targets = [value.func.value]
+        value = value.args[0] if value.args else value
+    else:
+        return
+    for target in targets:
+        key = _target_key(target)
+        if key and value is not None:
+            yield Write(key, value)
 
 
-def _dict_items(node: ast.AST) -> Iterator[tuple[Any, ast.expr]]:
+def _is_merge(node: Optional[ast.expr]) -> bool:
+    """Whether an expression is ``x.merge(…)`` or ``x.update(…)`` with one dict, or keywords."""
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in MERGING
+        and len(node.args) + bool(node.keywords) == 1
+    )
+
+
+def _target_key(node: ast.expr) -> KeyPath:
+    """Return the key that ``model``, ``model.head`` or ``model['head'][0]`` means; () if none."""
+    if isinstance(node, ast.Name):
+        return (node.id,)
+    part: Union[str, int, None] = None
+    if isinstance(node, ast.Attribute):
+        part = node.attr
+    elif isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
+        part = node.slice.value if isinstance(node.slice.value, (str, int)) else None
+    if part is None or not isinstance(node, (ast.Attribute, ast.Subscript)):
+        return ()
+    parent = _target_key(node.value)
+    return (*parent, part) if parent else ()
+
+
+def is_dict(node: Optional[ast.AST]) -> bool:
+    """Whether an expression is ``{…}``, ``dict(…)`` or the call of a merge with keywords."""
+    if isinstance(node, ast.Dict):
+        return True
+    if not isinstance(node, ast.Call) or node.args:
+        return False
+    return _is_merge(node) or (isinstance(node.func, ast.Name) and node.func.id == "dict")
+
+
+def dict_items(node: Optional[ast.AST]) -> Iterator[tuple[Any, ast.expr]]:
+    """Yield the entries of a dict expression whose keys are constants."""
     if isinstance(node, ast.Dict):
         for key, value in zip(node.keys, node.values):
             if isinstance(key, ast.Constant):
                 yield key.value, value
-    elif isinstance(node, ast.Call) and _is_dict(node) and not node.args:
+    elif isinstance(node, ast.Call) and is_dict(node):
         for keyword in node.keywords:
             if keyword.arg is not None:
                 yield keyword.arg, keyword.value
 
 
-def _child(node: Optional[ast.expr], part: object) -> Optional[ast.expr]:
-    if node is None:
-        return None
+def child(node: Optional[ast.expr], part: object) -> Optional[ast.expr]:
+    """Return the expression at ``part`` of a dict or list expression; None if there is none."""
     if isinstance(node, (ast.List, ast.Tuple)) and isinstance(part, int):
         return node.elts[part] if part < len(node.elts) else None
-    return dict(_dict_items(node)).get(part)
+    return dict(dict_items(node)).get(part)

@@ -8,7 +8,9 @@ from typing import Any
 
 from mmseg_fixkit.diagnostics import Edit, EditKind, KeyPath, format_key
 
-_MISSING = object()
+
+class Imported(str):
+    """The dotted name of what a new-style config imports: ``mmseg.models.PSPHead``."""
 
 
 def plain(value: Any) -> Any:
@@ -67,7 +69,11 @@ def apply_edits(tree: dict[str, Any], edits: Iterable[Edit]) -> dict[str, Any]:
         if edit.kind is EditKind.SET:
             _set(result, edit.key, plain(edit.value))
     moving = [edit for edit in ordered if edit.kind is not EditKind.SET]
-    for edit in sorted(moving, key=lambda e: _order(e.key), reverse=True):
+    # At one place, what stands there goes before what comes in its stead is put there.
+    backwards = sorted(
+        moving, key=lambda e: (_order(e.key), e.kind is EditKind.REMOVE), reverse=True
+    )
+    for edit in backwards:
         _move(result, edit)
     return result
 

@@ -12,15 +12,18 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mmseg_fixkit import check, host, patch
+from mmseg_fixkit.api import repair
 from mmseg_fixkit.load import load
 from mmseg_fixkit.registry import find_rule
-from mmseg_fixkit.reporters import patch_text, report_text
+from mmseg_fixkit.reporters.text import patch_text, report_text
+from mmseg_fixkit.text_edits import RUNNER_KEYS
 from mmseg_fixkit.tree import same
 
 CASES = Path(__file__).parent / "cases"
@@ -80,6 +83,22 @@ def test_a_flat_file_says_the_same(case: Path, tmp_path: Path) -> None:
     planned = patch("cfg.py", **options(case))
     planned.write(tmp_path / "flat.py", mode="flat")
     assert same(load(tmp_path / "flat.py").tree, planned.plan.after)
+
+
+def test_the_file_changed_in_place_says_the_same(case: Path, tmp_path: Path) -> None:
+    here = shutil.copytree(case, tmp_path / "case") / "cfg.py"
+    planned = patch(here, **options(case))
+    assert planned.write_in_place() is not planned.plan.empty
+    now = load(here).tree
+    read = RUNNER_KEYS & (now.keys() | planned.plan.after.keys())
+    assert all(same(now.get(key), planned.plan.after.get(key)) for key in read)
+    assert patch(here, **options(case)).plan.empty
+
+
+def test_unsafe_fixes_come_to_an_end(case: Path, tmp_path: Path) -> None:
+    here = shutil.copytree(case, tmp_path / "case") / "cfg.py"
+    repair(here, unsafe=True).write_in_place()
+    assert not any(d.fixable for d in check(here).diagnostics)
 
 
 @pytest.mark.parametrize("file", CLEAN, ids=lambda p: p.stem)

@@ -144,14 +144,17 @@ def test_scripts_in_a_folder_are_not_run() -> None:
 
 
 def test_a_config_without_a_model_is_skipped_in_a_folder_and_refused_by_name() -> None:
-    write({"c/data.py": "a = 1", "c/child.py": "_base_ = './data.py'\n", "c/right.py": RIGHT})
+    depth = RIGHT.replace("EncoderDecoder", "DepthEstimator")
+    child = "_base_ = './data.py'\n"
+    write({"c/data.py": "a = 1", "c/child.py": child, "c/depth.py": depth, "c/right.py": RIGHT})
     folder = run("c")
     assert folder.returncode == 0, folder.stderr
-    assert "Skipped 2 files" in folder.stderr
+    assert "Skipped 3 files" in folder.stderr
     assert "error" not in folder.stderr
     named = run("c/child.py", "c/right.py")
     assert named.returncode == 2
     assert "c/child.py is not the config of a model" in named.stderr
+    assert "c/depth.py estimates depth" in run("c/depth.py").stderr
 
 
 @pytest.mark.parametrize("files", [{}, {"empty/a.py": "x = 1"}, {"empty/a.py": "_base_ = []"}])

@@ -103,6 +103,21 @@ def test_diff_shows_the_change_and_writes_nothing() -> None:
     assert (nothing.returncode, nothing.stdout) == (0, "")
 
 
+def test_in_place_changes_the_file_itself_and_says_so() -> None:
+    write("c.py", RIGHT + "# mine\n")
+    shown = run("patch", "c.py", "--classes", "a,b,c", "--in-place", "--no-guards", "--diff")
+    assert shown.returncode == 1
+    assert "+++ c.py\n" in shown.stdout
+    assert Path("c.py").read_text() == RIGHT + "# mine\n"
+    done = run("patch", "c.py", "--classes", "a,b,c", "--in-place", "--no-guards")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "changed c.py in place: 2 changes, proved by loading it again." in done.stdout
+    assert Path("c.py").read_text().endswith("# mine\n")
+    again = run("patch", "c.py", "--classes", "a,b,c", "--in-place", "--no-guards")
+    assert "nothing to do" in again.stdout
+    assert [p.name for p in Path().iterdir()] == ["c.py"]
+
+
 def test_mask2former_gets_its_fourth_weight() -> None:
     done = run(
         "patch",
@@ -174,10 +189,25 @@ REFUSALS = {
         ["patch", "mmseg::vpd/vpd_sd_4xb8-25k_nyu-512x512.py"],
         ["estimates depth", "DepthEstimator"],
     ),
-    "a new-style config": (
-        {"c.py": "from mmseg.models import FCNHead\nmodel = dict(decode_head=dict(type=FCNHead))"},
+    "a new-style config that mixes dialects": (
+        {"c.py": "from mmseg.models import FCNHead\n_base_ = ['b.py']", "b.py": RIGHT},
         ["patch", "c.py"],
-        ["c.py is a new-style config"],
+        ["c.py fails when MMEngine runs it"],
+    ),
+    "two forms of the result": (
+        {"c.py": RIGHT},
+        ["patch", "c.py", "--in-place", "-o", "d.py"],
+        ["give one of -o and --in-place"],
+    ),
+    "in place and flat": (
+        {"c.py": RIGHT},
+        ["patch", "c.py", "--in-place", "--flat"],
+        ["give one of --in-place and --flat"],
+    ),
+    "a config of the installed host in place": (
+        {},
+        ["patch", PSPNET, "--num-classes", "3", "--in-place"],
+        ["belongs to an installed package", "write a file of your own with -o"],
     ),
     "a missing base": (
         {"c.py": "_base_ = './gone.py'\n"},

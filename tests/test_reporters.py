@@ -20,16 +20,12 @@ from mmseg_fixkit.cli.check import FORMATS
 from mmseg_fixkit.diagnostics import Diagnostic, Location, Report, Severity
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.registry import all_rules, find_rule
-from mmseg_fixkit.reporters import (
-    REPORTERS,
-    github_report,
-    json_report,
-    report_text,
-    sarif_report,
-    summary_text,
-    write_report,
-)
-from mmseg_fixkit.reporters.sarif import file_uri
+from mmseg_fixkit.reporters import REPORTERS, reporter
+from mmseg_fixkit.reporters.github import github_report
+from mmseg_fixkit.reporters.json import json_report
+from mmseg_fixkit.reporters.output import write_report
+from mmseg_fixkit.reporters.sarif import file_uri, sarif_report
+from mmseg_fixkit.reporters.text import report_text, summary_text
 
 WRONG = """model = dict(
     type='EncoderDecoder',
@@ -238,8 +234,8 @@ def test_a_finding_in_a_base_file_names_the_config_that_inherits_it() -> None:
     assert result["properties"]["config"] == "child.py"
     assert "inherited" not in report_text(report)
     assert "inherited" not in report_text(checked(), one_of_many=True)
-    assert "; inherited by child.py" in REPORTERS["text"]([checked(), report], ())
-    assert "inherited" not in REPORTERS["text"]([report], ())
+    assert "; inherited by child.py" in reporter("text")([checked(), report], ())
+    assert "inherited" not in reporter("text")([report], ())
 
 
 def test_json_is_readable_by_every_program() -> None:

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mmengine.config import Config
 
-from mmseg_fixkit.apply import child_config
 from mmseg_fixkit.diagnostics import Edit, EditKind, format_key, parse_key
 from mmseg_fixkit.diff import unified
 from mmseg_fixkit.errors import FixkitError
+from mmseg_fixkit.overlay import child_config
 from mmseg_fixkit.render import render
 from mmseg_fixkit.tree import apply_edits, differences, lookup, plain, same, walk
 

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Optional
 import click
 
 from mmseg_fixkit.cli import console
+from mmseg_fixkit.errors import FixkitError
 
 if TYPE_CHECKING:
     from mmseg_fixkit.diagnostics import Report
-    from mmseg_fixkit.many import Outcome
+    from mmseg_fixkit.many import Outcome, Target
+    from mmseg_fixkit.repairs import Repaired
 
 Codes = Optional[tuple[str, ...]]
 
-#: Those of ``reporters.REPORTERS``, which is too much to load for ``--help``.
+#: Those of ``reporters.REPORTERS``, which --help need not load.
 FORMATS = ("text", "json", "sarif", "github")
 
 #: What shells report of a program that Ctrl-C ended.
@@ -48,6 +50,13 @@ INTERRUPTED = 130
     type=click.IntRange(min=1),
     help="How many processes (default: 1, and one for each core from 41 configs on).",
 )
+@click.option("--fix", is_flag=True, help="Repair what can be, in the files themselves.")
+@click.option(
+    "--unsafe-fixes",
+    is_flag=True,
+    help="With --fix or --diff: also make the fixes that change what is learned.",
+)
+@click.option("--diff", is_flag=True, help="Show what --fix would change, and write nothing.")
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 despite findings.")
 def check(
     configs: tuple[str, ...],
@@ -56,37 +65,60 @@ def check(
     output_format: str,
     output_file: Optional[Path],
     jobs: Optional[int],
+    fix: bool,
+    unsafe_fixes: bool,
+    diff: bool,
     exit_zero: bool,
 ) -> None:
-    """Find class faults in configs.
+    """Find class faults in configs, and repair them.
 
     Holds heads, losses, datasets, palettes and label settings against each other. CONFIG is a
     config file, a folder, of which all configs of a model are checked, or a zoo name such as
     mmseg::pspnet/….py. The classes are those of each config's own training dataset. Nothing is
-    written but the report. Each config is a Python program, which MMEngine runs to read it.
+    written but the report, unless --fix is given. Each config is a Python program, which MMEngine
+    runs to read it.
+
+    --fix keeps comments and layout, and is proved by loading the file again before it is replaced.
+    Only files that are named, or found in a folder, are changed: what one of them inherits from
+    elsewhere is overridden in it.
 
     What [tool.mmseg-fixkit] in the nearest pyproject.toml selects and ignores holds where the
     options here do not say otherwise.
     """
-    from mmseg_fixkit.reporters import REPORTERS, summary_text, write_report
+    from mmseg_fixkit.reporters import reporter
+    from mmseg_fixkit.reporters.text import repairs_text, summary_text
 
-    outcomes, skipped = _outcomes(configs, _codes(select), _codes(ignore), jobs)
+    if unsafe_fixes and not (fix or diff):
+        raise FixkitError("--unsafe-fixes needs --fix or --diff")
+    if fix and diff:
+        raise FixkitError("--fix writes and --diff only shows; give one of them")
+    found, skipped = _outcomes(configs, _codes(select), _codes(ignore), jobs)
+    repaired = _repair(found, unsafe_fixes, fix) if fix or diff else []
+    outcomes = [r.outcome for r in repaired] if repaired else [outcome for _, outcome in found]
     reports = [outcome.report for outcome in outcomes if outcome.report]
     errors = [outcome.error for outcome in outcomes if outcome.error]
-    result = REPORTERS[output_format](reports, errors)
-    if output_file is None:
+    result = reporter(output_format)(reports, errors)
+    if diff:
+        for each in repaired:
+            console.diff(each.diff)
+    elif output_file is None:
         click.echo(result, nl=False)
     else:
+        from mmseg_fixkit.reporters.output import write_report
+
         write_report(result, output_file)
     _say(reports, errors)
-    if output_format == "text" and reports:
+    if repaired:
+        click.echo(repairs_text(repaired, written=fix), nl=False, err=True)
+    if output_format == "text" and reports and not diff:
         click.echo(summary_text(reports, len(errors), skipped), nl=False, err=True)
-    raise SystemExit(_exit_code(reports, errors, exit_zero))
+    changing = diff and any(each.diff for each in repaired)
+    raise SystemExit(_exit_code(reports, errors, exit_zero, changing))
 
 
 def _outcomes(
     configs: tuple[str, ...], select: Codes, ignore: Codes, jobs: Optional[int]
-) -> tuple[list[Outcome], int]:
+) -> tuple[list[tuple[Target, Outcome]], int]:
     """Check what the arguments name; return what came of it, and how many files were skipped."""
     from mmseg_fixkit import many
     from mmseg_fixkit.settings import reasons_given
@@ -102,7 +134,16 @@ def _outcomes(
     skipped = found.skipped + sum(outcome.skipped for outcome in outcomes)
     if all(outcome.skipped for outcome in outcomes):
         raise many.nothing_checked(configs, skipped)
-    return outcomes, skipped
+    return list(zip(found.targets, outcomes)), skipped
+
+
+def _repair(
+    found: Sequence[tuple[Target, Outcome]], unsafe: bool, write: bool
+) -> Sequence[Repaired]:
+    from mmseg_fixkit.repairs import repair_all
+
+    targets, outcomes = zip(*found)
+    return repair_all(targets, outcomes, unsafe=unsafe, write=write)
 
 
 def _codes(text: Optional[str]) -> Codes:
@@ -117,10 +158,14 @@ def _say(reports: Sequence[Report], errors: Sequence[str]) -> None:
         console.error(text)
 
 
-def _exit_code(reports: Iterable[Report], errors: Sequence[str], exit_zero: bool) -> int:
+def _exit_code(
+    reports: Iterable[Report], errors: Sequence[str], exit_zero: bool, changing: bool
+) -> int:
     if errors:
         return 2
-    return 0 if exit_zero else max(report.exit_code for report in reports)
+    if exit_zero:
+        return 0
+    return 1 if changing else max(report.exit_code for report in reports)
 
 
 def _watched(outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional
 
@@ -9,6 +10,7 @@ import click
 
 from mmseg_fixkit.cli import console
 from mmseg_fixkit.cli.labels import labels_from, palette_from
+from mmseg_fixkit.errors import FixkitError
 
 _FILE = click.Path(path_type=Path)
 
@@ -42,18 +44,29 @@ _FILE = click.Path(path_type=Path)
     default=None,
     help="Whether label files hold 0 for 'ignored' and 1..N for the classes.",
 )
-@click.option("--data-root", metavar="DIR", help="Where the data is.")
+@click.option(
+    "--data-root", metavar="DIR", help="Where the data is; usual layouts in it are recognised."
+)
 @click.option(
     "--img-dir", metavar="DIR", help="Images below it; {split} stands for train, val and test."
 )
 @click.option("--ann-dir", metavar="DIR", help="Label maps below it, likewise.")
+@click.option(
+    "--ann-file", metavar="FILE", help="Lists of names below it, likewise; '' for no lists."
+)
 @click.option("--img-suffix", metavar="TEXT", help="What image names end with: .jpg.")
 @click.option("--seg-map-suffix", metavar="TEXT", help="What label map names end with: .png.")
 @click.option("--load-from", metavar="CKPT", help="The checkpoint to start from.")
+@click.option(
+    "--binary",
+    type=click.Choice(["sigmoid", "softmax"]),
+    help="Tell two classes apart by one sigmoid channel, or by two softmax channels.",
+)
 @click.option("--guards/--no-guards", default=True, help="Add the runtime guards (default: yes).")
 @click.option(
     "-o", "--output", metavar="OUT", type=_FILE, help="The new file (default: CONFIG_fixed.py)."
 )
+@click.option("--in-place", is_flag=True, help="Change CONFIG itself; comments and layout stay.")
 @click.option("--flat", is_flag=True, help="Write one file with everything, not an overlay.")
 @click.option("--diff", is_flag=True, help="Show the change, and write nothing.")
 @click.option(
@@ -67,6 +80,7 @@ def patch(
     num_classes: Optional[int],
     palette: Optional[str],
     output: Optional[Path],
+    in_place: bool,
     flat: bool,
     diff: bool,
     cfg_options: bool,
@@ -80,18 +94,22 @@ def patch(
 
     The result is an overlay: a new file that inherits from CONFIG and holds only what changed. It
     is loaded again before it is kept, and refused if it is not what was planned. CONFIG is a
-    Python program, which MMEngine runs to read it; it is never written to.
+    Python program, which MMEngine runs to read it; it is only written to with --in-place, and the
+    files that it inherits from never are.
     """
     from mmseg_fixkit.api import patch as plan_patch
-    from mmseg_fixkit.reporters import patch_text
+    from mmseg_fixkit.reporters.text import patch_text
 
+    given = {"-o": output, "--in-place": in_place, "--cfg-options": cfg_options}
+    _one_at_most([name for name, value in given.items() if value])
+    _one_at_most([name for name, value in (("--in-place", in_place), ("--flat", flat)) if value])
     labels = labels_from(classes, classes_file, num_classes)
     planned = plan_patch(config, labels, palette=palette_from(palette), **options)
     for text in planned.notes:
         console.note(text)
     target = output or default_output(config)
     if diff:
-        text = planned.diff(str(target))
+        text = planned.text_diff() if in_place else planned.diff(str(target))
         console.diff(text)
         raise SystemExit(1 if text or planned.plan.left else 0)
     if cfg_options:
@@ -99,12 +117,21 @@ def patch(
         raise SystemExit(1 if planned.plan.left else 0)
     if planned.plan.empty:
         closing = f"{config}: nothing to do, it fits its {planned.labels.num_classes} classes."
+    elif in_place:
+        planned.write_in_place()
+        changes = len(planned.plan.applied)
+        closing = f"changed {config} in place: {changes} changes, proved by loading it again."
     else:
         written = planned.write(target, "flat" if flat else "overlay", overwrite=overwrite)
         state = f"wrote {target}" if written else f"{target} is up to date"
         closing = f"{state}: {len(planned.plan.applied)} changes, proved by loading it again."
     click.echo(f"{patch_text(planned.plan, planned.plan.left)}{closing}")
     raise SystemExit(1 if planned.plan.left else 0)
+
+
+def _one_at_most(options: Sequence[str]) -> None:
+    if len(options) > 1:
+        raise FixkitError(f"give one of {' and '.join(options)}")
 
 
 def default_output(config: str) -> Path:

@@ -10,7 +10,7 @@ from typing import Any, Optional
 from mmseg_fixkit.diagnostics import Diagnostic, Fix, Report, format_key
 
 
-def json_report(reports: Iterable[Report]) -> str:
+def json_report(reports: Iterable[Report], errors: Iterable[str] = ()) -> str:
     """Return a JSON list of the findings of all reports."""
     records = [_record(report, d) for report in reports for d in report.diagnostics]
     return json_text(records)

@@ -24,8 +24,14 @@ from mmseg_fixkit.tree import lookup, walk
 
 if TYPE_CHECKING:
     from mmseg_fixkit.plan import FixPlan
+    from mmseg_fixkit.repairs import Repaired
 
 ARROW = "->"
+
+
+def text_report(reports: Sequence[Report], errors: Sequence[str] = ()) -> str:
+    """Return the findings of all reports; errors are said beside them."""
+    return "".join(report_text(report, one_of_many=len(reports) > 1) for report in reports)
 
 
 def report_text(report: Report, *, one_of_many: bool = False) -> str:
@@ -85,14 +91,33 @@ def summary_text(reports: Sequence[Report], failed: int = 0, skipped: int = 0) -
     fixable = sum(_safe(d) for d in found)
     if fixable:
         lines.append(
-            f"[*] {_count(fixable, 'finding')} can be repaired: run `mmseg-fix patch CONFIG`; "
-            "`mmseg-fix rule CODE` explains a code."
+            f"[*] {_count(fixable, 'finding')} can be repaired: run `mmseg-fix check --fix`, or "
+            "`mmseg-fix patch` for a new file; `mmseg-fix rule CODE` explains a code."
+        )
+    unsafe = sum(d.fixable and not _safe(d) for d in found)
+    if unsafe:
+        lines.append(
+            f"{_count(unsafe, 'finding')} can be repaired with `check --fix --unsafe-fixes`, which "
+            "changes what is learned."
         )
     if skipped:
-        lines.append(f"Skipped {_count(skipped, 'file')} in `_base_` folders or without a `model`.")
+        lines.append(
+            f"Skipped {_count(skipped, 'file')} in `_base_` folders or without a segmentation "
+            "model."
+        )
     if failed:
         lines.append(f"{_count(failed, 'config')} could not be read.")
     return "\n".join(lines) + "\n"
+
+
+def repairs_text(repaired: Sequence[Repaired], *, written: bool) -> str:
+    """Return the line that says what was repaired, or would be."""
+    files = [each for each in repaired if each.changes]
+    changes = sum(each.changes for each in files)
+    if not files:
+        return "Nothing to repair.\n"
+    done = "Repaired" if written else "Would repair"
+    return f"{done} {_count(changes, 'finding')} in {_count(len(files), 'file')}.\n"
 
 
 def _verdict(found: Sequence[Diagnostic]) -> str:

@@ -1,0 +1,7 @@
+width = 19
+model = dict(
+    type='EncoderDecoder',
+    decode_head=dict(
+        type='FCNHead', in_channels=64, channels=width, num_classes=2))
+train_dataloader = dict(
+    dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('road', 'car'))))
