@@ -2,25 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Optional, Union
+from typing import TYPE_CHECKING, Any, Optional, Union
 
-from mmseg_fixkit.document import ConfigDocument
+from mmseg_fixkit.document import ConfigDocument, Dataset
 from mmseg_fixkit.labels import LabelSpace
+
+if TYPE_CHECKING:
+    from mmseg_fixkit.layouts import Split
 
 #: Weights asked for: N (or N + 1) numbers, ``"keep"``, ``"none"``, or nothing said.
 ClassWeight = Union[None, str, tuple[float, ...]]
 
 
+#: ``img_path``, ``seg_map_path`` and ``ann_file`` of a dataset.
+OwnFiles = tuple[Any, Any, Any]
+
+
+def own_files(dataset: Dataset) -> OwnFiles:
+    """Return the folders and the list that a dataset names, below its ``data_root``."""
+    prefix = dataset.config.get("data_prefix")
+    folders = prefix if isinstance(prefix, dict) else {}
+    parts = (folders.get("img_path"), folders.get("seg_map_path"), dataset.config.get("ann_file"))
+    return tuple(part if isinstance(part, str) else "" for part in parts)  # type: ignore[return-value]
+
+
 @dataclass(frozen=True)
 class DataLocation:
-    """Where the user's files are; None leaves the config's own value."""
+    """Where the user's files are; None leaves the config's own value.
+
+    Args:
+        data_root: the folder that the others lie in.
+        img_dir: of the images; ``{split}`` stands for train, val and test.
+        ann_dir: of the label maps, likewise.
+        ann_file: the list of names, likewise; empty for none.
+        img_suffix: what the names of images end with.
+        seg_map_suffix: what the names of label maps end with.
+        found: what the folder holds for each split, where it was looked at. It follows from the
+            above where they are given, and so counts before them.
+        kept: folders and lists of the config, in the order of :func:`own_files`, that are there
+            in ``data_root``.
+    """
 
     data_root: Optional[str] = None
     img_dir: Optional[str] = None
     ann_dir: Optional[str] = None
+    ann_file: Optional[str] = None
     img_suffix: Optional[str] = None
     seg_map_suffix: Optional[str] = None
+    found: Mapping[str, Split] = field(default_factory=dict)
+    kept: frozenset[OwnFiles] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -32,6 +64,7 @@ class Wishes:
     reduce_zero_label: Optional[bool] = None
     data: DataLocation = field(default_factory=DataLocation)
     load_from: Optional[str] = None
+    binary: Optional[str] = None  # two classes in one "sigmoid" channel, or in two "softmax" ones
     palette: bool = False  # whether the colours of the label space were asked for
     guards: bool = False
 

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from mmseg_fixkit import host
-from mmseg_fixkit.diagnostics import Diagnostic, Edit, finding
+from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, finding
 from mmseg_fixkit.document import Dataset
 from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.context import Context
+from mmseg_fixkit.rules.metainfo import metainfo_edits, palette_of
 
 
 @rule("MSF201", "dataset-classes")
@@ -66,7 +67,7 @@ def dataset_classes(context: Context) -> Iterator[Diagnostic]:
             context.owner,
             expected,
             shown=f"{context.num_classes} classes {expected}",
-            edits=_metainfo_edits(context, dataset),
+            edits=metainfo_edits(context, dataset),
             title=f"Set classes and palette of the {dataset.role} dataset",
         )
 
@@ -110,7 +111,7 @@ def palette_length(context: Context) -> Iterator[Diagnostic]:
     ## References
     mmsegmentation issues 3505, 3029 and 3285.
     """
-    expected = _palette(context)
+    expected = palette_of(context)
     for dataset in context.document.datasets:
         palette = dataset.metainfo.get("palette")
         if context.wishes.palette:
@@ -130,55 +131,6 @@ def palette_length(context: Context) -> Iterator[Diagnostic]:
             edits=[Edit(key, expected)],
             title=f"Give the palette {context.num_classes} colours",
         )
-
-
-@rule("MSF203", "classes-not-a-list")
-def classes_not_a_list(context: Context) -> Iterator[Diagnostic]:
-    """The classes are one text instead of a list of names.
-
-    ## What it does
-    Finds `metainfo.classes` written as a text: `('water')` is no tuple without a comma. A text
-    that names an existing file is right: MMEngine reads one class a line from it.
-
-    ## Why is this bad?
-    The letters of the text become the classes: `water` has five of them, and the palette does
-    not fit any more.
-
-    ## Example
-    ```python
-    model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=1))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('water'))))
-    ```
-
-    ## Use instead
-    ```python
-    model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=1))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('water',))))
-    ```
-
-    ## Fix safety
-    Safe: the run could not have started with a palette, and meant nothing without one.
-
-    ## References
-    mmsegmentation issues 3505 and 3029; mmdeploy issue 877.
-    """
-    for dataset in context.document.datasets:
-        if isinstance(dataset.classes, str):
-            yield finding(
-                (*dataset.key, "metainfo", "classes"),
-                dataset.classes,
-                "MMSegmentation needs",
-                context.labels.classes,
-                shown=f"a list of names: {context.labels.classes!r}, with a comma after each",
-                edits=_metainfo_edits(context, dataset),
-                title=f"Write the classes of the {dataset.role} dataset as a tuple",
-            )
 
 
 @rule("MSF204", "foreign-classes")
@@ -277,88 +229,25 @@ def metric_of_another_dataset(context: Context) -> Iterator[Diagnostic]:
     known = host.dataset_info("CityscapesDataset")
     if known and known.classes == context.labels.classes:
         return
+    # MMEngine refuses two metrics of one kind: their results have the same names.
+    scored = {metric.split for metric in context.document.metrics if metric.type == "IoUMetric"}
     for metric in context.document.metrics:
         if metric.type in host.DATASET_METRICS:
-            expected = {"type": "IoUMetric", "iou_metrics": ["mIoU"]}
+            twice = metric.split in scored
+            scored.add(metric.split)
             yield finding(
                 (*metric.key, "type"),
                 metric.type,
                 context.owner,
                 "IoUMetric",
                 shown="other classes than Cityscapes, which needs 'IoUMetric'",
-                edits=[Edit(metric.key, expected)],
-                title="Evaluate with IoUMetric",
+                edits=[
+                    Edit(metric.key, kind=EditKind.REMOVE)
+                    if twice
+                    else Edit(metric.key, {"type": "IoUMetric", "iou_metrics": ["mIoU"]})
+                ],
+                title="Leave it to IoUMetric" if twice else "Evaluate with IoUMetric",
             )
-
-
-@rule("MSF206", "data-not-as-asked", requested=True)
-def data_not_as_asked(context: Context) -> Iterator[Diagnostic]:
-    """A dataset reads other folders or file suffixes than you asked for.
-
-    ## What it does
-    Speaks only in `mmseg-fix patch` with `--data-root`, `--img-dir`, `--ann-dir`, `--img-suffix`
-    or `--seg-map-suffix`. Compares them with every dataset. In `--img-dir` and `--ann-dir`,
-    `{split}` stands for `train`, `val` and `test`; a test dataset that reads the files of the
-    validation dataset goes on doing so.
-
-    ## Why is this bad?
-    It is no fault of the config; it is a change that you asked for.
-
-    ## Example
-    `mmseg-fix patch config.py --data-root data/farm --img-dir images/{split} --ann-dir
-    labels/{split}`
-
-    ## Use instead
-    The same command writes the change.
-
-    ## Fix safety
-    Safe, as you asked for it.
-
-    ## References
-    `BaseSegDataset` of mmsegmentation 1.2.2.
-    """
-    for dataset in context.document.datasets:
-        for key, expected in _asked_data(context, dataset):
-            found = dataset.suffix(str(key[-1])) if len(key) == 1 else None
-            written: Any = dataset.config
-            for part in key:
-                written = written.get(part) if isinstance(written, dict) else None
-            if expected not in (written, found):
-                path = (*dataset.key, *key)
-                yield finding(
-                    path,
-                    written,
-                    "you asked for",
-                    expected,
-                    edits=[Edit(path, expected)],
-                    title=f"Set {key[-1]} of the {dataset.role} dataset",
-                )
-
-
-def _asked_data(context: Context, dataset: Dataset) -> Iterator[tuple[tuple[str, ...], str]]:
-    data = context.wishes.data
-    wanted = {
-        ("data_root",): data.data_root,
-        ("data_prefix", "img_path"): data.img_dir,
-        ("data_prefix", "seg_map_path"): data.ann_dir,
-        ("img_suffix",): data.img_suffix,
-        ("seg_map_suffix",): data.seg_map_suffix,
-    }
-    for key, value in wanted.items():
-        if value is not None:
-            yield key, value.replace("{split}", _folder_split(context, dataset))
-
-
-def _folder_split(context: Context, dataset: Dataset) -> str:
-    """The split whose folders a dataset reads: configs often test on the validation files."""
-    if dataset.split == "test":
-        for other in context.document.datasets:
-            same_files = all(
-                other.config.get(k) == dataset.config.get(k) for k in ("data_prefix", "ann_file")
-            )
-            if other.split == "val" and same_files:
-                return "val"
-    return dataset.split
 
 
 def _plain_type_edits(dataset: Dataset, info: host.DatasetInfo) -> Iterator[Edit]:
@@ -368,18 +257,6 @@ def _plain_type_edits(dataset: Dataset, info: host.DatasetInfo) -> Iterator[Edit
         suffix = dataset.suffix(name)
         if name not in dataset.config and plain and suffix != getattr(plain, name):
             yield Edit((*dataset.key, name), suffix)
-
-
-def _metainfo_edits(context: Context, dataset: Dataset) -> Iterator[Edit]:
-    metainfo = (*dataset.key, "metainfo")
-    if not isinstance(dataset.config.get("metainfo"), dict):
-        yield Edit(metainfo, {})
-    yield Edit((*metainfo, "classes"), context.labels.classes)
-    yield Edit((*metainfo, "palette"), _palette(context))
-
-
-def _palette(context: Context) -> list[list[int]]:
-    return [list(color) for color in context.labels.colors]
 
 
 def _as_tuple(classes: Any) -> Any:

@@ -2,4 +2,4 @@
 _base_ = 'cfg.py'
 
 # MSF205 metric-of-another-dataset
-val_evaluator = [dict(type='IoUMetric', iou_metrics=['mIoU']), dict(type='IoUMetric')]
+val_evaluator = [dict(type='IoUMetric')]

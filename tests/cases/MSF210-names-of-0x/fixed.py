@@ -1,0 +1,18 @@
+# Written by mmseg-fix: cfg.py with the changes below.
+_base_ = 'cfg.py'
+
+train_dataloader = dict(
+    dataset=dict(
+        metainfo=dict(
+            _delete_=True,
+            # MSF210 metainfo-names
+            classes=('weed', 'crop'),
+            palette=[[0, 0, 0], [128, 0, 0]])))
+
+val_dataloader = dict(
+    dataset=dict(
+        metainfo=dict(
+            _delete_=True,
+            # MSF210 metainfo-names
+            classes=('weed', 'crop'),
+            palette=[[0, 0, 0], [128, 0, 0]])))
