@@ -30,6 +30,7 @@ PARTS: dict[str, dict[str, str]] = {
     },
     "MODELS": {
         "ClassWeightedCrossEntropyLoss": "mmseg_fixkit.runtime.losses",
+        "OneChannelLoss": "mmseg_fixkit.runtime.one_channel",
     },
     "TRANSFORMS": {
         "AssertLabelBounds": "mmseg_fixkit.runtime.transforms",

@@ -196,7 +196,8 @@ def test_a_class_layer_of_another_size_than_its_head_says() -> None:
 
 
 def test_one_sigmoid_channel_is_right_for_two_classes_only() -> None:
-    binary = run_head(2, out_channels=1, threshold=0.5)
+    sigmoid = {"type": "CrossEntropyLoss", "use_sigmoid": True, "class_weight": [4.0]}
+    binary = run_head(2, out_channels=1, threshold=0.5, loss_decode=sigmoid)
     assert offences(build(run_model(binary)), 2) == {}
     five = run_head(5, out_channels=1, threshold=0.5)
     assert offences(build(run_model(five)), 5) == {"decode_head.out_channels": 5}

@@ -5,6 +5,7 @@ Everything here reads objects that exist and yields findings; nothing is changed
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Optional
@@ -14,6 +15,7 @@ from torch import nn
 from mmseg_fixkit.diagnostics import Diagnostic, KeyPath, Severity, finding, parse_key
 from mmseg_fixkit.host import HeadKind
 from mmseg_fixkit.registry import find_rule
+from mmseg_fixkit.rules.channels import loss_fault
 from mmseg_fixkit.rules.losses import WITH_NO_OBJECT
 from mmseg_fixkit.runtime.heads import Head, find_heads, own_modules
 
@@ -97,9 +99,25 @@ def check_classes(model: nn.Module, splits: Sequence[Split]) -> tuple[Diagnostic
     reference = next((s for s in splits if s.classes), None)
     found = [*_check_declared(splits), *(d for head in heads for d in _check_layer(head))]
     if reference is not None:
+        found += _check_several(reference)
         found += _check_heads(heads, reference)
         found += _check_splits(splits, reference)
     return tuple(found)
+
+
+def _check_several(split: Split) -> Iterator[Diagnostic]:
+    if _count(split) == 1:
+        yield _coded(
+            "MSF108",
+            finding(
+                (*split.key, "metainfo", "classes"),
+                split.classes,
+                "a segmentation needs",
+                None,
+                shown="two classes or more",
+                then="name the background as a class of its own too",
+            ),
+        )
 
 
 def _check_heads(heads: tuple[Head, ...], split: Split) -> Iterator[Diagnostic]:
@@ -107,6 +125,8 @@ def _check_heads(heads: tuple[Head, ...], split: Split) -> Iterator[Diagnostic]:
         yield from _check_count(head, split)
         for path, module in own_modules(head, heads):
             yield from _check_weights(path, module, head, split)
+            if _one_channel(head) and _count(split) == 2 and _is_loss(path, head):
+                yield from _check_loss(path, module, head)
 
 
 def _coded(code: str, diagnostic: Diagnostic) -> Diagnostic:
@@ -167,9 +187,35 @@ def _check_layer(head: Head) -> Iterator[Diagnostic]:
     )
 
 
+def _is_loss(path: str, head: Head) -> bool:
+    """Whether it is a loss of the head's channels, and no part of another loss."""
+    return re.fullmatch(rf"{re.escape(head.path)}\.loss_decode(\.\d+)?", path) is not None
+
+
+def _check_loss(path: str, module: nn.Module, head: Head) -> Iterator[Diagnostic]:
+    """Whether a loss can teach one channel; arguments are read from the attributes it keeps."""
+    kind = type(module).__name__
+    fault = loss_fault(kind, vars(module))
+    lovasz = kind == "LovaszLoss"  # does not keep the argument, and stops by itself
+    if fault is None or lovasz:
+        return
+    yield _coded(
+        "MSF109",
+        finding(
+            parse_key(f"model.{path}"),
+            kind,
+            f"{head.type_name} has",
+            None,
+            shown=f"one channel: {fault.fault}",
+            then="`mmseg-fix patch --binary sigmoid` makes the set-up whole",
+        ),
+    )
+
+
 def _check_weights(path: str, module: nn.Module, head: Head, split: Split) -> Iterator[Diagnostic]:
     weights = getattr(module, "class_weight", None)
-    if weights is None or isinstance(weights, str) or _one_channel(head):
+    one_weight = _one_channel(head) and _is_loss(path, head)
+    if weights is None or isinstance(weights, str) or one_weight:
         return
     no_object = head.spec.kind in WITH_NO_OBJECT
     expected = _count(split) + no_object

@@ -1,9 +1,14 @@
 # Written by mmseg-fix: cfg.py with the changes below.
 _base_ = 'cfg.py'
 
-# MSF203 classes-not-a-list
-own_metainfo = dict(classes=('water',))
+# MSF202 palette-length; MSF203 classes-not-a-list
+metainfo = dict(classes=('background', 'water'), palette=[[0, 0, 0], [0, 255, 255]])
 
-train_dataloader = dict(dataset=dict(metainfo=own_metainfo))
+model = dict(
+    decode_head=dict(
+        # MSF101 head-class-count: was 1
+        num_classes=2))
 
-val_dataloader = dict(dataset=dict(metainfo=own_metainfo))
+train_dataloader = dict(dataset=dict(metainfo=metainfo))
+
+val_dataloader = dict(dataset=dict(metainfo=metainfo))

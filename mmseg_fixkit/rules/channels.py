@@ -1,0 +1,253 @@
+"""Two classes in one sigmoid channel or in two softmax channels: what heads and losses allow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Optional
+
+from mmseg_fixkit.diagnostics import Edit, EditKind
+from mmseg_fixkit.document import WRAPPER, ConfigDocument, Head, Loss
+from mmseg_fixkit.host import HeadKind, type_name
+from mmseg_fixkit.rules.context import Context
+from mmseg_fixkit.rules.guards import import_edits
+from mmseg_fixkit.rules.losses import REPLACEMENT, one_channel, weight_fault
+from mmseg_fixkit.tree import lookup
+
+#: Where both classes are equally likely, as for the arg-max over two softmax channels.
+EVEN = 0.5
+
+#: What the host takes where ``threshold`` is left out.
+HOST_THRESHOLD = 0.3
+
+CROSS_ENTROPY = "CrossEntropyLoss"
+_CASCADE = "CascadeEncoderDecoder"
+
+
+@dataclass(frozen=True)
+class OnOneChannel:
+    """What a loss does with the one channel of a head.
+
+    Args:
+        fault: what is wrong with it; empty if nothing is.
+        stops: whether training stops there, at the first batch that has a pixel of class 1.
+        form: the argument that makes it right, and its value.
+        inside: arguments that it needs inside ``OneChannelLoss``.
+    """
+
+    fault: str = ""
+    stops: bool = True
+    form: Optional[tuple[str, Any]] = None
+    inside: Mapping[str, Any] = field(default_factory=dict)
+
+
+_SOFTMAX = "its softmax over one channel stops at the first pixel of class 1, and is 0 before it"
+
+#: Measured on mmsegmentation 1.2.2 and onedl-mmsegmentation 1.4.2; ``FocalLoss`` read, as it runs
+#: on a GPU only.
+LOSSES: dict[str, OnOneChannel] = {
+    "BoundaryLoss": OnOneChannel(),
+    CROSS_ENTROPY: OnOneChannel(_SOFTMAX, form=("use_sigmoid", True)),
+    REPLACEMENT: OnOneChannel(_SOFTMAX),
+    "DiceLoss": OnOneChannel(
+        "it takes the one channel for class 0 and teaches the head to show the background",
+        stops=False,
+        inside={"use_sigmoid": False},
+    ),
+    "FocalLoss": OnOneChannel(),
+    "HuasdorffDisstanceLoss": OnOneChannel("it leaves the first channel out, and stops"),
+    "LovaszLoss": OnOneChannel(
+        "its softmax needs two channels, and stops", form=("loss_type", "binary")
+    ),
+    "OhemCrossEntropy": OnOneChannel(_SOFTMAX),
+    "TverskyLoss": OnOneChannel(
+        "its softmax over one channel is always 1, which trains nothing", stops=False
+    ),
+    WRAPPER: OnOneChannel(),
+}
+
+#: Kinds of heads that have no channel for each class.
+_KINDS = {
+    HeadKind.QUERY: "scores masks for each class and 'no object'",
+    HeadKind.TEXT: "compares masks with the words for the classes",
+}
+
+
+def has_one_channel(head: Head) -> bool:
+    """Whether ``out_channels=1`` is written in a head in which it is a count."""
+    return one_channel(head) and head.spec.channels_follow_classes
+
+
+def obstacle(document: ConfigDocument, head: Head) -> str:
+    """Say why ``head`` cannot have one channel; empty if it can."""
+    for outer in document.heads:
+        if head.key[: len(outer.key)] == outer.key:
+            fault = _KINDS.get(outer.spec.kind) or outer.spec.one_channel_fault
+            if fault:
+                return f"{outer.type} {fault}"
+    segmentor = type_name(lookup(document.tree, ("model", "type"), ""))
+    if segmentor == _CASCADE and head.key[1] == "decode_head":
+        return f"{_CASCADE} has no threshold, and stops at the first prediction"
+    return ""
+
+
+def decode_losses(document: ConfigDocument, head: Head) -> Iterator[Loss]:
+    """Yield the losses of the head's channels, without what ``OneChannelLoss`` holds."""
+    for loss in document.losses(head):
+        if loss.key[len(head.key)] == "loss_decode" and not loss.wrapped:
+            yield loss
+
+
+def loss_fault(kind: str, arguments: Mapping[str, Any]) -> Optional[OnOneChannel]:
+    """Return what is wrong with a loss on one channel; None if nothing is known to be.
+
+    Args:
+        kind: the bare class name.
+        arguments: of the loss, by name.
+    """
+    entry = LOSSES.get(kind)
+    if entry is None or not entry.fault:
+        return None
+    right = entry.form is not None and arguments.get(entry.form[0]) == entry.form[1]
+    return None if right else entry
+
+
+def one_weight(weights: Sequence[Any]) -> Optional[float]:
+    """Return the weight of the foreground against the background; None if there is none.
+
+    ``binary_cross_entropy`` of the host hands ``class_weight`` to PyTorch as ``pos_weight``: a
+    factor for the pixels of class 1.
+    """
+    if len(weights) != 2 or weight_fault(weights) or not weights[0]:
+        return None
+    return float(weights[1] / weights[0])
+
+
+def one_channel_edits(
+    document: ConfigDocument, head: Head, weights: Optional[Sequence[float]] = None
+) -> tuple[Edit, ...]:
+    """Return what makes ``head`` a whole one-channel head; nothing if it is one.
+
+    Args:
+        document: the config.
+        head: one of its heads.
+        weights: class weights that were asked for, of background and foreground.
+    """
+    config, found = head.config, []
+    if config.get("out_channels") != 1:
+        found.append(Edit((*head.key, "out_channels"), 1))
+    if not is_threshold(config.get("threshold")):
+        found.append(Edit((*head.key, "threshold"), EVEN))
+    if mines_softmax(config.get("sampler")):
+        found.append(Edit((*head.key, "sampler"), kind=EditKind.REMOVE))
+    if "loss_decode" not in config:
+        default = {"type": CROSS_ENTROPY, "use_sigmoid": True, "loss_weight": 1.0}
+        found.append(Edit((*head.key, "loss_decode"), default))
+    for loss in decode_losses(document, head):
+        found += loss_edits(document, loss, weights)
+    return tuple(found)
+
+
+def two_channel_edits(document: ConfigDocument, head: Head) -> tuple[Edit, ...]:
+    """Return what turns a one-channel ``head`` into one with a softmax channel a class."""
+    found = [
+        Edit((*head.key, name), kind=EditKind.REMOVE)
+        for name in ("out_channels", "threshold")
+        if name in head.config
+    ]
+    for loss in decode_losses(document, head):
+        found += _changes(loss, _softmax_form(loss))
+    return tuple(found)
+
+
+def one_sigmoid_edits(context: Context, head: Head) -> tuple[Edit, ...]:
+    """Return what keeps the one sigmoid channel that ``num_classes=1`` gave a head of two classes.
+
+    MMSegmentation's documentation of ``threshold`` speaks of that set-up; it trains.
+    """
+    one = head.config.get("num_classes") == 1 and context.num_classes == 2
+    follows = head.spec.channels_follow_classes and "out_channels" not in head.config
+    losses = tuple(decode_losses(context.document, head)) if one and follows else ()
+    sigmoid = any(loss.config.get("use_sigmoid") for loss in losses)
+    return (Edit((*head.key, "out_channels"), 1),) if sigmoid else ()
+
+
+def is_threshold(value: Any) -> bool:
+    """Whether a sigmoid can be on both sides of ``value``."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and 0 < value < 1
+
+
+def mines_softmax(sampler: Any) -> bool:
+    """Whether a sampler looks the softmax of each label up: channel 1 is not there.
+
+    Without ``thresh``, ``OHEMPixelSampler`` takes the pixels of the highest loss, which works.
+    """
+    if not isinstance(sampler, dict):
+        return False
+    ohem = type_name(sampler.get("type", "")) == "OHEMPixelSampler"
+    return ohem and sampler.get("thresh") is not None
+
+
+def loss_edits(
+    document: ConfigDocument, loss: Loss, weights: Optional[Sequence[float]] = None
+) -> tuple[Edit, ...]:
+    """Return what makes a loss right for one channel; nothing if it is, or is not known."""
+    fault = loss_fault(loss.type, loss.config)
+    if fault is None:
+        return weight_edits(loss) if one_channel(loss.head) else ()
+    edits = _changes(loss, _one_channel_form(_weighed(loss, weights), fault))
+    wrapped = any(edit.key == loss.key for edit in edits)
+    return (*edits, *import_edits(document)) if wrapped else edits
+
+
+def _weighed(loss: Loss, weights: Optional[Sequence[float]]) -> Loss:
+    if weights is None or loss.type != CROSS_ENTROPY:
+        return loss
+    return replace(loss, config={**loss.config, "class_weight": list(weights)}, file=None)
+
+
+def weight_edits(loss: Loss) -> tuple[Edit, ...]:
+    """Return what makes the class weights of a sigmoid loss one weight; nothing if they are."""
+    weights = loss.weights
+    if weights is None or len(weights) == 1:
+        return ()
+    weight = one_weight(weights) if loss.type == CROSS_ENTROPY else None
+    return (Edit((*loss.key, "class_weight"), None if weight is None else [weight]),)
+
+
+def _one_channel_form(loss: Loss, fault: OnOneChannel) -> dict[str, Any]:
+    config, weights = loss.config, loss.weights or []
+    if loss.type != CROSS_ENTROPY:
+        return {"type": WRAPPER, "loss": {**config, **fault.inside}}
+    sigmoid = {**config, "use_sigmoid": True}
+    # Weights of another number of classes are for the rules on weights, which come first.
+    if loss.class_weight is None or len(weights) not in (0, 2):
+        return sigmoid
+    weight = one_weight(weights)
+    if weight is not None:
+        return {**sigmoid, "class_weight": [weight]}
+    # A file, or no weight for the background: only the loss of two channels can have them.
+    return {"type": WRAPPER, "loss": {**config, "type": REPLACEMENT}}
+
+
+def _softmax_form(loss: Loss) -> dict[str, Any]:
+    config = loss.config
+    if loss.type == WRAPPER:
+        return dict(config.get("loss") or config)
+    if loss.type == "LovaszLoss" and config.get("loss_type") == "binary":
+        return {**config, "loss_type": "multi_class"}
+    if loss.type != CROSS_ENTROPY or not config.get("use_sigmoid"):
+        return config
+    weights = loss.weights
+    pair = {"class_weight": [1.0, *weights]} if weights and len(weights) == 1 else {}
+    return {**config, "use_sigmoid": False, **pair}
+
+
+def _changes(loss: Loss, new: dict[str, Any]) -> tuple[Edit, ...]:
+    """Return the edits from the loss as it is to ``new``: whole, where it is another loss."""
+    old = loss.config
+    if old.get("type") != new.get("type"):
+        return (Edit(loss.key, new),)
+    changed = (name for name in new if old.get(name) != new[name])
+    return tuple(Edit((*loss.key, name), new[name]) for name in changed)

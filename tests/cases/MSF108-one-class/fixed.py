@@ -1,0 +1,21 @@
+# Written by mmseg-fix: cfg.py with the changes below.
+_base_ = 'cfg.py'
+
+# MSF201 dataset-classes; MSF202 palette-length
+metainfo = dict(classes=('background', 'weed'), palette=[[0, 0, 0], [0, 128, 0]])
+
+model = dict(
+    decode_head=dict(
+        # MSF101 head-class-count: was 1
+        num_classes=2,
+        # MSF101 head-class-count
+        out_channels=1,
+        # MSF112 one-channel-threshold
+        threshold=0.3),
+    auxiliary_head=dict(
+        # MSF101 head-class-count: was 1
+        num_classes=2))
+
+train_dataloader = dict(dataset=dict(metainfo=metainfo))
+
+val_dataloader = dict(dataset=dict(metainfo=metainfo))
