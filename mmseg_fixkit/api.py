@@ -12,19 +12,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from mmseg_fixkit.diagnose import context_of, diagnose, known_palette, located
-from mmseg_fixkit.diagnostics import Diagnostic, Report
+from mmseg_fixkit.diagnostics import Applicability, Diagnostic, Report
 from mmseg_fixkit.document import ConfigDocument
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.labels import Color, LabelSpace
 from mmseg_fixkit.load import ConfigLike, load
 from mmseg_fixkit.registry import Rule, select_rules
+from mmseg_fixkit.rules.binary import checked_binary
 from mmseg_fixkit.rules.context import ClassWeight, Context, DataLocation, Wishes
 from mmseg_fixkit.rules.weights import checked_class_weight
 
 if TYPE_CHECKING:
     from mmengine import Config
 
-    from mmseg_fixkit.apply import Rendered
+    from mmseg_fixkit.overlay import Rendered
     from mmseg_fixkit.plan import FixPlan
 
 #: A label space, names alone (colours are taken from the config's dataset where it has them), or
@@ -58,7 +59,7 @@ def check(
     return Report(document.name, context.labels, located(document, found), notes)
 
 
-def patch(
+def patch(  # noqa: PLR0913 - its options are those of the command
     config: ConfigLike,
     labels: Optional[LabelsLike] = None,
     *,
@@ -69,9 +70,11 @@ def patch(
     data_root: Optional[str] = None,
     img_dir: Optional[str] = None,
     ann_dir: Optional[str] = None,
+    ann_file: Optional[str] = None,
     img_suffix: Optional[str] = None,
     seg_map_suffix: Optional[str] = None,
     load_from: Optional[str] = None,
+    binary: Optional[str] = None,
     guards: bool = True,
 ) -> Patch:
     """Plan the changes that set a config to ``labels``. Nothing is written.
@@ -85,12 +88,16 @@ def patch(
         class_weight: N weights (N + 1 are taken for query heads), ``'keep'`` or ``'none'``.
         ignore_index: the label value that is not counted; that of ``labels`` where left out.
         reduce_zero_label: whether the label files hold 0 for "ignored".
-        data_root: where the data is.
+        data_root: where the data is. Its layout is recognised if it is here; what is given of
+            the following counts before that.
         img_dir: folder of the images below it; ``{split}`` stands for train, val and test.
         ann_dir: folder of the label maps, likewise.
+        ann_file: list of the names of a split, likewise; empty for none.
         img_suffix: what image names end with.
         seg_map_suffix: what label map names end with.
         load_from: the checkpoint to start from.
+        binary: ``'sigmoid'`` tells two classes apart by one channel, ``'softmax'`` by two; where
+            left out, the config's own way stays.
         guards: whether the runtime guards are added.
 
     Raises:
@@ -102,26 +109,58 @@ def patch(
     context, notes = _context(document, labels)
     if palette is not None:
         context = replace(context, labels=replace(context.labels, palette=tuple(palette)))
-    if labels is not None and context.num_classes == 1:
-        context = replace(context, labels=context.labels.with_background())
+    if context.num_classes == 1 and (labels is not None or _names_classes(document)):
+        # The config's own single class is taken as if it had been given.
+        given, _ = _context(document, context.labels)
+        context = replace(given, labels=context.labels.with_background())
         notes += (
             f"one class means that and everything else: the classes are now "
             f"{', '.join(context.labels.classes)} (labels 0 and 1)",
         )
     if ignore_index is not None:
         context = replace(context, labels=replace(context.labels, ignore_index=ignore_index))
+    asked = DataLocation(data_root, img_dir, ann_dir, ann_file, img_suffix, seg_map_suffix)
+    data, said = _looked_at(document, asked, context.labels if labels is not None else None)
+    notes += said
     wishes = Wishes(
         ignore_index=ignore_index,
         class_weight=_class_weight(document, context.num_classes, class_weight),
         reduce_zero_label=reduce_zero_label,
-        data=DataLocation(data_root, img_dir, ann_dir, img_suffix, seg_map_suffix),
+        data=data,
         load_from=load_from,
+        binary=None if binary is None else checked_binary(document, context.labels, binary),
         palette=palette is not None,
         guards=guards,
     )
     rules = select_rules()
     context = replace(context, wishes=wishes)
     return Patch(context, rules, make_plan(context, rules), notes)
+
+
+def repair(
+    config: ConfigLike,
+    *,
+    select: Optional[Iterable[str]] = None,
+    ignore: Optional[Iterable[str]] = None,
+    unsafe: bool = False,
+) -> Patch:
+    """Plan the fixes of what :func:`check` finds. Nothing is written.
+
+    Args:
+        config: as in :func:`check`.
+        select: as in :func:`check`.
+        ignore: as in :func:`check`.
+        unsafe: whether fixes that change what is learned are made too.
+
+    Raises:
+        FixkitError: as in :func:`check`.
+    """
+    from mmseg_fixkit.plan import make_plan
+
+    context, notes = _context(load(config), None)
+    rules = select_rules(select, ignore)
+    minimum = Applicability.UNSAFE if unsafe else Applicability.SAFE
+    return Patch(context, rules, make_plan(context, rules, minimum), notes, minimum)
 
 
 @dataclass(frozen=True)
@@ -133,12 +172,15 @@ class Patch:
         rules: the rules that the plan was made with.
         plan: the edits.
         notes: what the user should know.
+        minimum: what a fix has to be at least to be made.
+        minimum: what a fix has to be at least to be made.
     """
 
     context: Context
     rules: tuple[Rule, ...]
     plan: FixPlan
     notes: tuple[str, ...] = ()
+    minimum: Applicability = Applicability.SAFE
 
     @property
     def labels(self) -> LabelSpace:
@@ -155,8 +197,12 @@ class Patch:
         """A patched copy as ``mmengine.Config``."""
         from mmengine.config import Config
 
-        path = self.context.document.path
-        return Config(self.plan.after, filename=str(path) if path else None)
+        document, tree = self.context.document, self.plan.after
+        if document.new_style:
+            from mmseg_fixkit.dialect import qualified
+
+            tree = qualified(tree)
+        return Config(tree, filename=str(document.path) if document.path else None)
 
     def diff(self, name: Optional[str] = None) -> str:
         """Return the change of the merged config as a unified diff; empty if there is none."""
@@ -173,15 +219,31 @@ class Patch:
         """
         from mmseg_fixkit.cfg_options import render_cfg_options
 
-        return render_cfg_options(self.plan)
+        return render_cfg_options(self.plan, self.context.document.new_style)
+
+    def text_diff(self) -> str:
+        """Return what :meth:`write_in_place` would change in the file, as a unified diff.
+
+        Raises:
+            FixkitError: see :func:`~mmseg_fixkit.in_place.render_in_place`.
+        """
+        from mmseg_fixkit.diff import unified_text
+        from mmseg_fixkit.in_place import render_in_place
+
+        rendered = render_in_place(self.context.document, self.plan)
+        assert self.context.document.path is not None
+        old = self.context.document.path.read_text(encoding="utf-8")
+        return unified_text(old, rendered.text, self.context.document.name)
 
     def render(self, output: Path, mode: str = "overlay") -> Rendered:
         """Return the file that :meth:`write` would write to ``output``."""
-        from mmseg_fixkit.apply import render_flat, render_overlay
-
         if mode == "overlay":
+            from mmseg_fixkit.overlay import render_overlay
+
             return render_overlay(self.context.document, self.plan, output)
         if mode == "flat":
+            from mmseg_fixkit.flat import render_flat
+
             return render_flat(self.context.document, self.plan)
         raise FixkitError(f"there is no mode {mode!r}; the modes are overlay and flat")
 
@@ -203,13 +265,39 @@ class Patch:
         output = Path(path)
         source = self.context.document.path
         if source is not None and output.resolve() == source.resolve():
-            raise FixkitError(f"{output} is the config itself; give another file with -o")
+            raise FixkitError(
+                f"{output} is the config itself; give another file with -o, or --in-place"
+            )
         return write_proved(self.render(output, mode), output, self._replan, overwrite=overwrite)
+
+    def write_in_place(self) -> bool:
+        """Change the config's own file once the change is proved; return False if there is none.
+
+        Comments and layout stay. What the config inherits is overridden in its own file: the
+        files that it inherits from are never written to.
+
+        Raises:
+            FixkitError: see :func:`~mmseg_fixkit.in_place.render_in_place`; or the file cannot be
+                written, or the proof fails. Nothing is written then.
+        """
+        from mmseg_fixkit.apply import write_proved
+        from mmseg_fixkit.in_place import render_in_place
+
+        if self.plan.empty:
+            return False
+        rendered = render_in_place(self.context.document, self.plan)
+        assert self.context.document.path is not None
+        path = self.context.document.path.resolve()
+        return write_proved(rendered, path, self._replan, overwrite=True)
 
     def _replan(self, document: ConfigDocument) -> FixPlan:
         from mmseg_fixkit.plan import make_plan
 
-        return make_plan(replace(self.context, document=document), self.rules)
+        return make_plan(replace(self.context, document=document), self.rules, self.minimum)
+
+
+def _names_classes(document: ConfigDocument) -> bool:
+    return any(dataset.classes for dataset in document.datasets)
 
 
 def _context(
@@ -217,11 +305,12 @@ def _context(
 ) -> tuple[Context, tuple[str, ...]]:
     if labels is not None:
         space = label_space(document, labels)
-        return Context(document, space, "your label space has", labels_given=True), ()
-    context, notes = context_of(document)
-    if context is None:
+        context = Context(document, space, "your label space has", labels_given=True)
+        return context, document.unread_weights
+    found, notes = context_of(document)
+    if found is None:
         raise FixkitError(f"{notes[0]}; give them with --classes or --num-classes")
-    return context, notes
+    return found, notes + document.unread_weights
 
 
 def label_space(document: ConfigDocument, labels: LabelsLike) -> LabelSpace:
@@ -238,6 +327,20 @@ def label_space(document: ConfigDocument, labels: LabelsLike) -> LabelSpace:
     palettes = (known_palette(d, names) for d in document.datasets if not isinstance(names, str))
     palette = next((p for p in palettes if p is not None), None)
     return LabelSpace(names, palette)  # type: ignore[arg-type]
+
+
+def _looked_at(
+    document: ConfigDocument, asked: DataLocation, given: Optional[LabelSpace]
+) -> tuple[DataLocation, tuple[str, ...]]:
+    """Look at the folders that were asked for, if any were; return what is there, and notes."""
+    if (asked.data_root, asked.img_dir, asked.ann_dir, asked.ann_file) == (None,) * 4:
+        return asked, ()
+    from mmseg_fixkit.data_folder import by_the_ids_of, look_at
+
+    data, notes = look_at(document, asked)
+    if given is not None and asked.data_root is not None:
+        notes += by_the_ids_of(document, given)
+    return data, notes
 
 
 def _class_weight(

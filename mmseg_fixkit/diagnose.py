@@ -69,19 +69,12 @@ def _space(dataset: Dataset, names: tuple[str, ...]) -> LabelSpace:
     palette = known_palette(dataset, names)
     flags = {
         "ignore_index": dataset.config.get("ignore_index", 255),
-        "reduce_zero_label": _reduces(dataset),
+        "reduce_zero_label": dataset.reduces_zero_label,
     }
     try:
         return LabelSpace(names, palette, **flags)
     except FixkitError as error:
         raise FixkitError(f"{dataset.split}_dataloader.dataset: {error}") from None
-
-
-def _reduces(dataset: Dataset) -> bool:
-    # The default of a registered type is about its own classes, not about foreign ones.
-    if dataset.foreign:
-        return bool(dataset.config.get("reduce_zero_label", False))
-    return bool(dataset.reduce_zero_label)
 
 
 def known_palette(dataset: Dataset, names: tuple[str, ...]) -> Optional[tuple[Any, ...]]:

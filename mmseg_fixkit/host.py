@@ -36,6 +36,25 @@ class HeadKind(str, Enum):
 
 
 @dataclass(frozen=True)
+class ClassAxis:
+    """An axis of a tensor on which the classes stand.
+
+    Args:
+        dim: which axis.
+        inputs: the classes are inputs, and stand last, behind the channels of the features.
+        only_if: an attribute of the head without which the tensor has no such axis.
+    """
+
+    dim: int
+    inputs: bool = False
+    only_if: str = ""
+
+
+#: What a tensor of a class layer has unless the table says otherwise: a row for each class.
+CLASS_ROWS = (ClassAxis(0),)
+
+
+@dataclass(frozen=True)
 class HeadSpec:
     """The class-dependent facts of one head type.
 
@@ -44,12 +63,17 @@ class HeadSpec:
         default_num_classes: what the host assumes where ``num_classes`` is left out.
         owns_num_classes: False where a nested head holds the count (K-Net's outer head).
         class_layers: names below the head whose tensors follow N, as regular expressions.
+        class_axes: where the classes stand in tensors below the head, by regular expression, in
+            the order of looking; tensors of class layers that are not listed have a row for each.
+        one_channel_fault: why it cannot tell two classes apart by one channel; empty if it can.
     """
 
     kind: HeadKind = HeadKind.PER_PIXEL
     default_num_classes: Optional[int] = None
     owns_num_classes: bool = True
     class_layers: tuple[str, ...] = (r"conv_seg",)
+    class_axes: tuple[tuple[str, tuple[ClassAxis, ...]], ...] = ()
+    one_channel_fault: str = ""
 
     @property
     def channels_follow_classes(self) -> bool:
@@ -59,6 +83,22 @@ class HeadSpec:
 
 _QUERY_LAYERS = (r"cls_embed",)
 
+#: ``PointHead.forward`` puts the coarse prediction behind the fine features, and with
+#: ``coarse_pred_each_layer`` behind the output of every layer again.
+_COARSE = ClassAxis(1, inputs=True)
+_COARSE_AGAIN = ClassAxis(1, inputs=True, only_if="coarse_pred_each_layer")
+_POINT_AXES = (
+    (r"fc_seg\.weight", (ClassAxis(0), _COARSE_AGAIN)),
+    (r"fcs\.0\.conv\.weight", (_COARSE,)),
+    (r"fcs\.\d+\.conv\.weight", (_COARSE_AGAIN,)),
+    (r"fcs\..*", ()),
+)
+
+# Measured: with out_channels=1 these stop in training or at the first prediction.
+_POINTS = "looks for points whose two best classes are close, and has an output for each class"
+_MASKS = "makes a mask for each class, whatever out_channels says"
+_KERNELS = "has a kernel for each class and no threshold"
+
 #: Head types that differ from a plain ``BaseDecodeHead``, whose one class layer is ``conv_seg``.
 #: Layers measured on mmsegmentation 1.2.2: every zoo config built at two class counts.
 HEAD_SPECS: dict[str, HeadSpec] = {
@@ -66,9 +106,19 @@ HEAD_SPECS: dict[str, HeadSpec] = {
     "EncHead": HeadSpec(class_layers=(r"conv_seg", r"se_layer")),
     "DDRHead": HeadSpec(class_layers=(r"conv_seg", r"aux_cls_seg")),
     "PIDHead": HeadSpec(class_layers=(r"conv_seg", r"p_cls_seg")),
-    "PointHead": HeadSpec(class_layers=(r"fc_seg", r"fcs\.\d+\.conv")),
-    "SegmenterMaskTransformerHead": HeadSpec(class_layers=(r"cls_emb", r"mask_norm")),
-    "IterativeDecodeHead": HeadSpec(owns_num_classes=False, class_layers=()),
+    "PointHead": HeadSpec(
+        class_layers=(r"fc_seg", r"fcs\.\d+\.conv"),
+        class_axes=_POINT_AXES,
+        one_channel_fault=_POINTS,
+    ),
+    "SegmenterMaskTransformerHead": HeadSpec(
+        class_layers=(r"cls_emb", r"mask_norm"),
+        class_axes=((r"cls_emb", (ClassAxis(1),)),),
+        one_channel_fault=_MASKS,
+    ),
+    "IterativeDecodeHead": HeadSpec(
+        owns_num_classes=False, class_layers=(), one_channel_fault=_KERNELS
+    ),
     "KernelUpdateHead": HeadSpec(default_num_classes=150, class_layers=()),
     "Mask2FormerHead": HeadSpec(HeadKind.QUERY, class_layers=_QUERY_LAYERS),
     "MaskFormerHead": HeadSpec(HeadKind.QUERY, 150, class_layers=_QUERY_LAYERS),
@@ -78,6 +128,14 @@ HEAD_SPECS: dict[str, HeadSpec] = {
 }
 
 _PLAIN_HEAD = HeadSpec()
+
+#: Where heads that the host does not have keep the class count; the first that is written holds.
+COUNT_KEYS = ("num_classes", "num_class", "n_classes", "n_class", "num_cls", "n_cls", "nclass")
+
+#: mmdet's panoptic layout: together they are the class count.
+THINGS, STUFF = "num_things_classes", "num_stuff_classes"
+
+_EDGES = re.compile("boundary|edge|contour|depth", re.I)
 
 #: Losses that take ``class_weight``, and whose weights are one for each class.
 WEIGHTED_LOSSES = frozenset(
@@ -91,6 +149,23 @@ WEIGHTED_LOSSES = frozenset(
         "TverskyLoss",
     }
 )
+
+#: Of these the ones that also take the name of a file; mmdet's losses never do.
+FILE_READING_LOSSES = WEIGHTED_LOSSES - {"FocalLoss", "OhemCrossEntropy"}
+
+#: Takes ``class_weight``, but asserts that it has as many dimensions as there are classes.
+STOPPING_LOSSES = frozenset({"HuasdorffDisstanceLoss"})
+
+#: Losses of the host that cannot be built with ``class_weight``.
+UNWEIGHTED_LOSSES = frozenset({"BoundaryLoss", "DiceLoss", "KLDivLoss", "SiLogLoss"})
+
+#: Losses that ignore a label of their own, whatever their head ignores. ``DiceLoss`` is not one of
+#: them: its ``ignore_index`` is a channel that it leaves out.
+IGNORING_LOSSES = {
+    "HuasdorffDisstanceLoss": "ignore_index",
+    "OhemCrossEntropy": "ignore_label",
+    "TverskyLoss": "ignore_index",
+}
 
 #: Metrics that only fit the dataset they are named for.
 DATASET_METRICS = frozenset({"CityscapesMetric"})
@@ -110,9 +185,72 @@ def type_name(kind: object) -> str:
     return text.rsplit(".", 1)[-1]
 
 
-def head_spec(kind: object) -> HeadSpec:
-    """Return the facts of a head type; a type that is not in the table is a per-pixel head."""
-    return HEAD_SPECS.get(type_name(kind), _PLAIN_HEAD)
+def of_host(kind: object) -> bool:
+    """Whether a ``type=`` value names something of MMSegmentation itself by its scope."""
+    text = kind if isinstance(kind, str) else f"{getattr(kind, '__module__', '')}."
+    return "." not in text or text.split(".")[0] == "mmseg"
+
+
+def head_spec(kind: object, config: Optional[dict[str, Any]] = None) -> HeadSpec:
+    """Return the facts of a head type.
+
+    A type that the table does not list is a per-pixel head, unless the host does not have it and
+    its ``config`` shows something else.
+    """
+    name = type_name(kind)
+    if name in HEAD_SPECS:
+        return HEAD_SPECS[name]
+    return _PLAIN_HEAD if config is None or knows_head(kind) else _shown_by(name, config)
+
+
+def knows_head(kind: object) -> bool:
+    """Whether the host has this head type."""
+    return of_host(kind) and type_name(kind) in _head_classes()
+
+
+@cache
+def _head_classes() -> frozenset[str]:
+    root = package_path()
+    files = (root / "models" / "decode_heads").glob("*.py") if root else ()
+    texts = (path.read_text(encoding="utf-8") for path in files)
+    return frozenset(n for text in texts for n in re.findall(r"^class (\w+)", text, re.M))
+
+
+def _shown_by(name: str, config: dict[str, Any]) -> HeadSpec:
+    """What the config of an unknown head tells of its kind."""
+    count = written_count(config)
+    if count in (1, 2) and _EDGES.search(name):
+        return HeadSpec(HeadKind.BOUNDARY, class_layers=())
+    if _scores_queries(config.get("loss_cls"), config, count):
+        return HeadSpec(HeadKind.QUERY, class_layers=_QUERY_LAYERS)
+    # BaseDecodeHead takes no other out_channels than these, so elsewhere it is a width.
+    if config.get("out_channels") not in (None, 1, count):
+        return HeadSpec(class_layers=())
+    return _PLAIN_HEAD
+
+
+def _scores_queries(loss: Any, config: dict[str, Any], count: Optional[int]) -> bool:
+    """Whether ``loss_cls`` is a softmax over the classes and "no object"."""
+    if not isinstance(loss, dict) or loss.get("use_sigmoid"):
+        return False
+    weights = loss.get("class_weight")
+    one_more = isinstance(weights, (list, tuple)) and count and len(weights) == count + 1
+    return bool(one_more) or "num_queries" in config
+
+
+def written_count(config: dict[str, Any]) -> Optional[int]:
+    """Return the class count that a head's dict shows; None where it shows none."""
+    for key in COUNT_KEYS:
+        if key in config:
+            count = config[key]
+            return count if isinstance(count, int) else None
+    return panoptic_count(config)
+
+
+def panoptic_count(config: dict[str, Any]) -> Optional[int]:
+    """Return things and stuff together, as ``Mask2FormerHead`` of mmdet 3.3.0 counts them."""
+    parts = [config[key] for key in (THINGS, STUFF) if key in config]
+    return sum(parts) if parts and all(isinstance(part, int) for part in parts) else None
 
 
 @dataclass(frozen=True)
@@ -199,7 +337,14 @@ def dataset_info(kind: str) -> Optional[DatasetInfo]:
     if node is None:
         return None
     parsed = _parse_class(*node)
-    return _declared(parsed) if parsed else None
+    return _declared(parsed, node[1]) if parsed else None
+
+
+@cache
+def known_class_names() -> dict[str, tuple[str, ...]]:
+    """Return the classes of every dataset type of the host that declares some."""
+    infos = {kind: dataset_info(kind) for kind in _dataset_classes()}
+    return {kind: info.classes for kind, info in infos.items() if info and info.classes}
 
 
 @cache
@@ -225,12 +370,12 @@ def _parse_class(name: str, text: str) -> Optional[ast.ClassDef]:
     return node if isinstance(node, ast.ClassDef) else None
 
 
-def _declared(node: ast.ClassDef) -> DatasetInfo:
+def _declared(node: ast.ClassDef, text: str) -> DatasetInfo:
     inherited = _PLAIN_DATASET
     for base in node.bases:
         if isinstance(base, ast.Name):
             inherited = dataset_info(base.id) or inherited
-    meta = _metainfo(node)
+    meta = _metainfo(node, text)
     defaults = dict(_init_defaults(node))
     return DatasetInfo(
         classes=tuple(meta["classes"]) if "classes" in meta else inherited.classes,
@@ -246,13 +391,35 @@ def _palette(colors: Any) -> tuple[tuple[int, int, int], ...]:
     return tuple((c[0], c[1], c[2]) for c in colors)
 
 
-def _metainfo(node: ast.ClassDef) -> dict[str, Any]:
-    for statement in node.body:
-        targets = getattr(statement, "targets", None) or [getattr(statement, "target", None)]
-        if any(isinstance(t, ast.Name) and t.id == "METAINFO" for t in targets):
-            value = literal(statement.value)  # type: ignore[attr-defined]
-            return value if isinstance(value, dict) else {}
-    return {}
+def _metainfo(node: ast.ClassDef, text: str) -> dict[str, Any]:
+    value = _assigned(node.body).get("METAINFO")
+    if value is None:
+        return {}
+    names = {n.id for n in ast.walk(value) if isinstance(n, ast.Name)} - {"dict"}
+    if names:  # the tables stand beside the class
+        value = _Inlined(_assigned(ast.parse(text).body)).visit(value)
+    found = literal(value)
+    return found if isinstance(found, dict) else {}
+
+
+def _assigned(body: list[ast.stmt]) -> dict[str, ast.expr]:
+    return {
+        target.id: statement.value
+        for statement in body
+        if isinstance(statement, (ast.Assign, ast.AnnAssign)) and statement.value is not None
+        for target in getattr(statement, "targets", None) or [getattr(statement, "target", None)]
+        if isinstance(target, ast.Name)
+    }
+
+
+class _Inlined(ast.NodeTransformer):
+    """Puts values in the place of the names that stand for them."""
+
+    def __init__(self, values: dict[str, ast.expr]) -> None:
+        self.values = values
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return self.values.get(node.id, node)
 
 
 def _init_defaults(node: ast.ClassDef) -> Iterator[tuple[str, Any]]:
@@ -266,13 +433,18 @@ def _init_defaults(node: ast.ClassDef) -> Iterator[tuple[str, Any]]:
 
 
 @cache
-def class_weight_crash_on_ignored() -> bool:
+def class_weight_crash_on_ignored(avg_non_ignore: bool = False) -> bool:
     """Whether the host's ``CrossEntropyLoss`` dies of class weights and one ignored pixel.
 
     mmsegmentation 1.2.2 indexes the weights with the raw label (mmsegmentation #3568, #3574 …).
+    onedl-mmsegmentation 1.4.2 looks up the labels that count, but with ``avg_non_ignore=True`` it
+    still masks what it found with all labels, and dies of the first batch.
     """
     root = package_path()
     source = root / "models" / "losses" / "cross_entropy_loss.py" if root else None
     if source is None or not source.is_file():
         return False
-    return "class_weight[cls] for cls in label" in source.read_text(encoding="utf-8")
+    text = source.read_text(encoding="utf-8")
+    if "class_weight[cls] for cls in label" in text:
+        return True
+    return avg_non_ignore and "class_weight[label[label != ignore_index]]" in text

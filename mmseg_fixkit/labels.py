@@ -14,6 +14,8 @@ MAX_CLASSES = 255
 
 Color = tuple[int, int, int]
 
+_BLACK: Color = (0, 0, 0)
+
 
 @dataclass(frozen=True)
 class LabelSpace:
@@ -76,7 +78,9 @@ class LabelSpace:
         channel has a loss of 0 everywhere and trains nothing (mmsegmentation #304, #493).
         """
         classes = ("background", *self.classes)
-        return replace(self, classes=classes, palette=((0, 0, 0), *self.colors))
+        # Black is the background's; the colour map gives it to the first class as well.
+        taken = _BLACK in self.colors
+        return replace(self, classes=classes, palette=None if taken else (_BLACK, *self.colors))
 
 
 def voc_palette(num_classes: int) -> tuple[Color, ...]:

@@ -173,7 +173,13 @@ def run_log(runner: Any) -> str:
 
 
 #: Folder of the zoo -> what its models need beyond mmseg; the compiler-free stack lacks both.
-NEEDS = {"mask2former": "mmdet", "maskformer": "mmdet", "point_rend": "mmcv._ext"}
+NEEDS = {
+    "ccnet": "mmcv._ext",
+    "mask2former": "mmdet",
+    "maskformer": "mmdet",
+    "point_rend": "mmcv._ext",
+    "psanet": "mmcv._ext",
+}
 
 
 def skip_unless_installed(method: str) -> None:
@@ -188,7 +194,11 @@ def run_zoo_model(path: Path, size: Optional[int] = None) -> Any:
     from mmengine.config import Config
 
     skip_unless_installed(path.parent.name)
-    config = Config.fromfile(str(path), import_custom_modules=False)
+    return run_portable(Config.fromfile(str(path), import_custom_modules=False), size)
+
+
+def run_portable(config: Any, size: Optional[int] = None) -> Any:
+    """Change a loaded config so that its model builds offline on a CPU."""
     config.model = _portable(config.model.to_dict())
     if size is not None:
         config.model.data_preprocessor.size = (size, size)

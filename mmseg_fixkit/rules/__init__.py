@@ -1,12 +1,19 @@
 """The rules, a module a family. Importing this package registers them all."""
 
 from mmseg_fixkit.rules import (  # noqa: F401 - each import registers its rules
+    binary,
     checkpoints,
+    data,
     datasets,
     guards,
     heads,
     ignore_index,
+    ignored_labels,
     losses,
+    metainfo,
+    one_channel,
+    pipelines,
+    weight_forms,
     weights,
 )
 from mmseg_fixkit.rules.context import Context, DataLocation, Wishes

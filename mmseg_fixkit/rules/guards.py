@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Union
 
-from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, finding
+from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, KeyPath, finding
 from mmseg_fixkit.document import ConfigDocument, Dataset
 from mmseg_fixkit.host import type_name
 from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.context import Context
-from mmseg_fixkit.rules.ignore_index import DEFAULT_IGNORE
+from mmseg_fixkit.rules.ignored_labels import DEFAULT_IGNORE
+from mmseg_fixkit.tree import lookup
 
 #: The module that makes the guards known; either does.
 IMPORT = "mmseg_fixkit"
@@ -18,6 +19,7 @@ IMPORTS = frozenset({IMPORT, "mmseg_fixkit.runtime"})
 
 HOOKS = ("ClassCountHook", "HeadAdaptHook")
 TRANSFORM = "AssertLabelBounds"
+TTA = "tta_pipeline"
 
 
 @rule("MSF207", "guards-missing", requested=True)
@@ -130,7 +132,8 @@ def _imports(document: ConfigDocument) -> list[str]:
 def import_edits(document: ConfigDocument) -> tuple[Edit, ...]:
     """Return the edits that make this package's parts known to a config; none if they are."""
     imports = _imports(document)
-    if IMPORTS & set(imports):
+    # New-style configs import each type where they name it; MMEngine does not read this key there.
+    if document.new_style or IMPORTS & set(imports):
         return ()
     if isinstance(document.tree.get("custom_imports"), dict):
         return (Edit(("custom_imports", "imports"), [*imports, IMPORT]),)
@@ -154,24 +157,40 @@ def _hooks_missing(context: Context) -> Iterator[Diagnostic]:
 
 
 def _assert_missing(context: Context, dataset: Dataset) -> Iterator[Diagnostic]:
-    steps = dataset.transforms
-    if any(_is(step, TRANSFORM) for _, step in steps):
-        return
-    for key, step in steps:
-        if _is(step, "LoadAnnotations"):
-            index = int(key[-1]) + 1
-            guard: dict[str, Any] = {"type": TRANSFORM, "num_classes": context.num_classes}
-            if context.labels.ignore_index != DEFAULT_IGNORE:
-                guard["ignore_index"] = context.labels.ignore_index
-            yield finding(
-                (*key[:-1], index),
-                None,
-                "the guards need",
-                guard,
-                shown=f"{TRANSFORM} behind LoadAnnotations",
-                edits=[Edit((*key[:-1], index), guard, EditKind.INSERT)],
-                title=f"Hold the labels of the {dataset.role} dataset against their bounds",
-            )
+    guard: dict[str, Any] = {"type": TRANSFORM, "num_classes": context.num_classes}
+    if context.labels.ignore_index != DEFAULT_IGNORE:
+        guard["ignore_index"] = context.labels.ignore_index
+    for steps in dataset.pipelines:
+        # Test-time augmentation reads the files that the test pipeline holds against the bounds.
+        guarded = any(_is(step, TRANSFORM) or key[0] == TTA for key, step in steps)
+        for key, step in () if guarded else steps:
+            if _is(step, "LoadAnnotations"):
+                edit = _behind(context.document, key, guard)
+                yield finding(
+                    edit.key,
+                    None,
+                    "the guards need",
+                    guard,
+                    shown=f"{TRANSFORM} behind LoadAnnotations",
+                    edits=[edit],
+                    title=f"Hold the labels of the {dataset.role} dataset against their bounds",
+                )
+
+
+def _behind(document: ConfigDocument, key: KeyPath, guard: dict[str, Any]) -> Edit:
+    """Insert ``guard`` behind the step at ``key``, which may stand inside another step.
+
+    A step that ``RandomChoice`` has for itself is followed by what follows the choice.
+    """
+    depth = max((i for i, part in enumerate(key) if part == "transforms"), default=0)
+    outer = lookup(document.tree, key[:depth]) if depth else {}
+    if _is(outer, "RandomChoice") and len(key) == depth + 2:
+        key = key[:depth]
+    return Edit((*key[:-1], _after(key[-1])), guard, EditKind.INSERT)
+
+
+def _after(place: Union[str, int]) -> int:
+    return int(place) + 1
 
 
 def _is(step: dict[str, Any], name: str) -> bool:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Optional
 
+from mmseg_fixkit import host
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, KeyPath, finding
 from mmseg_fixkit.document import Head
 from mmseg_fixkit.host import HeadKind
 from mmseg_fixkit.registry import rule
+from mmseg_fixkit.rules.channels import one_sigmoid_edits, two_channel_edits
 from mmseg_fixkit.rules.context import Context
-from mmseg_fixkit.tree import lookup
+from mmseg_fixkit.tree import lookup, walk
 
 
 @rule("MSF101", "head-class-count")
@@ -21,7 +23,10 @@ def head_class_count(context: Context) -> Iterator[Diagnostic]:
     Compares `num_classes` of every decode and auxiliary head, in lists and nested heads too,
     with the number of classes. A head that leaves it out has the host's default (150 in
     `MaskFormerHead` and `KernelUpdateHead`). Heads that predict something else are left alone:
-    STDC's boundary head has two classes of its own.
+    STDC's boundary head has two classes of its own. Of types that MMSegmentation does not have,
+    what their dict shows is compared: `num_classes` or a like name, and `num_things_classes` plus
+    `num_stuff_classes`, of which things then stand for all classes. A patch gives such a head
+    `num_classes` where it shows no count at all.
 
     ## Why is this bad?
     With too few classes, training stops at the first label that has no channel: `Target 7 is out
@@ -48,24 +53,48 @@ def head_class_count(context: Context) -> Iterator[Diagnostic]:
     ```
 
     ## Fix safety
-    Safe: a head with another class count cannot learn these classes.
+    Safe: a head with another class count cannot learn these classes. `num_classes=1` with a sigmoid
+    does learn two: it gets `out_channels=1` too, and stays what it was.
 
     ## References
     mmsegmentation issues 1491, 2663 and 1859; mmcv issue 1453.
     """
     expected = context.num_classes
+    if expected == 1:
+        return  # MSF108
     for head in context.document.class_heads:
-        if head.spec.owns_num_classes and head.num_classes != expected:
-            key = (*head.key, "num_classes")
-            yield finding(
-                key,
-                head.num_classes,
-                context.owner,
-                expected,
-                shown=f"{expected} classes",
-                edits=[Edit(key, expected)],
-                title=f"Set num_classes of {head.type} to {expected}",
-            )
+        if not head.spec.owns_num_classes or _counts(head) == {expected}:
+            continue
+        if None in _counts(head) and not _has_to_count(context, head):
+            continue
+        edits = [*_count_edits(head, expected), *one_sigmoid_edits(context, head)]
+        key = edits[0].key
+        yield finding(
+            key,
+            head.config.get(str(key[-1]), head.num_classes),
+            context.owner,
+            expected,
+            shown=f"{expected} classes",
+            edits=edits,
+            title=f"Set {key[-1]} of {head.type} to {expected}",
+        )
+
+
+def _counts(head: Head) -> set[Optional[int]]:
+    """Every class count that the head's dict shows; one, if it is sound."""
+    sums = host.THINGS in head.count_keys and host.panoptic_count(head.config)
+    return {head.num_classes, sums} if sums else {head.num_classes}
+
+
+def _has_to_count(context: Context, head: Head) -> bool:
+    """Whether a head that shows no count has one: an unknown type may well take none."""
+    return head.known or (context.labels_given and head.placed)
+
+
+def _count_edits(head: Head, expected: int) -> list[Edit]:
+    values = {host.STUFF: 0}
+    edits = [Edit((*head.key, name), values.get(name, expected)) for name in head.count_keys]
+    return [edit for edit in edits if head.config.get(str(edit.key[-1])) != edit.value]
 
 
 @rule("MSF104", "out-channels-mismatch")
@@ -101,12 +130,14 @@ def out_channels_mismatch(context: Context) -> Iterator[Diagnostic]:
     ```
 
     ## Fix safety
-    Unsafe where a one-channel head becomes a head with a channel a class: the loss changes with
-    it. Safe where the model could not be built.
+    Safe: the model could not be built, or training stops at the first pixel of class 2. A head that
+    had one channel gets a softmax over all classes, and its losses with it.
 
     ## References
     `BaseDecodeHead.__init__` of mmsegmentation 1.2.2; mmsegmentation pull request 2016.
     """
+    if context.num_classes == 1:
+        return  # MSF108
     allowed: set[object] = {None, context.num_classes}
     if context.num_classes == 2:
         allowed.add(1)
@@ -122,7 +153,8 @@ def text_vocabulary(context: Context) -> Iterator[Diagnostic]:
 
     ## What it does
     Compares the `vocabulary` of the text encoder beside a text head (SAN) with the class names.
-    In `mmseg-fix patch` with classes of your own, a `dataset_name` is replaced by them.
+    In `mmseg-fix patch` with classes of your own, a `dataset_name` is replaced by them, and so is
+    any list in the model that is exactly the old class names, as models of other projects have it.
 
     ## Why is this bad?
     Such a head has no layer of the size of the classes: what it tells apart is in the words. With
@@ -173,6 +205,31 @@ def text_vocabulary(context: Context) -> Iterator[Diagnostic]:
             edits=edits,
             title="Let the text encoder look for the class names",
         )
+    for key, words in _lists_of_old_names(context):
+        names = type(words)(expected)
+        yield finding(
+            key,
+            words,
+            context.owner,
+            names,
+            shown=f"the classes {expected}",
+            edits=[Edit(key, names)],
+            title="Give the model the class names",
+        )
+
+
+def _lists_of_old_names(context: Context) -> Iterator[tuple[KeyPath, Any]]:
+    """The class names of the training dataset written out in the model."""
+    train = next(
+        (d for d in context.document.datasets if isinstance(d.classes, (list, tuple))), None
+    )
+    old = list(train.classes) if train else []
+    if not context.labels_given or not old or old == list(context.labels.classes):
+        return
+    told = {(*key, "vocabulary") for key, _ in _text_encoders(context)}
+    for key, value in walk(context.document.tree.get("model"), ("model",)):
+        if isinstance(value, (list, tuple)) and list(value) == old and key not in told:
+            yield key, value
 
 
 def _text_encoders(context: Context) -> Iterator[tuple[KeyPath, dict[str, Any]]]:
@@ -187,13 +244,14 @@ def _text_encoders(context: Context) -> Iterator[tuple[KeyPath, dict[str, Any]]]
 
 def _out_channels_finding(context: Context, head: Head, found: object) -> Diagnostic:
     key = (*head.key, "out_channels")
-    drop = [Edit((*head.key, name), kind=EditKind.REMOVE) for name in ("out_channels", "threshold")]
     return finding(
         key,
         found,
         context.owner,
         context.num_classes,
         shown=f"{context.num_classes} classes",
-        edits=[edit for edit in drop if edit.key[-1] in head.config],
+        edits=two_channel_edits(context.document, head)
+        if found == 1
+        else [Edit(key, kind=EditKind.REMOVE)],
         title="Drop out_channels, so that it follows num_classes",
     )

@@ -5,27 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Optional
 
-from mmseg_fixkit.diagnostics import Applicability, Diagnostic, Edit, KeyPath, Severity, finding
+from mmseg_fixkit.diagnostics import Applicability, Diagnostic, Edit, Severity, finding
 from mmseg_fixkit.document import Dataset
-from mmseg_fixkit.host import HeadKind, type_name
+from mmseg_fixkit.host import type_name
 from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.context import Context
-from mmseg_fixkit.tree import lookup
+from mmseg_fixkit.rules.ignored_labels import Place, Use, ignoring_places, is_class
 
 #: Names that people give to label 0 when it is a class like any other.
 BACKGROUND_NAMES = frozenset({"background", "bg", "_background_", "others", "other", "void"})
-
-#: What heads, metrics and the data preprocessor ignore or pad with where nothing is written.
-DEFAULT_IGNORE = 255
-
-#: Transforms that mark or pad label pixels as ignored, and the argument that says with what.
-_IGNORING_TRANSFORMS = {
-    "AssertLabelBounds": "ignore_index",
-    "RandomCrop": "ignore_index",
-    "RandomRotate": "seg_pad_val",
-}
-
-_IGNORING_KINDS = (HeadKind.PER_PIXEL, HeadKind.QUERY)
 
 
 @rule("MSF301", "reduce-zero-label-conflict")
@@ -147,13 +135,16 @@ def ignore_index_mismatch(context: Context) -> Iterator[Diagnostic]:
     """Heads, metrics and padding do not agree on the label that is ignored.
 
     ## What it does
-    Compares the `ignore_index` of every head and metric, and the values that labels are padded
-    with (`seg_pad_val` of the data preprocessor and of transforms), with the label space: that
-    of the training dataset, or yours. A value that is not written has the host's default, 255.
+    Compares the `ignore_index` of every head, metric and loss that has one of its own
+    (`TverskyLoss`, `HuasdorffDisstanceLoss`, `ignore_label` of `OhemCrossEntropy`), and the values
+    that labels are padded with (`seg_pad_val` of the data preprocessor and of transforms,
+    `pad_val` of `Pad`), with the label space: that of the training dataset, or yours. A value that
+    is not written has the host's default, 255. `ignore_index` of `DiceLoss` is something else, a
+    channel that it leaves out.
 
     ## Why is this bad?
     A padded pixel with another value than the head ignores is trained as a class, or has no
-    channel at all: `Target 255 is out of bounds`.
+    channel at all: `Target 255 is out of bounds`. `TverskyLoss` takes it for the last class.
 
     ## Example
     ```python
@@ -184,45 +175,29 @@ def ignore_index_mismatch(context: Context) -> Iterator[Diagnostic]:
     expected = context.labels.ignore_index
     given = context.labels_given or context.wishes.ignore_index is not None
     applicability = Applicability.SAFE if given else Applicability.UNSAFE
-    for key, config in _ignoring(context):
-        name = str(key[-1])
-        found = config.get(name, DEFAULT_IGNORE)
+    if is_class(context, expected) and not given:
+        return  # class-ignored says so
+    for place in ignoring_places(context.document):
         # Losses on masks of their own ignore nothing where the index is None.
-        if found is not None and found != expected:
-            yield finding(
-                key,
-                found,
-                context.owner,
-                expected,
-                shown=f"{expected} as the ignored label",
-                edits=[Edit(key, expected)],
-                title=f"Set {name} to {expected}",
-                applicability=applicability,
-            )
+        if place.label is None or place.label == expected or _is_meant(context, place, given):
+            continue
+        name = place.key[-1]
+        yield finding(
+            place.key,
+            place.label,
+            context.owner,
+            expected,
+            shown=f"{expected} as the ignored label",
+            edits=[place.edit(expected)],
+            title=f"Set {name} to {expected}",
+            applicability=applicability,
+        )
 
 
-def _ignoring(context: Context) -> Iterator[tuple[KeyPath, dict[str, Any]]]:
-    document = context.document
-    for head in document.class_heads:
-        if head.spec.kind in _IGNORING_KINDS and head.spec.owns_num_classes:
-            yield (*head.key, "ignore_index"), head.config
-    for metric in document.metrics:
-        if metric.type == "IoUMetric":
-            yield (*metric.key, "ignore_index"), metric.config
-    for dataset in document.datasets:
-        yield from _ignoring_data(dataset)
-    preprocessor = lookup(document.tree, ("model", "data_preprocessor"))
-    if isinstance(preprocessor, dict) and preprocessor.get("type"):
-        yield ("model", "data_preprocessor", "seg_pad_val"), preprocessor
-
-
-def _ignoring_data(dataset: Dataset) -> Iterator[tuple[KeyPath, dict[str, Any]]]:
-    if dataset.info:
-        yield (*dataset.key, "ignore_index"), dataset.config
-    for key, step in dataset.transforms:
-        name = _IGNORING_TRANSFORMS.get(type_name(step.get("type", "")))
-        if name:
-            yield (*key, name), step
+def _is_meant(context: Context, place: Place, given: bool) -> bool:
+    """Whether a class stands there on purpose, or is told of by class-ignored."""
+    told = place.use is Use.FILLS or (place.use is Use.IGNORES and not given)
+    return told and is_class(context, place.label)
 
 
 def _wanted(context: Context, dataset: Dataset) -> Optional[bool]:
@@ -238,8 +213,8 @@ def _wanted(context: Context, dataset: Dataset) -> Optional[bool]:
         if context.labels.reduce_zero_label or foreign:
             return context.labels.reduce_zero_label
         return dataset.reduce_zero_label
-    same_type = any(d.type == dataset.type for d in context.document.datasets[:1])
-    return context.labels.reduce_zero_label if same_type else dataset.reduce_zero_label
+    first = context.document.datasets[0]
+    return first.reduces_zero_label if dataset.type == first.type else dataset.reduce_zero_label
 
 
 def _dataset_finding(context: Context, dataset: Dataset, wanted: bool) -> Diagnostic:

@@ -38,15 +38,18 @@ def class_weight_length(context: Context) -> Iterator[Diagnostic]:
     """A loss has another number of class weights than its head has outputs.
 
     ## What it does
-    Counts the entries of every `class_weight` that is written as a list. A per-pixel head takes
-    N of them, a query head (Mask2Former, MaskFormer) and SAN take N + 1: the last one weighs
-    "no object" and is 0.1 in all configs of the zoo.
+    Counts the entries of every `class_weight` that is written as a list or names a file. A
+    per-pixel head takes N of them, a query head (Mask2Former, MaskFormer) and SAN take N + 1: the
+    last one weighs "no object" and is 0.1 in all configs of the zoo. A head that MMSegmentation
+    does not have is a query head if it shows a softmax `loss_cls` with `num_queries` or with N + 1
+    weights.
 
     ## Why is this bad?
     One entry short in Mask2Former ends in `index out of bounds`, on a GPU in `device-side assert
     triggered`, as soon as a query is matched to no object. In other heads training stops with
-    `weight tensor should be defined either for all or no classes`. The zoo computes the list from
-    a variable of the base file, so changing `num_classes` in a child config leaves the old length.
+    `weight tensor should be defined either for all or no classes`; `LovaszLoss` and `TverskyLoss`
+    use the first N of too many and say nothing. The zoo computes the list from a variable of the
+    base file, so changing `num_classes` in a child config leaves the old length.
 
     ## Example
     ```python
@@ -54,7 +57,7 @@ def class_weight_length(context: Context) -> Iterator[Diagnostic]:
         type='EncoderDecoder',
         decode_head=dict(
             type='FCNHead', in_channels=64, channels=16, num_classes=3,
-            loss_decode=dict(type='OhemCrossEntropy', class_weight=[1.0, 2.0])))
+            loss_decode=dict(type='TverskyLoss', class_weight=[1.0, 2.0])))
     train_dataloader = dict(
         dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('road', 'car', 'sky'))))
     ```
@@ -65,7 +68,7 @@ def class_weight_length(context: Context) -> Iterator[Diagnostic]:
         type='EncoderDecoder',
         decode_head=dict(
             type='FCNHead', in_channels=64, channels=16, num_classes=3,
-            loss_decode=dict(type='OhemCrossEntropy', class_weight=None)))
+            loss_decode=dict(type='TverskyLoss', class_weight=None)))
     train_dataloader = dict(
         dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('road', 'car', 'sky'))))
     ```
@@ -74,7 +77,7 @@ def class_weight_length(context: Context) -> Iterator[Diagnostic]:
     Safe: the run could not have started. Weights follow their class by name where the new classes
     are among the old ones; all-equal weights are continued; other weights belong to classes that
     are gone, and are dropped (per-pixel heads) or set to 1 (query heads). An entry for "no object"
-    is kept.
+    is kept. A file stays as it is; the config holds the numbers then.
 
     ## References
     mmsegmentation issues 3811 and 3124; `Mask2FormerHead.loss_by_feat` of mmdet 3.3.0.
@@ -83,18 +86,20 @@ def class_weight_length(context: Context) -> Iterator[Diagnostic]:
         return
     kept = context.wishes.class_weight == "keep"
     for loss in weighted_losses(context):
-        weights = loss.class_weight
+        weights = loss.weights or []
         length = weight_length(loss.head, context.num_classes)
-        if len(weights) == length or one_channel(loss.head):
+        fits = len(weights) == length and not _lacks_no_object(context, loss)
+        if fits or weighs_one(loss):
             continue
         key = (*loss.key, "class_weight")
-        expected = _carried(context, loss)
+        expected = fitting_weights(context, loss)
+        shown = describe_length(loss.head, context.num_classes)
         yield finding(
             key,
-            list(weights),
+            written(loss),
             f"with {context.num_classes} classes the loss has to have",
             expected,
-            shown=describe_length(loss.head, context.num_classes),
+            shown=f"{shown}, and the file has {len(weights)}" if loss.file else shown,
             then="--class-weight keep leaves it so; give the weights instead" if kept else "",
             edits=[] if kept else [Edit(key, expected)],
             title=f"Set class_weight of {loss.type} to {expected}",
@@ -107,7 +112,7 @@ def class_weight_value(context: Context) -> Iterator[Diagnostic]:
 
     ## What it does
     Looks for entries of `class_weight` that are negative, not finite or not numbers, and for
-    lists in which every entry is 0.
+    lists in which every entry is 0. A file of weights is read too.
 
     ## Why is this bad?
     A negative weight rewards the wrong answer and the loss runs away; nan spreads into every
@@ -119,7 +124,7 @@ def class_weight_value(context: Context) -> Iterator[Diagnostic]:
         type='EncoderDecoder',
         decode_head=dict(
             type='FCNHead', in_channels=64, channels=16, num_classes=2,
-            loss_decode=dict(type='OhemCrossEntropy', class_weight=[1.0, -1.0])))
+            loss_decode=dict(type='TverskyLoss', class_weight=[1.0, -1.0])))
     train_dataloader = dict(
         dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('road', 'car'))))
     ```
@@ -130,7 +135,7 @@ def class_weight_value(context: Context) -> Iterator[Diagnostic]:
         type='EncoderDecoder',
         decode_head=dict(
             type='FCNHead', in_channels=64, channels=16, num_classes=2,
-            loss_decode=dict(type='OhemCrossEntropy', class_weight=[1.0, 1.0])))
+            loss_decode=dict(type='TverskyLoss', class_weight=[1.0, 1.0])))
     train_dataloader = dict(
         dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('road', 'car'))))
     ```
@@ -144,11 +149,11 @@ def class_weight_value(context: Context) -> Iterator[Diagnostic]:
     if replaces_weights(context):
         return
     for loss in weighted_losses(context):
-        fault = weight_fault(loss.class_weight)
+        fault = weight_fault(loss.weights or ())
         if fault:
             yield finding(
                 (*loss.key, "class_weight"),
-                list(loss.class_weight),
+                written(loss),
                 "a loss has to have",
                 None,
                 shown=f"finite weights of 0 or more, not all 0: {fault}",
@@ -161,12 +166,14 @@ def class_weight_on_ignored_pixels(context: Context) -> Iterator[Diagnostic]:
     """Class weights in a `CrossEntropyLoss` that dies of the first ignored pixel.
 
     ## What it does
-    Finds `CrossEntropyLoss` with `class_weight` in per-pixel heads, where the installed
-    MMSegmentation has the fault. mmsegmentation 1.2.2 has it; onedl-mmsegmentation 1.4.2 does not.
+    Finds `CrossEntropyLoss` with `class_weight` (numbers or a file) in per-pixel heads, where the
+    installed MMSegmentation has the fault. mmsegmentation 1.2.2 has it; onedl-mmsegmentation 1.4.2
+    only together with `avg_non_ignore=True`.
 
     ## Why is this bad?
     To take the mean, the loss looks up the weight of every label, of 255 too: `index 255 is out of
     bounds`, on a GPU `device-side assert triggered`. Padding and cropping alone bring such pixels.
+    The fork dies of any batch: `too many indices for tensor of dimension 1`.
 
     ## Example
     ```python
@@ -198,10 +205,10 @@ def class_weight_on_ignored_pixels(context: Context) -> Iterator[Diagnostic]:
     ## References
     mmsegmentation issues 3568, 3574, 3724, 3492, 3412, 3734 and 3831; pull request 3457.
     """
-    if not host.class_weight_crash_on_ignored():
-        return
-    for loss in weighted_losses(context):
-        if not _dies_of_ignored_pixels(loss):
+    for loss in losses_with_weights(context):
+        # A softmax over one channel has a fault of its own (MSF109).
+        softmax_goes = weighs_one(loss) or context.wishes.binary == "sigmoid"
+        if softmax_goes or not _dies_of_ignored_pixels(loss):
             continue
         key = (*loss.key, "type")
         yield finding(
@@ -219,10 +226,11 @@ REPLACEMENT = "ClassWeightedCrossEntropyLoss"
 
 
 def _dies_of_ignored_pixels(loss: Loss) -> bool:
-    named = str(loss.config.get("type")) in ("CrossEntropyLoss", "mmseg.CrossEntropyLoss")
+    named = loss.type == "CrossEntropyLoss" and loss.of_host
     softmax = not loss.config.get("use_sigmoid") and not loss.config.get("use_mask")
     mean = loss.config.get("reduction", "mean") == "mean"
-    return named and softmax and mean and loss.head.spec.kind is HeadKind.PER_PIXEL
+    dies = host.class_weight_crash_on_ignored(bool(loss.config.get("avg_non_ignore")))
+    return dies and named and softmax and mean and loss.head.spec.kind is HeadKind.PER_PIXEL
 
 
 def weight_fault(weights: Sequence[Any]) -> str:
@@ -240,12 +248,27 @@ def replaces_weights(context: Context) -> bool:
     return context.wishes.class_weight not in (None, "keep")
 
 
-def weighted_losses(context: Context) -> Iterator[Loss]:
-    """Yield the losses whose class weights are written as numbers."""
+def losses_with_weights(context: Context) -> Iterator[Loss]:
+    """Yield the losses that have class weights: numbers, or the name of a file."""
     for head in context.document.class_heads:
         for loss in context.document.losses(head):
-            if isinstance(loss.class_weight, (list, tuple)):
+            if isinstance(loss.class_weight, (list, tuple, str)) and not refuses_weights(loss):
                 yield loss
+
+
+def refuses_weights(loss: Loss) -> bool:
+    """Whether the loss stops at any class weights at all."""
+    return loss.of_host and loss.type in host.UNWEIGHTED_LOSSES | host.STOPPING_LOSSES
+
+
+def weighted_losses(context: Context) -> Iterator[Loss]:
+    """Yield the losses whose class weights are known as numbers."""
+    return (loss for loss in losses_with_weights(context) if loss.weights is not None)
+
+
+def written(loss: Loss) -> Any:
+    """Return ``class_weight`` as the config has it, for a message."""
+    return list(loss.class_weight) if isinstance(loss.class_weight, tuple) else loss.class_weight
 
 
 def one_channel(head: Head) -> bool:
@@ -253,11 +276,39 @@ def one_channel(head: Head) -> bool:
     return head.spec.kind is HeadKind.PER_PIXEL and head.config.get("out_channels") == 1
 
 
-def _carried(context: Context, loss: Loss) -> Optional[list[float]]:
+def weighs_one(loss: Loss) -> bool:
+    """Whether the loss has one channel to weigh: the classes come as one weight (MSF111)."""
+    return one_channel(loss.head) and not loss.wrapped
+
+
+def fitting_weights(context: Context, loss: Loss) -> Optional[list[Any]]:
+    """Return known weights as they are where their number is right, else what they turn into."""
+    old = loss.weights or []
+    fits = len(old) == weight_length(loss.head, context.num_classes)
+    fits = fits and not _lacks_no_object(context, loss)
+    return shaped(loss, old if fits else _carried(context, loss, old))
+
+
+def shaped(loss: Loss, weights: Optional[list[float]]) -> Optional[list[Any]]:
+    """Return ``weights`` as the loss needs them: ``[[[w]], …]`` for sigmoid channels.
+
+    ``binary_cross_entropy`` of the host hands them over as ``pos_weight``, which PyTorch spreads
+    along the last axes: a flat list would weigh columns of pixels (mmsegmentation #2723).
+    """
+    return [[[w]] for w in weights] if weights and by_channel(loss) else weights
+
+
+def by_channel(loss: Loss) -> bool:
+    """Whether the loss holds a map of sigmoid channels against its weights."""
+    sigmoid = loss.type == "CrossEntropyLoss" and loss.config.get("use_sigmoid", False)
+    maps = loss.head.spec.kind is HeadKind.PER_PIXEL and loss.key[-1] != "loss_se_decode"
+    return bool(sigmoid and loss.of_host and maps and not one_channel(loss.head))
+
+
+def _carried(context: Context, loss: Loss, old: list[float]) -> Optional[list[float]]:
     """Return the weights that a list of the wrong length turns into."""
-    old = list(loss.class_weight)
-    classes, tail = _split_tail(context, loss, old)
-    by_name = _weights_by_name(context, classes)
+    classes, tail = split_tail(context, loss, old)
+    by_name = weights_by_name(context, classes)
     if by_name is not None:
         return by_name + tail
     if classes and all(w == classes[0] for w in classes):
@@ -265,7 +316,7 @@ def _carried(context: Context, loss: Loss) -> Optional[list[float]]:
     return [1.0] * context.num_classes + tail if tail else None
 
 
-def _split_tail(context: Context, loss: Loss, old: list[float]) -> tuple[list[float], list[float]]:
+def split_tail(context: Context, loss: Loss, old: list[float]) -> tuple[list[float], list[float]]:
     """Tell the class weights from the one for "no object", which is 0.1 where it is missing."""
     if loss.head.spec.kind not in WITH_NO_OBJECT:
         return old, []
@@ -275,11 +326,22 @@ def _split_tail(context: Context, loss: Loss, old: list[float]) -> tuple[list[fl
     return old[:-1], old[-1:] or [NO_OBJECT_WEIGHT]
 
 
-def _weights_by_name(context: Context, weights: list[float]) -> Optional[list[float]]:
-    old_classes = next((d.classes for d in context.document.datasets if d.split == "train"), None)
-    if not isinstance(old_classes, (list, tuple)) or len(old_classes) != len(weights):
-        return None
-    table = dict(zip(old_classes, weights))
-    if any(name not in table for name in context.labels.classes):
+def _lacks_no_object(context: Context, loss: Loss) -> bool:
+    """Whether the weights are as many as the old classes, which are one more than the new ones."""
+    if loss.head.spec.kind not in WITH_NO_OBJECT or loss.head.num_classes == context.num_classes:
+        return False
+    return len(loss.weights or ()) == loss.head.num_classes == len(old_classes(context))
+
+
+def old_classes(context: Context) -> tuple[str, ...]:
+    """Return the classes that the training dataset has now; none where they are not known."""
+    found = next((d.classes for d in context.document.datasets if d.split == "train"), None)
+    return tuple(found) if isinstance(found, (list, tuple)) else ()
+
+
+def weights_by_name(context: Context, weights: list[float]) -> Optional[list[float]]:
+    """Return each new class's weight; None where a class is new or the weights fit no classes."""
+    table = dict(zip(old_classes(context), weights))
+    if len(table) != len(weights) or any(name not in table for name in context.labels.classes):
         return None
     return [table[name] for name in context.labels.classes]

@@ -8,16 +8,20 @@ from typing import Any, Optional
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, finding
 from mmseg_fixkit.document import ConfigDocument, Head, Loss
 from mmseg_fixkit.errors import FixkitError
-from mmseg_fixkit.host import NO_OBJECT_WEIGHT, WEIGHTED_LOSSES
+from mmseg_fixkit.host import NO_OBJECT_WEIGHT, WEIGHTED_LOSSES, HeadKind
 from mmseg_fixkit.registry import rule
+from mmseg_fixkit.rules.channels import CROSS_ENTROPY, one_weight
 from mmseg_fixkit.rules.context import Context
 from mmseg_fixkit.rules.losses import (
     WITH_NO_OBJECT,
-    one_channel,
+    refuses_weights,
     replaces_weights,
+    shaped,
+    weighs_one,
     weight_fault,
     weight_length,
 )
+from mmseg_fixkit.tree import lookup
 
 
 @rule("MSF105", "class-weight-not-as-asked", requested=True)
@@ -28,7 +32,8 @@ def class_weight_not_as_asked(context: Context) -> Iterator[Diagnostic]:
     Speaks only in `mmseg-fix patch --class-weight`. Compares the class weights of every loss that
     takes them with yours. You give N weights; for a query head the entry for "no object" is
     added (0.1, or what the config has), unless you give it yourself as number N + 1. With `none`
-    the weights are taken off, and set to 1 where the head cannot do without.
+    the weights are taken off, and set to 1 where the head cannot do without. A sigmoid loss on one
+    channel takes one weight: that of the foreground divided by that of the background.
 
     ## Why is this bad?
     It is no fault of the config; it is a change that you asked for.
@@ -50,6 +55,8 @@ def class_weight_not_as_asked(context: Context) -> Iterator[Diagnostic]:
     if not replaces_weights(context):
         return
     for loss in _takes_weights(context.document):
+        if _becomes_one_channel(context, loss):
+            continue
         expected = _asked(context, loss, None if isinstance(wish, str) else wish)
         found = loss.class_weight
         found = list(found) if isinstance(found, tuple) else found
@@ -61,9 +68,15 @@ def class_weight_not_as_asked(context: Context) -> Iterator[Diagnostic]:
             found,
             "--class-weight asks for",
             expected,
-            edits=[Edit(key, expected)],
+            edits=[_weight_edit(context.document, loss, expected)],
             title=f"Set class_weight of {loss.type} to {expected}",
         )
+
+
+def _weight_edit(document: ConfigDocument, loss: Loss, weights: Optional[list[Any]]) -> Edit:
+    if lookup(document.tree, loss.key) is None:
+        return Edit(loss.key, {**loss.config, "class_weight": weights})
+    return Edit((*loss.key, "class_weight"), weights)
 
 
 def checked_class_weight(
@@ -91,6 +104,11 @@ def checked_class_weight(
     allowed = {num_classes}
     if all(head.spec.kind in WITH_NO_OBJECT for head in heads):
         allowed.add(num_classes + 1)
+    if any(weighs_one(loss) for loss in _takes_weights(document)) and not weights[0]:
+        raise FixkitError(
+            f"--class-weight {said}: the background has no weight, but one sigmoid channel takes "
+            "the weight of the foreground divided by that of the background"
+        )
     if len(weights) not in allowed:
         raise FixkitError(f"--class-weight {said} has {len(weights)} entries, but {needs}")
     return tuple(float(w) for w in weights)
@@ -111,30 +129,49 @@ def _needs(head: Head, num_classes: int) -> str:
 
 def _takes_weights(document: ConfigDocument) -> Iterator[Loss]:
     for head in document.class_heads:
-        for loss in document.losses(head):
-            if loss.class_weight is not None or _may_have_weights(loss):
+        for loss in (*document.losses(head), *_default_loss(head)):
+            wanted = loss.class_weight is not None or _may_have_weights(loss)
+            if wanted and not refuses_weights(loss):
                 yield loss
 
 
+def _default_loss(head: Head) -> Iterator[Loss]:
+    """Yield the loss of ``BaseDecodeHead`` where none is written."""
+    plain = head.known and head.spec.kind is HeadKind.PER_PIXEL and head.spec.class_layers
+    if plain and "loss_decode" not in head.config:
+        yield Loss((*head.key, "loss_decode"), {"type": "CrossEntropyLoss"}, head)
+
+
 def _may_have_weights(loss: Loss) -> bool:
-    if loss.head.spec.kind in WITH_NO_OBJECT:
+    kind = loss.head.spec.kind
+    if kind is HeadKind.TEXT:
+        return loss.config.get("loss_name") == "loss_cls_ce"
+    if kind is HeadKind.QUERY:
         return loss.key[-1] == "loss_cls"
     # With use_sigmoid a list is read as one weight a column of pixels (mmsegmentation #2723).
-    sigmoid = loss.config.get("use_sigmoid", False)
-    return loss.type in WEIGHTED_LOSSES and not sigmoid and not one_channel(loss.head)
+    sigmoid = loss.config.get("use_sigmoid", False) and loss.type == "CrossEntropyLoss"
+    taken = loss.type in WEIGHTED_LOSSES and (loss.of_host or loss.type == "CrossEntropyLoss")
+    if weighs_one(loss):
+        return bool(sigmoid and loss.key[-1] != "loss_se_decode")
+    return taken and not sigmoid
 
 
-def _asked(
-    context: Context, loss: Loss, wish: Optional[tuple[float, ...]]
-) -> Optional[list[float]]:
+def _becomes_one_channel(context: Context, loss: Loss) -> bool:
+    """Whether ``--binary sigmoid`` is to change the loss first, so that it takes one weight."""
+    changes = loss.type == CROSS_ENTROPY and loss.head.spec.kind is HeadKind.PER_PIXEL
+    return context.wishes.binary == "sigmoid" and changes and not weighs_one(loss)
+
+
+def _asked(context: Context, loss: Loss, wish: Optional[tuple[float, ...]]) -> Optional[list[Any]]:
+    if weighs_one(loss):
+        weight = one_weight(wish or ()) if loss.type == CROSS_ENTROPY else None
+        return None if weight is None else [weight]
     with_no_object = loss.head.spec.kind in WITH_NO_OBJECT
     if wish is None:
         # mmdet's query heads index their class weights: they cannot be left out.
         return [1.0] * context.num_classes + [NO_OBJECT_WEIGHT] if with_no_object else None
     if not with_no_object or len(wish) > context.num_classes:
-        return list(wish)
-    old = loss.class_weight
-    known = isinstance(old, (list, tuple)) and len(old) == weight_length(
-        loss.head, loss.head.num_classes or 0
-    )
+        return shaped(loss, list(wish))
+    old = loss.weights or []
+    known = len(old) == weight_length(loss.head, loss.head.num_classes or 0)
     return [*wish, old[-1] if known else NO_OBJECT_WEIGHT]

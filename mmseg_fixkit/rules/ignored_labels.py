@@ -1,0 +1,264 @@
+"""Family 3: the places that say which label is ignored, and labels that they ignore wrongly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Optional
+
+from mmseg_fixkit.diagnostics import (
+    Applicability,
+    Diagnostic,
+    Edit,
+    KeyPath,
+    Severity,
+    finding,
+)
+from mmseg_fixkit.document import ConfigDocument, Dataset, Head
+from mmseg_fixkit.host import IGNORING_LOSSES, HeadKind, type_name
+from mmseg_fixkit.registry import rule
+from mmseg_fixkit.rules.context import Context
+from mmseg_fixkit.tree import lookup
+
+#: What heads, losses, metrics and padding ignore or mark with where nothing is written.
+DEFAULT_IGNORE = 255
+
+#: Metrics that ignore a label.
+_IGNORING_METRICS = ("IoUMetric", "CityscapesMetric")
+
+_IGNORING_KINDS = (HeadKind.PER_PIXEL, HeadKind.QUERY)
+
+
+class Use(Enum):
+    """What is done with the label that a place names."""
+
+    IGNORES = "ignores"  # it counts in no loss and no metric
+    MARKS = "marks"  # pixels that are to be ignored get it
+    FILLS = "fills"  # pixels get it, as ignored ones or as a class
+
+
+#: Transforms with such a label: the argument, what is done with it, the host's default.
+IGNORING_TRANSFORMS: dict[str, tuple[str, Use, Optional[int]]] = {
+    "AssertLabelBounds": ("ignore_index", Use.MARKS, DEFAULT_IGNORE),
+    "BioMedical3DPad": ("seg_pad_val", Use.FILLS, 0),
+    "GenerateEdge": ("ignore_index", Use.IGNORES, DEFAULT_IGNORE),
+    "RandomCrop": ("ignore_index", Use.IGNORES, DEFAULT_IGNORE),
+    "RandomCutOut": ("seg_fill_in", Use.FILLS, None),
+    "RandomMosaic": ("seg_pad_val", Use.MARKS, DEFAULT_IGNORE),
+    "RandomRotate": ("seg_pad_val", Use.MARKS, DEFAULT_IGNORE),
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """One place that names the ignored label.
+
+    Args:
+        key: of the label itself.
+        label: what stands there, or the host's default; None where nothing is ignored.
+        use: see :class:`Use`.
+        edits_as: the key to edit and what to put around the label, where it cannot be set alone.
+    """
+
+    key: KeyPath
+    label: Any
+    use: Use = Use.IGNORES
+    edits_as: Optional[tuple[KeyPath, dict[str, Any]]] = None
+
+    def edit(self, label: int) -> Edit:
+        """Return the change that puts ``label`` here."""
+        if self.edits_as is None:
+            return Edit(self.key, label)
+        key, around = self.edits_as
+        return Edit(key, {**around, str(self.key[-1]): label})
+
+
+def ignoring_places(document: ConfigDocument) -> Iterator[Place]:
+    """Yield every place that names the ignored label, or takes the host's default for it."""
+    for head in document.class_heads:
+        yield from _head_places(document, head)
+    for metric in document.metrics:
+        if metric.type in _IGNORING_METRICS:
+            yield _place(metric.key, metric.config, "ignore_index")
+    for dataset in document.datasets:
+        yield from _data_places(dataset)
+    key = ("model", "data_preprocessor")
+    preprocessor = lookup(document.tree, key)
+    if isinstance(preprocessor, dict) and preprocessor.get("type"):
+        yield _place(key, preprocessor, "seg_pad_val", Use.MARKS)
+
+
+def _place(
+    key: KeyPath,
+    config: dict[str, Any],
+    name: str,
+    use: Use = Use.IGNORES,
+    default: Optional[int] = DEFAULT_IGNORE,
+) -> Place:
+    return Place((*key, name), config.get(name, default), use)
+
+
+def _head_places(document: ConfigDocument, head: Head) -> Iterator[Place]:
+    takes = head.known or head.placed or "ignore_index" in head.config
+    if takes and head.spec.kind in _IGNORING_KINDS and head.spec.owns_num_classes:
+        yield _place(head.key, head.config, "ignore_index")
+    for loss in document.losses(head):
+        name = IGNORING_LOSSES.get(loss.type)
+        if name and loss.of_host:
+            yield _place(loss.key, loss.config, name)
+
+
+def _data_places(dataset: Dataset) -> Iterator[Place]:
+    if dataset.info:
+        yield _place(dataset.key, dataset.config, "ignore_index")
+    for key, step in dataset.transforms:
+        kind = type_name(step.get("type", ""))
+        if kind in IGNORING_TRANSFORMS:
+            yield _place(key, step, *IGNORING_TRANSFORMS[kind])
+        elif kind == "Pad":
+            yield _pad_place((*key, "pad_val"), step.get("pad_val"))
+
+
+def _pad_place(key: KeyPath, value: Any) -> Place:
+    """Name what mmcv's ``Pad`` puts around labels: 255, or ``seg`` of a ``pad_val`` dict."""
+    if isinstance(value, dict):
+        return Place((*key, "seg"), value.get("seg", DEFAULT_IGNORE), Use.MARKS)
+    around = {} if value is None else {"img": value}
+    return Place((*key, "seg"), DEFAULT_IGNORE, Use.MARKS, (key, around))
+
+
+@rule("MSF304", "class-ignored")
+def class_ignored(context: Context) -> Iterator[Diagnostic]:
+    """The label that a head, a loss or a metric ignores is the label of a class.
+
+    ## What it does
+    Holds `ignore_index` of heads, losses, metrics and datasets (`ignore_label` in
+    `OhemCrossEntropy`) against the labels 0 to N - 1 of the classes.
+
+    ## Why is this bad?
+    The pixels of that class are neither learned nor counted, and nothing says so: its IoU is nan
+    or 0. With `reduce_zero_label=True` label 0 is the first class already, not the background.
+    Where the background is to be left out, it is no class: take it from the list of classes and
+    set `reduce_zero_label=True`.
+
+    ## Example
+    ```python
+    model = dict(
+        type='EncoderDecoder',
+        decode_head=dict(
+            type='FCNHead', in_channels=64, channels=16, num_classes=2, ignore_index=0))
+    train_dataloader = dict(
+        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('soil', 'crop'))))
+    ```
+
+    ## Use instead
+    ```python
+    model = dict(
+        type='EncoderDecoder',
+        decode_head=dict(
+            type='FCNHead', in_channels=64, channels=16, num_classes=2, ignore_index=255))
+    train_dataloader = dict(
+        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('soil', 'crop'))))
+    ```
+
+    ## Fix safety
+    Unsafe: it changes which pixels are learned.
+
+    ## References
+    `BaseDecodeHead` and `IoUMetric` of mmsegmentation 1.2.2; mmsegmentation issues 2650 and 3340.
+    """
+    if follows_asked_label(context):
+        return
+    own = context.labels.ignore_index
+    instead = DEFAULT_IGNORE if is_class(context, own) else own
+    for place in ignoring_places(context.document):
+        if place.use is Use.IGNORES and is_class(context, place.label):
+            name = context.labels.classes[place.label]
+            yield finding(
+                place.key,
+                place.label,
+                context.owner,
+                instead,
+                shown=f"{name!r} as class {place.label}, which is neither learned nor counted then",
+                edits=[place.edit(instead)],
+                title=f"Set {place.key[-1]} to {instead}",
+                applicability=Applicability.UNSAFE,
+                severity=Severity.WARNING,
+            )
+
+
+def is_class(context: Context, label: Any) -> bool:
+    """Whether ``label`` is that of a class."""
+    return isinstance(label, int) and 0 <= label < context.num_classes
+
+
+def follows_asked_label(context: Context) -> bool:
+    """Whether every place is set to a label that the user gave, and that is no class."""
+    given = context.labels_given or context.wishes.ignore_index is not None
+    return given and not is_class(context, context.labels.ignore_index)
+
+
+@rule("MSF305", "marked-label-not-ignored")
+def marked_label_not_ignored(context: Context) -> Iterator[Diagnostic]:
+    """Zero-label reduction writes 255, but the head ignores another label.
+
+    ## What it does
+    Looks for training datasets with `reduce_zero_label` (or with a part of the classes of their
+    type), beside heads whose `ignore_index` is not 255.
+
+    ## Why is this bad?
+    `LoadAnnotations` turns label 0 into 255 then, and a class that is left out too, whatever
+    `ignore_index` is. The head has no such channel and does not ignore it: `Target 255 is out of
+    bounds`, on a GPU `device-side assert triggered`.
+
+    ## Example
+    ```python
+    model = dict(
+        type='EncoderDecoder',
+        decode_head=dict(
+            type='FCNHead', in_channels=64, channels=16, num_classes=2, ignore_index=254))
+    train_dataloader = dict(
+        dataset=dict(
+            type='BaseSegDataset', reduce_zero_label=True, ignore_index=254,
+            metainfo=dict(classes=('soil', 'crop'))))
+    ```
+
+    ## Use instead
+    ```python
+    model = dict(
+        type='EncoderDecoder',
+        decode_head=dict(
+            type='FCNHead', in_channels=64, channels=16, num_classes=2, ignore_index=255))
+    train_dataloader = dict(
+        dataset=dict(
+            type='BaseSegDataset', reduce_zero_label=True, ignore_index=255,
+            metainfo=dict(classes=('soil', 'crop'))))
+    ```
+
+    ## Fix safety
+    There is no fix: label files may hold the other label too, and only one can be ignored.
+
+    ## References
+    `LoadAnnotations` and `BaseSegDataset.get_label_map` of mmsegmentation 1.2.2.
+    """
+    marking = next((d for d in context.document.datasets if _marks_255(d)), None)
+    if marking is None or context.labels.ignore_index == DEFAULT_IGNORE:
+        return
+    for head in context.document.class_heads:
+        label = head.config.get("ignore_index", DEFAULT_IGNORE)
+        if label not in (None, DEFAULT_IGNORE) and not is_class(context, label):
+            yield finding(
+                (*head.key, "ignore_index"),
+                label,
+                f"loading labels of the {marking.role} dataset marks ignored pixels with",
+                DEFAULT_IGNORE,
+                then="ignore 255, and mark other ignored pixels with it in the label files",
+            )
+
+
+def _marks_255(dataset: Dataset) -> bool:
+    own = dataset.info.classes if dataset.info else None
+    named = isinstance(dataset.classes, (list, tuple)) and not dataset.foreign
+    part = bool(own) and named and set(dataset.classes) < set(own or ())
+    return dataset.split == "train" and (bool(dataset.reduce_zero_label) or part)

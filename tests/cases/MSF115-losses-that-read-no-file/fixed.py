@@ -1,0 +1,10 @@
+# Written by mmseg-fix: cfg.py with the changes below.
+_base_ = 'cfg.py'
+
+model = dict(
+    decode_head=dict(
+        # MSF115 class-weight-file
+        loss_decode=[
+            dict(type='TverskyLoss', class_weight='weights.json'),
+            dict(type='OhemCrossEntropy', class_weight=[0.5, 1.5])
+        ]))

@@ -1,0 +1,10 @@
+# Written by mmseg-fix: cfg.py with the changes below.
+_base_ = 'cfg.py'
+
+model = dict(
+    decode_head=dict(
+        # MSF116 class-weight-not-taken
+        loss_decode=[
+            dict(type='DiceLoss'),
+            dict(type='HuasdorffDisstanceLoss', class_weight=None)
+        ]))
