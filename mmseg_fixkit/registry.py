@@ -97,6 +97,16 @@ def find_rule(code: str) -> Rule:
     raise FixkitError(f"there is no rule {code!r}; the rules are {known}")
 
 
+def index(rules: Iterable[Rule]) -> str:
+    """Return a Markdown table of rules, each linked to its page below."""
+    rows = [
+        f"| [{r.code}](#{r.code.lower()}-{r.name}) | {r.name} | {r.summary}"
+        f"{' *Only when asked for.*' if r.requested else ''} |"
+        for r in rules
+    ]
+    return "\n".join(["# Rules", "", "| code | name | finds |", "|---|---|---|", *rows, ""])
+
+
 def select_rules(
     select: Optional[Iterable[str]] = None, ignore: Optional[Iterable[str]] = None
 ) -> tuple[Rule, ...]:

@@ -393,6 +393,9 @@ def test_rule_pages() -> None:
     assert "## Use instead" in page.stdout
     everything = run("rule", "--all")
     assert everything.stdout.count("## Fix safety") > 10
+    linked = re.findall(r"^\| \[MSF\d+\]\(#(\S+)\)", everything.stdout, re.M)
+    headings = re.findall(r"^# (MSF\d+): (\S+)$", everything.stdout, re.M)
+    assert linked == [f"{code.lower()}-{name}" for code, name in headings]
     assert run("rule").returncode == 2
 
 

@@ -19,10 +19,13 @@ def rule(code: Optional[str], every: bool) -> None:
     What it finds, why that is bad, an example, and what to write instead. CODE is a code such as
     MSF101, or a rule's name.
     """
-    from mmseg_fixkit.registry import all_rules, find_rule
+    from mmseg_fixkit.registry import all_rules, find_rule, index
     from mmseg_fixkit.rules import Context  # noqa: F401 - registers the rules
 
     if every == (code is not None):
         raise FixkitError("give a rule's code, or --all; `mmseg-fix rule MSF101` is an example")
-    chosen = all_rules() if every else (find_rule(code or ""),)
-    console.markdown("\n".join(r.page() for r in chosen))
+    if every:
+        pages = (r.page() for r in all_rules())
+        console.markdown("\n".join((index(all_rules()), *pages)))
+    else:
+        console.markdown(find_rule(code or "").page())
