@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Optional
 
 from mmseg_fixkit.disk import Disk
-from mmseg_fixkit.document import ConfigDocument, Dataset
+from mmseg_fixkit.document import ConfigDocument
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.labels import LabelSpace
 from mmseg_fixkit.layouts import ALL, SPELLINGS, Layout, Split, Wanted, recognise
+from mmseg_fixkit.parts import Dataset
 from mmseg_fixkit.rules.context import DataLocation, own_files
 from mmseg_fixkit.rules.data import below_root, list_item
 

@@ -9,9 +9,10 @@ from typing import Any, Optional
 
 from mmseg_fixkit import rules  # noqa: F401 - registers the rules
 from mmseg_fixkit.diagnostics import Diagnostic
-from mmseg_fixkit.document import ConfigDocument, Dataset
+from mmseg_fixkit.document import ConfigDocument
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.labels import LabelSpace
+from mmseg_fixkit.parts import Dataset
 from mmseg_fixkit.registry import Rule
 from mmseg_fixkit.rules.context import Context
 

@@ -18,8 +18,8 @@ from PIL import Image
 
 import mmseg_fixkit.runtime  # noqa: F401 - registers the guards
 from mmseg_fixkit import FixkitError, check, patch
-from mmseg_fixkit.document import Dataset
 from mmseg_fixkit.load import load
+from mmseg_fixkit.parts import Dataset
 
 register_all_modules(init_default_scope=False)
 

@@ -28,6 +28,7 @@ ROWS = (
     "disk",
     "settings",
     "weights_file",
+    "parts",
     "document",
     "load",
     "checkpoint",

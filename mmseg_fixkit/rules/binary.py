@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import Optional
 
 from mmseg_fixkit.diagnostics import Applicability, Diagnostic, Edit, KeyPath, finding
-from mmseg_fixkit.document import ConfigDocument, Head
+from mmseg_fixkit.document import ConfigDocument
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.labels import LabelSpace
+from mmseg_fixkit.parts import Head
 from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.channels import (
     LOSSES,

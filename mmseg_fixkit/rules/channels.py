@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
 from mmseg_fixkit.diagnostics import Edit, EditKind
-from mmseg_fixkit.document import WRAPPER, ConfigDocument, Head, Loss
+from mmseg_fixkit.document import ConfigDocument
 from mmseg_fixkit.host import HeadKind, type_name
+from mmseg_fixkit.parts import WRAPPER, Head, Loss
 from mmseg_fixkit.rules.context import Context
 from mmseg_fixkit.rules.guards import import_edits
 from mmseg_fixkit.rules.losses import REPLACEMENT, one_channel, weight_fault

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from mmseg_fixkit.document import ConfigDocument, Dataset
+from mmseg_fixkit.document import ConfigDocument
 from mmseg_fixkit.labels import LabelSpace
+from mmseg_fixkit.parts import Dataset
 
 if TYPE_CHECKING:
     from mmseg_fixkit.layouts import Split

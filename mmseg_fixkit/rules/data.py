@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Optional
 
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, KeyPath, finding
-from mmseg_fixkit.document import Dataset
+from mmseg_fixkit.parts import Dataset
 from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.context import Context, OwnFiles, own_files
 from mmseg_fixkit.tree import lookup

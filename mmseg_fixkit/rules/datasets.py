@@ -7,7 +7,7 @@ from typing import Any
 
 from mmseg_fixkit import host
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, finding
-from mmseg_fixkit.document import Dataset
+from mmseg_fixkit.parts import Dataset
 from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.context import Context
 from mmseg_fixkit.rules.metainfo import metainfo_edits, palette_of

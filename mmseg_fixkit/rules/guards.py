@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any, Union
 
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, KeyPath, finding
-from mmseg_fixkit.document import ConfigDocument, Dataset
+from mmseg_fixkit.document import ConfigDocument
 from mmseg_fixkit.host import type_name
+from mmseg_fixkit.parts import Dataset
 from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.context import Context
 from mmseg_fixkit.rules.ignored_labels import DEFAULT_IGNORE

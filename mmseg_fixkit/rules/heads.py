@@ -7,8 +7,8 @@ from typing import Any, Optional
 
 from mmseg_fixkit import host
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, KeyPath, finding
-from mmseg_fixkit.document import Head
 from mmseg_fixkit.host import HeadKind
+from mmseg_fixkit.parts import Head
 from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.channels import one_sigmoid_edits, two_channel_edits
 from mmseg_fixkit.rules.context import Context

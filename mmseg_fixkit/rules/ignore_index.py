@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any, Optional
 
 from mmseg_fixkit.diagnostics import Applicability, Diagnostic, Edit, Severity, finding
-from mmseg_fixkit.document import Dataset
 from mmseg_fixkit.host import type_name
+from mmseg_fixkit.parts import Dataset
 from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.context import Context
 from mmseg_fixkit.rules.ignored_labels import Place, Use, ignoring_places, is_class

@@ -15,8 +15,9 @@ from mmseg_fixkit.diagnostics import (
     Severity,
     finding,
 )
-from mmseg_fixkit.document import ConfigDocument, Dataset, Head
+from mmseg_fixkit.document import ConfigDocument
 from mmseg_fixkit.host import IGNORING_LOSSES, HeadKind, type_name
+from mmseg_fixkit.parts import Dataset, Head
 from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.context import Context
 from mmseg_fixkit.tree import lookup

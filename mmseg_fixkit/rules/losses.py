@@ -8,8 +8,8 @@ from typing import Any, Optional
 
 from mmseg_fixkit import host
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, finding
-from mmseg_fixkit.document import Head, Loss
 from mmseg_fixkit.host import NO_OBJECT_WEIGHT, HeadKind
+from mmseg_fixkit.parts import Head, Loss
 from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.context import Context
 from mmseg_fixkit.rules.guards import import_edits

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, finding
-from mmseg_fixkit.document import Dataset
+from mmseg_fixkit.parts import Dataset
 from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.context import Context
 

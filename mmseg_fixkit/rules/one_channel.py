@@ -12,7 +12,8 @@ from mmseg_fixkit.diagnostics import (
     Severity,
     finding,
 )
-from mmseg_fixkit.document import WRAPPER, ConfigDocument, Head, Loss
+from mmseg_fixkit.document import ConfigDocument
+from mmseg_fixkit.parts import WRAPPER, Head, Loss
 from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.channels import (
     CROSS_ENTROPY,

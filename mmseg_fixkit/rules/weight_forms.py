@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any, Optional
 
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, Severity, finding
-from mmseg_fixkit.document import Loss
 from mmseg_fixkit.host import (
     FILE_READING_LOSSES,
     STOPPING_LOSSES,
@@ -14,6 +13,7 @@ from mmseg_fixkit.host import (
     WEIGHTED_LOSSES,
     HeadKind,
 )
+from mmseg_fixkit.parts import Loss
 from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.context import Context
 from mmseg_fixkit.rules.losses import (

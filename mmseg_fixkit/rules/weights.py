@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Optional
 
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, finding
-from mmseg_fixkit.document import ConfigDocument, Head, Loss
+from mmseg_fixkit.document import ConfigDocument
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.host import NO_OBJECT_WEIGHT, WEIGHTED_LOSSES, HeadKind
+from mmseg_fixkit.parts import Head, Loss
 from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.channels import CROSS_ENTROPY, one_weight
 from mmseg_fixkit.rules.context import Context
