@@ -22,8 +22,13 @@ _HOMES = {
     "Report": "mmseg_fixkit.diagnostics",
     "Severity": "mmseg_fixkit.diagnostics",
     "Patch": "mmseg_fixkit.api",
+    "AdaptReport": "mmseg_fixkit.checkpoint.report",
+    "CheckpointMismatch": "mmseg_fixkit.errors",
+    "adapt_state_dict": "mmseg_fixkit.runtime.adapt",
     "check": "mmseg_fixkit.api",
+    "init_model": "mmseg_fixkit.runtime.inference",
     "patch": "mmseg_fixkit.api",
+    "load_checkpoint": "mmseg_fixkit.checkpoint.files",
 }
 
 __all__ = ["__version__", *_HOMES]  # noqa: PLE0604 - the keys are texts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tests.support import (
     run_config,
@@ -19,6 +21,7 @@ from tests.support import (
     run_model,
     run_names,
 )
+from tests.zoo.build import build
 
 TRAIN = """
 import os, sys
@@ -34,7 +37,8 @@ try:
     runner = Runner.from_cfg(Config.fromfile(path))
     kind = type(runner.model).__name__
     runner.train()
-    print(f"RESULT {rank} {kind} trained")
+    row = runner.model.module.decode_head.conv_seg.weight.flatten(1)[:, 0].tolist()
+    print(f"RESULT {rank} {kind} trained: {row}")
 except Exception as error:
     print(f"RESULT {rank} {type(error).__module__}.{type(error).__name__}: {error}")
 sys.stdout.flush()
@@ -95,6 +99,22 @@ def test_agreement_trains_on_both(tmp_path: Path) -> None:
     first, second = train_on_two(config_of(tmp_path, 5, "fix"))
     assert first.startswith("0 MMDistributedDataParallel trained")
     assert second.startswith("1 MMDistributedDataParallel trained")
+
+
+def test_rows_of_a_checkpoint_are_the_same_on_both(tmp_path: Path) -> None:
+    config = config_of(tmp_path, 5, "raise")
+    state = build(config.model).state_dict()
+    state["decode_head.conv_seg.weight"][2] = 7.0
+    meta = {"dataset_meta": {"classes": ("a", "b", "class_3", "class_1", "class_0")}}
+    torch.save({"state_dict": state, "meta": meta}, tmp_path / "c.pth")
+    config.load_from = str(tmp_path / "c.pth")
+    config.dump(config.filename)
+    first, second = train_on_two(config)
+    _, _, rows = first.partition("trained: ")
+    assert second.endswith(rows)
+    assert abs(json.loads(rows)[3] - 7) < 0.5
+    logs = "".join(p.read_text() for p in (tmp_path / "work").rglob("*.log"))
+    assert logs.count("2 are kept by class name") == 1
 
 
 @pytest.mark.parametrize(

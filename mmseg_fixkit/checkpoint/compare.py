@@ -8,6 +8,9 @@ from typing import Callable
 
 Shape = tuple[int, ...]
 
+#: What a LightningModule usually calls the network inside it.
+_LIGHTNING = ("model", "net", "network")
+
 
 @dataclass(frozen=True)
 class Resized:
@@ -55,14 +58,14 @@ class Comparison:
 def compare(
     found: Mapping[str, Shape],
     expected: Mapping[str, Shape],
-    class_sized: Callable[[str], bool],
+    resizable: Callable[[Resized], bool],
 ) -> Comparison:
     """Sort the tensors of a checkpoint by what will become of them.
 
     Args:
         found: name -> shape in the checkpoint.
         expected: name -> shape in the model.
-        class_sized: whether the shape of a tensor of the model follows the class count.
+        resizable: whether another class count explains why the two shapes of a tensor differ.
     """
     shared = [name for name in expected if name in found]
     resized = [
@@ -73,8 +76,8 @@ def compare(
     odd = {r.name for r in resized}
     return Comparison(
         loaded=tuple(name for name in shared if name not in odd),
-        reinitialised=tuple(r for r in resized if class_sized(r.name)),
-        wrong=tuple(r for r in resized if not class_sized(r.name)),
+        reinitialised=tuple(r for r in resized if resizable(r)),
+        wrong=tuple(r for r in resized if not resizable(r)),
         missing=tuple(name for name in expected if name not in found),
         unexpected=tuple(name for name in found if name not in expected),
     )
@@ -96,13 +99,21 @@ def likely_reasons(result: Comparison, below: str) -> Iterator[str]:
         )
     prefix = _extra_prefix(missing, result.unexpected)
     if prefix:
-        yield f"its tensors have the prefix {prefix!r}, which the model's have not"
+        yield f"its tensors have the prefix {prefix!r}, which the model's have not{_writer(prefix)}"
     extra = [name for name in result.unexpected if name.startswith(below)]
     if extra:
         yield (
             f"it has {len(extra)} tensors below {below!r} that the model has not (the first is "
             f"{extra[0]}), so it was written by another backbone or another depth"
         )
+
+
+def _writer(prefix: str) -> str:
+    """Say who writes such a prefix; MMEngine's own ``module.`` never gets here."""
+    if ".module." in f".{prefix}":
+        return ": a part of it was wrapped for several processes (DDP) when it was saved"
+    first = prefix.split(".", maxsplit=1)[0]
+    return ": PyTorch Lightning saves a module so" if first in _LIGHTNING else ""
 
 
 def _extra_prefix(missing: set[str], unexpected: tuple[str, ...]) -> str:

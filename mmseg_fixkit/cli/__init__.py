@@ -16,7 +16,7 @@ from mmseg_fixkit.errors import FixkitError
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 #: Each is a module here, with a command of the same name, imported when it is called.
-VERBS = ("patch", "check", "rule", "demo")
+VERBS = ("patch", "check", "adapt", "rule", "demo")
 
 
 class Verbs(click.Group):
@@ -40,7 +40,8 @@ class Verbs(click.Group):
     context_settings=CONTEXT,
     epilog="Exit codes: 0 nothing left to say, 1 findings remain, 2 wrong use or unreadable input. "
     "Configs are Python programs: MMEngine runs them when they are read. The modules that their "
-    "custom_imports name are not imported by patch and check.",
+    "custom_imports name are not imported by patch and check; adapt builds the model, and imports "
+    "them.",
 )
 @click.version_option(__version__, prog_name="mmseg-fix", message="%(prog)s %(version)s")
 def app() -> None:

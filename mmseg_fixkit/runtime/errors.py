@@ -6,7 +6,9 @@ in the text, so an exception with more arguments would reach the user as a bare 
 
 from __future__ import annotations
 
-from mmseg_fixkit.errors import FixkitError
+from mmseg_fixkit.errors import CheckpointMismatch, FixkitError
+
+__all__ = ["CheckpointMismatch", "ClassCountError", "LabelOutOfBounds"]
 
 
 class LabelOutOfBounds(FixkitError):  # noqa: N818 - says what is wrong, as users read it
@@ -15,7 +17,3 @@ class LabelOutOfBounds(FixkitError):  # noqa: N818 - says what is wrong, as user
 
 class ClassCountError(FixkitError):
     """Model, losses, datasets and metrics do not agree on the classes."""
-
-
-class CheckpointMismatch(FixkitError):  # noqa: N818 - as above
-    """A checkpoint differs from the model in more than its class layers."""

@@ -1,148 +1,122 @@
-"""The hook that says what a checkpoint brings before it is copied into the model."""
+"""The hook that makes a checkpoint of other classes fit before it is copied into the model."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
-from typing import Any
+from collections.abc import Mapping, MutableMapping
+from typing import Any, Optional
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from torch import nn
 
-from mmseg_fixkit.checkpoint.compare import Comparison, Resized, Shape, compare, likely_reasons
-from mmseg_fixkit.runtime.errors import CheckpointMismatch
-from mmseg_fixkit.runtime.heads import class_sized, loading_target
-from mmseg_fixkit.runtime.text import table
+from mmseg_fixkit.checkpoint.adapt import Needs, adapt, by_model_name
+from mmseg_fixkit.checkpoint.names import NamesLike, given_names, names_in_meta
+from mmseg_fixkit.checkpoint.report import AdaptReport
+from mmseg_fixkit.checkpoint.rows import MappingLike, RowPlan
+from mmseg_fixkit.errors import CheckpointMismatch
+from mmseg_fixkit.runtime.adapt import adapt_ema, needs_of, plan_for, source_of
+from mmseg_fixkit.runtime.class_checks import built_splits
+from mmseg_fixkit.runtime.heads import loading_target
 
-#: Prefixes of the part that pretraining is about; SAN calls it by the second.
-BACKBONES = ("backbone.", "image_encoder.")
-_MODULE = "module."
-_LISTED = 20
-#: Share of the backbone that may be absent: ResNet-50 lacks half of ResNet-101, -101 a third of
-#: -152; what a model adds to a backbone, and buffers that are no longer saved, is far less.
-_ALLOWED = 0.25
+_EMA = "ema_state_dict"
 
 
 class HeadAdaptHook(Hook):
     """Lets a checkpoint of other classes in, and nothing else that does not fit.
 
-    Tensors whose shape follows the class count give way to the model's own in the loaded state
-    dict (the file is never changed), so that the head's own initialisation stays, and are listed
-    once in the log as expected. Any other shape, or a backbone that is largely missing, stops the
-    run: MMEngine would load the rest, warn, and train what is left from scratch.
+    Rows of class layers are kept by class name: the checkpoint's ``meta`` names its classes, the
+    run's dataset those of the model. Other class-sized rows stay as the head's own initialisation
+    left them, and where names are not known, all rows of a layer of another size do. A table in
+    the log says what became of what; the file is never changed. Any other shape, or a backbone
+    that is largely missing, stops the run: MMEngine would load the rest, warn, and train what is
+    left from scratch.
 
-    Works wherever MMEngine loads a checkpoint: ``load_from`` and ``resume``, training and test.
+    Works wherever MMEngine loads a checkpoint: ``load_from`` and ``resume``, training,
+    validation and test.
+
+    Args:
+        old_classes: names of the checkpoint's classes, in the order of its rows, or a data set
+            that the host knows (``'cityscapes'``); where left out, what its ``meta`` says. An
+            empty list: they are not known, whatever ``meta`` says.
+        mapping: ``old -> new`` (or list of new) for classes under other names; several old
+            classes of one new are averaged.
 
     Raises:
-        CheckpointMismatch: see above; also if a run is to be resumed with other classes.
+        CheckpointMismatch: see above; also if class names and rows are not equally many, or if a
+            run is to be resumed with other classes.
+        FixkitError: ``mapping`` names an unknown class, or ``old_classes`` an unknown data set.
     """
 
     # Before EMAHook, which copies the state dict into its average in after_load_checkpoint.
     priority = "VERY_HIGH"
 
+    def __init__(self, old_classes: NamesLike = None, mapping: MappingLike = None) -> None:
+        self.old_classes = old_classes
+        self.mapping = mapping
+
     def after_load_checkpoint(self, runner: Any, checkpoint: MutableMapping[str, Any]) -> None:
-        """Compare, report, and keep what has to be new."""
-        model = loading_target(runner.model)
+        """Compare, move rows, and report."""
+        name = str(getattr(runner, "_load_from", None) or "the checkpoint")
+        needs = needs_of(loading_target(runner.model))
+        plan = self._plan(runner, checkpoint, needs)
         state = checkpoint.get("state_dict", checkpoint)
-        names = _by_model_name(state)
-        result = compare(_shapes(names, state), _model_shapes(model), class_sized(model))
-        source = getattr(runner, "_load_from", None) or "the checkpoint"
-        _stop_if_wrong(result, source, checkpoint)
-        _stop_if_resumed(result, source, resumed=getattr(runner, "_resume", False))
-        own = model.state_dict() if result.reinitialised else {}
-        for resized in result.reinitialised:
-            # The model's own tensor, so that MMEngine has nothing to warn about.
-            state[names[resized.name]] = own[resized.name]
+        source = source_of(state, name, _meta(checkpoint))
+        tensors, report = adapt(source, needs, plan)
+        if getattr(runner, "_resume", False):
+            _stop_if_resumed(report)
+        _put(state, tensors)
+        if _EMA in checkpoint:
+            checkpoint[_EMA] = adapt_ema(checkpoint[_EMA], needs, plan, name)
         if is_main_process():
-            _report(runner.logger, result, source)
+            _log(runner.logger, report)
+
+    def _plan(self, runner: Any, checkpoint: Mapping[str, Any], needs: Needs) -> Optional[RowPlan]:
+        given = self.old_classes
+        old = names_in_meta(_meta(checkpoint)) if given is None else given_names(given)
+        new = next((s.classes for s in built_splits(runner) if s.classes), None)
+        if new and not _names_all(needs, new):
+            new = None  # ClassCountHook has something to say of that
+        asked = bool(given or self.mapping)  # what was asked for is done, or refused
+        return plan_for(old, new, self.mapping) if (old and new) or asked else None
 
 
-def _report(logger: Any, result: Comparison, source: str) -> None:
-    if result.reinitialised:
-        logger.info(_new_layers(result, source))
-    for backbone in BACKBONES:
-        if result.share_unexpected(backbone) > _ALLOWED:
-            logger.warning(f"{source}: {'; '.join(likely_reasons(result, backbone))}")
+def _meta(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
+    meta = checkpoint.get("meta")
+    return meta if isinstance(meta, Mapping) else {}
 
 
-def _by_model_name(state: Mapping[str, Any]) -> dict[str, str]:
-    """Name in the model -> name in the state dict; MMEngine strips ``module.`` in the same way."""
-    return {
-        (name[len(_MODULE) :] if name.startswith(_MODULE) else name): name
-        for name, value in state.items()
-        if hasattr(value, "shape")
-    }
+def _names_all(needs: Needs, names: tuple[str, ...]) -> bool:
+    """Whether there is a name for each class of the heads; some may have classes of their own."""
+    counts = {tensor.count for tensor in needs.classes.values()}
+    return not counts or len(names) in counts
 
 
-def _shapes(names: Mapping[str, str], state: Mapping[str, Any]) -> dict[str, Shape]:
-    return {name: tuple(state[original].shape) for name, original in names.items()}
+def _put(state: MutableMapping[str, Any], tensors: Mapping[str, Any]) -> None:
+    """Put adapted tensors in the place of those of the file; in place, to keep its metadata.
+
+    MMEngine itself takes ``module.`` off, but not what ``torch.compile`` adds.
+    """
+    names = by_model_name(state)
+    for name, tensor in tensors.items():
+        if names[name] != name:
+            del state[names[name]]
+        state[name] = tensor
 
 
-def _model_shapes(model: nn.Module) -> dict[str, Shape]:
-    return {name: tuple(value.shape) for name, value in model.state_dict().items()}
-
-
-def _stop_if_resumed(result: Comparison, source: str, resumed: bool) -> None:
-    if resumed and result.reinitialised:
+def _stop_if_resumed(report: AdaptReport) -> None:
+    plan = report.plan
+    other = plan is not None and not plan.moves_nothing
+    if report.new or other:
         raise CheckpointMismatch(
-            f"{source} is of a run with other classes and cannot be resumed: the optimizer state "
-            f"in it belongs to layers of another size\n{_resized_table(result.reinitialised)}\n"
-            "To start from its weights instead, set resume=False and load_from to its path"
+            f"{report.source} is of a run with other classes and cannot be resumed: the optimizer "
+            f"state in it belongs to its own rows\n{report.text()}\nTo start from its weights "
+            "instead, set resume=False and load_from to its path; for classes that only have "
+            "other names now, give HeadAdaptHook a mapping"
         )
 
 
-def _stop_if_wrong(result: Comparison, source: str, checkpoint: Mapping[str, Any]) -> None:
-    backbone = _backbone(result)
-    missing = result.share_missing(backbone)
-    if not result.wrong and missing <= _ALLOWED:
-        return
-    parts = [f"{source} does not fit the model, and not because of the classes:"]
-    if result.wrong:
-        parts += [f"of another shape: {len(result.wrong)}", _resized_table(result.wrong)]
-    if missing > _ALLOWED:
-        parts += [f"{missing:.0%} of the tensors of {backbone[:-1]} are not in it, such as"]
-        parts += _listed(name for name in result.missing if name.startswith(backbone))
-    parts += [f"likely reason: {reason}" for reason in _reasons(result, backbone, checkpoint)]
-    parts += [
-        "Give load_from a checkpoint of this architecture; to load whatever fits nevertheless, "
-        "take HeadAdaptHook out of custom_hooks"
-    ]
-    raise CheckpointMismatch("\n".join(parts))
-
-
-def _backbone(result: Comparison) -> str:
-    return max(BACKBONES, key=result.share_missing)
-
-
-def _reasons(result: Comparison, backbone: str, checkpoint: Mapping[str, Any]) -> Iterator[str]:
-    yield from likely_reasons(result, backbone)
-    if any(r.name.startswith(backbone) for r in result.wrong):
-        yield f"layers of {backbone[:-1]} differ in size: another depth, width or input size"
-    meta = checkpoint.get("meta")
-    version = str(meta.get("mmseg_version", "")) if isinstance(meta, Mapping) else ""
-    if version.startswith("0."):
-        yield f"it was written by mmsegmentation {version}; 1.x names some layers otherwise"
-
-
-def _new_layers(result: Comparison, source: str) -> str:
-    return (
-        f"{source}: {len(result.loaded)} tensors fit; these {len(result.reinitialised)} follow the "
-        "class count and start from the head's own initialisation, which is expected after a "
-        f"change of classes\n{_resized_table(result.reinitialised)}"
-    )
-
-
-def _resized_table(rows: tuple[Resized, ...]) -> str:
-    shown = table(
-        ("tensor", "checkpoint", "model"), [(r.name, r.found, r.expected) for r in rows[:_LISTED]]
-    )
-    return shown + _more(len(rows))
-
-
-def _listed(names: Iterable[str]) -> list[str]:
-    rows = list(names)
-    return [*(f"  {name}" for name in rows[:5]), *([_more(len(rows), 5)[1:]] if rows[5:] else [])]
-
-
-def _more(count: int, shown: int = _LISTED) -> str:
-    return f"\n  and {count - shown} more" if count > shown else ""
+def _log(logger: Any, report: AdaptReport) -> None:
+    if report.changed:
+        logger.info(report.text())
+    telling = [d for d in report.diagnostics if d.code != "MSF504"]  # MMEngine lists those
+    for found in telling if report.changed else (d for d in telling if d.code == "MSF505"):
+        logger.warning(f"{report.source}: {found.code} {found.name}: {found.message}")

@@ -10,7 +10,8 @@ from typing import Any, Callable, Optional
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from torch import nn
 
-from mmseg_fixkit.host import HEAD_SPECS, HeadKind, HeadSpec, head_spec
+from mmseg_fixkit.checkpoint.classes import ClassTensor
+from mmseg_fixkit.host import CLASS_ROWS, HEAD_SPECS, ClassAxis, HeadKind, HeadSpec, head_spec
 
 _BASE_HEAD = "BaseDecodeHead"
 
@@ -54,17 +55,31 @@ def find_heads(model: nn.Module) -> tuple[Head, ...]:
 
 def _heads(model: nn.Module) -> Iterator[Head]:
     for path, module in model.named_modules():
-        spec = _spec(type(module))
+        spec = _spec(module)
         if spec is not None and _has_count(module):
             yield Head(path, module, spec)
 
 
-def _spec(kind: type[Any]) -> Optional[HeadSpec]:
-    names = [base.__name__ for base in kind.__mro__]
+def _spec(module: nn.Module) -> Optional[HeadSpec]:
+    names = [base.__name__ for base in type(module).__mro__]
     known = [name for name in names if name in HEAD_SPECS]
     if known:
         return HEAD_SPECS[known[0]]
-    return head_spec(names[0]) if _BASE_HEAD in names else None
+    return head_spec(names[0], _shown(module)) if _BASE_HEAD in names else None
+
+
+def _shown(module: nn.Module) -> dict[str, Any]:
+    """Return what the config of a head of another project would show of it."""
+    shown = {
+        name: getattr(module, name)
+        for name in ("num_classes", "num_queries", "out_channels")
+        if hasattr(module, name)
+    }
+    loss = getattr(module, "loss_cls", None)
+    if loss is not None:
+        names = ("class_weight", "use_sigmoid")
+        shown["loss_cls"] = {name: getattr(loss, name, None) for name in names}
+    return shown
 
 
 def _has_count(module: nn.Module) -> bool:
@@ -83,10 +98,36 @@ def own_modules(head: Head, heads: tuple[Head, ...]) -> Iterator[tuple[str, nn.M
 
 def class_sized(model: nn.Module) -> Callable[[str], bool]:
     """Return whether a tensor's name is of a layer whose shape follows the class count."""
-    layers = [
-        rf"{re.escape(head.path)}\.(?:{'|'.join(head.spec.class_layers)})(?:\..+)?"
+    patterns = [_class_layers(head) for head in find_heads(model) if head.spec.class_layers]
+    return lambda name: any(pattern.fullmatch(name) for pattern in patterns)
+
+
+def class_tensors(model: nn.Module) -> dict[str, ClassTensor]:
+    """Return every tensor of ``model`` that has the classes on some axis, by name."""
+    names = {name: tuple(value.shape) for name, value in unwrap(model).state_dict().items()}
+    return {
+        name: ClassTensor(
+            head=head.path,
+            shape=shape,
+            axes=axes,
+            count=head.module.num_classes,
+            no_object=head.spec.kind is HeadKind.QUERY,
+        )
         for head in find_heads(model)
         if head.spec.class_layers
-    ]
-    pattern = re.compile("|".join(layers) or r"(?!)")
-    return lambda name: pattern.fullmatch(name) is not None
+        for name, shape in names.items()
+        if _class_layers(head).fullmatch(name)
+        for axes in (_class_axes(head, name[len(head.path) + 1 :]),)
+        if axes
+    }
+
+
+def _class_layers(head: Head) -> re.Pattern[str]:
+    layers = "|".join(head.spec.class_layers)
+    return re.compile(rf"{re.escape(head.path)}\.(?:{layers})(?:\..+)?")
+
+
+def _class_axes(head: Head, name: str) -> tuple[ClassAxis, ...]:
+    table = head.spec.class_axes
+    axes = next((axes for pattern, axes in table if re.fullmatch(pattern, name)), CLASS_ROWS)
+    return tuple(a for a in axes if not a.only_if or getattr(head.module, a.only_if, False))

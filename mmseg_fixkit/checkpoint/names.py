@@ -1,0 +1,90 @@
+"""Class names that a checkpoint carries, or that the host knows for a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, Optional, Union
+
+from mmseg_fixkit.errors import FixkitError
+from mmseg_fixkit.host import known_class_names
+
+#: Names in the order of the rows, or the name of a data set that the host knows.
+NamesLike = Union[Sequence[str], str, None]
+
+
+def names_in_meta(meta: Any) -> Optional[tuple[str, ...]]:
+    """Return the class names that ``meta`` of a checkpoint holds; None where it holds none.
+
+    MMSegmentation 1.x writes ``dataset_meta``, 0.x wrote ``CLASSES``.
+    """
+    if not isinstance(meta, Mapping):
+        return None
+    of_dataset = meta.get("dataset_meta")
+    found = of_dataset.get("classes") if isinstance(of_dataset, Mapping) else None
+    return _names(found) or _names(meta.get("CLASSES"))
+
+
+def palette_in_meta(meta: Any) -> Optional[tuple[Any, ...]]:
+    """Return the colours that ``meta`` holds, if there is one for each class."""
+    names = names_in_meta(meta) or ()
+    for source in (meta.get("dataset_meta"), {"palette": meta.get("PALETTE")}):
+        palette = source.get("palette") if isinstance(source, Mapping) else None
+        if isinstance(palette, (list, tuple)) and len(palette) == len(names) > 0:
+            return tuple(tuple(color) for color in palette)
+    return None
+
+
+def _names(value: Any) -> Optional[tuple[str, ...]]:
+    fits = isinstance(value, (list, tuple)) and value and all(isinstance(n, str) for n in value)
+    return tuple(value) if fits else None
+
+
+def given_names(names: NamesLike) -> Optional[tuple[str, ...]]:
+    """Return the names that a user gave, themselves or by a data set of the host.
+
+    Raises:
+        FixkitError: there is no such data set.
+    """
+    if isinstance(names, str):
+        return names_of_dataset(names)
+    return tuple(names) if names else None
+
+
+def names_of_dataset(name: str) -> tuple[str, ...]:
+    """Return the classes of a data set, named as the host does or without ``Dataset``.
+
+    Raises:
+        FixkitError: the installed host has no such data set with classes.
+    """
+    known = {_short(kind): kind for kind in known_class_names()}
+    wanted = _short(name)
+    if wanted not in known:
+        near = get_close_matches(wanted, known, 3)
+        listed = ", ".join(known[n] for n in near or sorted(known))
+        raise FixkitError(
+            f"{name!r} is no data set whose classes MMSegmentation knows; "
+            f"{'near it are' if near else 'it knows'} {listed}. Or give the names themselves"
+        )
+    return known_class_names()[known[wanted]]
+
+
+def _short(kind: str) -> str:
+    return kind.lower().replace("dataset", "").replace("_", "")
+
+
+def datasets_of(count: int) -> tuple[str, ...]:
+    """Return the data sets of the host that have ``count`` classes."""
+    return tuple(kind for kind, names in known_class_names().items() if len(names) == count)
+
+
+def suggestion(count: int, option: str) -> str:
+    """Say how to name ``count`` unknown classes; a known data set is offered, never taken."""
+    sets = datasets_of(count)
+    if not sets:
+        return f"give their names in the order of the rows with {option}"
+    which = f"{sets[0]} has" if len(sets) == 1 else f"{', '.join(sets)} have"
+    return (
+        f"give their names in the order of the rows with {option}, or the name of a data set: "
+        f"{which} {count} classes"
+    )

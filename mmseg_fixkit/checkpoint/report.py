@@ -1,0 +1,171 @@
+"""What became of every tensor of a checkpoint: for people, for programs, as diagnostics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from mmseg_fixkit.checkpoint.compare import Resized
+from mmseg_fixkit.checkpoint.rows import RowPlan
+from mmseg_fixkit.diagnostics import Diagnostic, KeyPath, Severity, format_key
+
+#: Codes of family 5 that only an adapted checkpoint gives; rules of configs have others.
+CODES = {
+    "MSF502": "checkpoint-classes-unknown",
+    "MSF503": "checkpoint-class-renamed",
+    "MSF504": "checkpoint-tensors-missing",
+    "MSF505": "checkpoint-of-more-layers",
+}
+
+_LISTED = 20
+
+
+@dataclass(frozen=True)
+class AdaptReport:
+    """What became of every tensor of a checkpoint.
+
+    Args:
+        source: the checkpoint, as messages call it.
+        plan: which old class each new one comes from; None where class names are not known.
+        loaded: tensors that are taken as they are.
+        kept: tensors whose rows were moved by class name.
+        new: class-sized tensors that start from the head's own initialisation, all of them.
+        missing: tensors that only the model has.
+        unexpected: tensors that only the checkpoint has; they are left out.
+        own: heads with classes of their own, loaded as they are.
+        dropped: what else the file held and an adapted checkpoint cannot keep.
+        diagnostics: what deserves a look; family 5.
+    """
+
+    source: str
+    plan: Optional[RowPlan]
+    loaded: tuple[str, ...]
+    kept: tuple[Resized, ...]
+    new: tuple[Resized, ...]
+    missing: tuple[str, ...] = ()
+    unexpected: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        """Whether any tensor is not taken as it is."""
+        return bool(self.kept or self.new)
+
+    def text(self) -> str:
+        """Write the table for people."""
+        lines = [self._heading(), *self._class_lines()]
+        if self.changed:
+            lines.append(_tensors([*self.kept, *self.new]))
+        lines += self._left_lines()
+        return "\n".join(lines)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return everything as plain data."""
+        plan = self.plan
+        return {
+            "source": self.source,
+            "classes": [] if plan is None else _classes_json(plan),
+            "classes_left_out": [] if plan is None else list(plan.dropped),
+            "loaded": list(self.loaded),
+            "kept": [_tensor_json(r) for r in self.kept],
+            "new": [_tensor_json(r) for r in self.new],
+            "missing": list(self.missing),
+            "unexpected": list(self.unexpected),
+            "heads_of_own_classes": list(self.own),
+            "dropped": list(self.dropped),
+            "diagnostics": [_diagnostic_json(d) for d in self.diagnostics],
+        }
+
+    def _heading(self) -> str:
+        text = f"{self.source}: {len(self.loaded)} tensors fit as they are"
+        if self.kept:
+            text += f"; {len(self.kept)} are kept by class name"
+        if self.new:
+            text += (
+                f"; these {len(self.new)} follow the class count and start from the head's own "
+                "initialisation, which is expected after a change of classes"
+            )
+        return text
+
+    def _class_lines(self) -> Iterator[str]:
+        if self.plan is None or not self.changed:
+            return
+        plan = self.plan
+        made = [
+            f"{name} = {' + '.join(plan.source_names(i))}"
+            for i, name in enumerate(plan.new)
+            if plan.sources[i] and plan.source_names(i) != (name,)
+        ]
+        yield f"  classes kept: {len(plan.kept)} of {len(plan.new)}{_names(plan.kept)}"
+        for title, names in (
+            ("from other names", made),
+            ("new, still to be learned", plan.fresh),
+            ("left out", plan.dropped),
+        ):
+            if names:
+                yield f"  {title}: {len(names)}{_names(names)}"
+
+    def _left_lines(self) -> Iterator[str]:
+        for title, names in (
+            ("only in the model, where they start anew", self.missing),
+            ("only in the checkpoint, left out", self.unexpected),
+            ("heads with classes of their own, taken as they are", self.own),
+            ("dropped, as it belongs to the old classes", self.dropped),
+        ):
+            if names:
+                yield f"  {title}: {len(names)}{_names(names, 5)}"
+
+
+def diagnostic(code: str, key: KeyPath, message: str, found: Any, expected: Any) -> Diagnostic:
+    """Return a warning of family 5; ``message`` goes on behind the key."""
+    text = f"{format_key(key)} {message}"
+    return Diagnostic(code, CODES[code], text, key, found, expected, Severity.WARNING)
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Write ``rows`` below ``header`` in aligned columns, indented by two."""
+    lines = [list(header), *([str(cell) for cell in row] for row in rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths)) for line in lines)
+    return "\n".join(f"  {line.rstrip()}" for line in padded)
+
+
+def resized_table(rows: Sequence[Resized]) -> str:
+    """Write names and both shapes; of many the first."""
+    shown = table(
+        ("tensor", "checkpoint", "model"), [(r.name, r.found, r.expected) for r in rows[:_LISTED]]
+    )
+    return shown + (f"\n  and {len(rows) - _LISTED} more" if len(rows) > _LISTED else "")
+
+
+def _tensors(rows: Sequence[Resized]) -> str:
+    return resized_table(rows)
+
+
+def _names(names: Sequence[str], shown: int = _LISTED) -> str:
+    listed = ", ".join(names[:shown])
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return f" ({listed}{more})" if names else ""
+
+
+def _classes_json(plan: RowPlan) -> list[dict[str, Any]]:
+    return [{"name": n, "from": list(plan.source_names(i))} for i, n in enumerate(plan.new)]
+
+
+def _tensor_json(row: Resized) -> dict[str, Any]:
+    return {"name": row.name, "found": list(row.found), "expected": list(row.expected)}
+
+
+def _diagnostic_json(found: Diagnostic) -> dict[str, Any]:
+    return {
+        "code": found.code,
+        "name": found.name,
+        "severity": str(found.severity),
+        "message": found.message,
+        "key": format_key(found.key),
+        "found": found.found,
+        "expected": found.expected,
+    }

@@ -1,0 +1,148 @@
+"""Checkpoint files of other classes, adapted to the model and the data set of a config."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Optional, Union
+
+from mmengine.config import Config
+
+from mmseg_fixkit.checkpoint.adapt import Needs, Source, adapt
+from mmseg_fixkit.checkpoint.files import Checkpoint, read_checkpoint, write_checkpoint
+from mmseg_fixkit.checkpoint.names import NamesLike, given_names, names_in_meta, suggestion
+from mmseg_fixkit.checkpoint.report import AdaptReport
+from mmseg_fixkit.checkpoint.rows import MappingLike, plan_rows
+from mmseg_fixkit.diagnose import context_of
+from mmseg_fixkit.errors import FixkitError
+from mmseg_fixkit.labels import LabelSpace
+from mmseg_fixkit.load import ConfigLike, load
+from mmseg_fixkit.runtime.adapt import adapt_ema, needs_of, source_of, with_versions
+from mmseg_fixkit.runtime.building import build_shapes, read_config
+
+PathLike = Union[str, "os.PathLike[str]"]
+
+
+@dataclass(frozen=True)
+class AdaptedFile:
+    """A checkpoint that fits a config, not yet written.
+
+    Args:
+        checkpoint: the file as read.
+        state_dict: the tensors that the model has, under its names.
+        ema: those of ``ema_state_dict``, if the file has one.
+        meta: what the new file says about itself.
+        report: what became of what.
+    """
+
+    checkpoint: Checkpoint
+    state_dict: dict[str, Any]
+    ema: Optional[dict[str, Any]]
+    meta: dict[str, Any]
+    report: AdaptReport
+
+    def write(self, path: PathLike, *, overwrite: bool = False) -> None:
+        """Write the new file, whole or not at all.
+
+        Raises:
+            FixkitError: see :func:`~mmseg_fixkit.checkpoint.files.write_checkpoint`.
+        """
+        write_checkpoint(
+            path,
+            self.state_dict,
+            self.meta,
+            ema=self.ema,
+            overwrite=overwrite,
+            source=self.checkpoint.path,
+        )
+
+
+def adapt_file(
+    checkpoint: PathLike,
+    config: ConfigLike,
+    *,
+    old_classes: NamesLike = None,
+    classes: NamesLike = None,
+    mapping: MappingLike = None,
+    trust: bool = False,
+) -> AdaptedFile:
+    """Adapt a checkpoint file to the classes of a config. Nothing is written.
+
+    The model is built by the host to learn its shapes, so the modules that ``custom_imports``
+    names are imported.
+
+    Args:
+        checkpoint: the file.
+        config: a path, a zoo name or a ``mmengine.Config``, already set to the new classes.
+        old_classes: names of the checkpoint's classes in the order of its rows, or a data set
+            that the host knows; where left out, what its ``meta`` says.
+        classes: the new classes; where left out, those of the config's data set.
+        mapping: ``old -> new`` for classes under other names; see
+            :func:`~mmseg_fixkit.checkpoint.rows.plan_rows`.
+        trust: whether the file may run whatever it asks for.
+
+    Raises:
+        FixkitError: something cannot be read or built, or class names are not known.
+        CheckpointMismatch: see :func:`~mmseg_fixkit.runtime.adapt.adapt_state_dict`.
+    """
+    read = read_config(config)
+    labels = _labels(read, classes)
+    file = read_checkpoint(checkpoint, trust=trust)
+    needs = needs_of(build_shapes(read))
+    name = Path(checkpoint).name
+    source = source_of(file.unprefixed(), name, file.meta)
+    old = given_names(old_classes) or names_in_meta(file.meta)
+    if old is None and needs.classes:
+        raise _unnamed(source, needs)
+    plan = None if old is None else plan_rows(old, labels.classes, mapping)
+    tensors, report = adapt(source, needs, plan)
+    ema = None if file.ema is None else adapt_ema(file.ema, needs, plan, name, file.prefix)
+    report = replace(report, dropped=file.dropped)
+    tensors = with_versions(tensors, file.state_dict)
+    return AdaptedFile(file, tensors, ema, _meta(file, labels, read), report)
+
+
+def _labels(config: Config, classes: NamesLike) -> LabelSpace:
+    given = given_names(classes)
+    if given is not None:
+        return LabelSpace(given)
+    context, notes = context_of(load(config))
+    if context is None or notes:
+        raise FixkitError(f"{notes[0]}; name the new classes with --classes")
+    return context.labels
+
+
+def _unnamed(source: Source, needs: Needs) -> FixkitError:
+    count = class_count(source, needs)
+    what = "" if count is None else f" (it has {count})"
+    hint = suggestion(count or 0, "--old-classes")
+    return FixkitError(f"{source.name} does not say what its classes are{what}; {hint}")
+
+
+def class_count(source: Source, needs: Needs) -> Optional[int]:
+    """Return how many classes a state dict has, by the shapes of its class layers."""
+    shapes = source.shapes
+    counts = (
+        tensor.rows(axis, shapes[name])
+        for name, tensor in sorted(needs.classes.items(), key=lambda item: _order(item[0]))
+        if name in shapes and tensor.resizes(shapes[name])
+        for axis in tensor.axes[:1]
+    )
+    count = next(counts, None)
+    return 2 if count == 1 else count  # one sigmoid channel tells two apart
+
+
+def _order(name: str) -> bool:
+    return not name.startswith("decode_head")
+
+
+def _meta(file: Checkpoint, labels: LabelSpace, config: Config) -> dict[str, Any]:
+    """Return the file's own words, with the new classes in the place of the old."""
+    classes, palette = list(labels.classes), [list(color) for color in labels.colors]
+    meta = {**file.meta, "dataset_meta": {"classes": classes, "palette": palette}}
+    if "CLASSES" in meta:
+        meta.update(CLASSES=classes, PALETTE=palette)
+    if "cfg" in meta:  # MMEngine's inferencers build their model from it
+        meta["cfg"] = config.pretty_text
+    return meta

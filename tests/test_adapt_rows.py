@@ -1,0 +1,224 @@
+"""The pure part: which old class a new one comes from, and how axes follow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mmseg_fixkit import FixkitError
+from mmseg_fixkit.checkpoint.names import (
+    datasets_of,
+    given_names,
+    names_in_meta,
+    names_of_dataset,
+    palette_in_meta,
+    suggestion,
+)
+from mmseg_fixkit.checkpoint.rows import (
+    RowPlan,
+    behind,
+    input_takes,
+    moved,
+    one_to_two,
+    output_takes,
+    parse_mapping,
+    plan_rows,
+    stays,
+    two_to_one,
+    with_last,
+)
+
+NAMES = ("a", "b", "c", "d", "e", "f")
+ORDERS = st.permutations(NAMES)
+SOME = st.lists(st.sampled_from(NAMES), min_size=1, unique=True)
+
+
+def no_fresh() -> Any:
+    raise AssertionError("every row has a source")
+
+
+def rows_of(plan: RowPlan, tensor: torch.Tensor) -> torch.Tensor:
+    return moved(tensor, {0: output_takes(plan)}, no_fresh)
+
+
+# The plan
+
+
+@given(ORDERS, ORDERS)
+def test_there_and_back_is_identity(old: list[str], new: list[str]) -> None:
+    tensor = torch.randn(len(NAMES), 3)
+    there = rows_of(plan_rows(old, new), tensor)
+    assert torch.equal(rows_of(plan_rows(new, old), there), tensor)
+    assert all(torch.equal(there[i], tensor[old.index(n)]) for i, n in enumerate(new))
+
+
+@given(ORDERS, SOME, SOME)
+def test_two_steps_are_as_good_as_one(old: list[str], middle: list[str], new: list[str]) -> None:
+    within = [name for name in new if name in middle] or middle
+    tensor = torch.randn(len(NAMES), 3)
+    one = rows_of(plan_rows(old, within), tensor)
+    two = rows_of(plan_rows(middle, within), rows_of(plan_rows(old, middle), tensor))
+    assert torch.equal(one, two)
+
+
+@given(SOME, SOME)
+def test_every_class_is_kept_new_or_left_out(old: list[str], new: list[str]) -> None:
+    plan = plan_rows(old, new)
+    assert set(plan.kept) == set(old) & set(new)
+    assert set(plan.fresh) == set(new) - set(old)
+    assert set(plan.dropped) == set(old) - set(new)
+    assert plan.moves_nothing == (old == new)
+
+
+@given(ORDERS)
+def test_input_columns_move_against_the_rows_that_feed_them(new: list[str]) -> None:
+    plan = plan_rows(NAMES, new)
+    outputs, weight = torch.randn(len(NAMES)), torch.randn(2, len(NAMES))
+    after = moved(weight, {1: input_takes(plan)}, no_fresh) @ rows_of(plan, outputs)
+    assert torch.allclose(after, weight @ outputs, atol=1e-5)
+
+
+def test_a_class_that_was_split_feeds_as_the_whole_did() -> None:
+    plan = plan_rows("ab", "xyb", {"a": ["x", "y"]})
+    outputs, weight = torch.randn(2), torch.randn(3, 2)
+    after = moved(weight, {1: input_takes(plan)}, no_fresh) @ rows_of(plan, outputs)
+    assert torch.allclose(after, weight @ outputs)
+    assert rows_of(plan, outputs)[0] == rows_of(plan, outputs)[1] == outputs[0]
+
+
+@pytest.mark.parametrize(
+    ("mapping", "sources"),
+    [
+        (None, [(), (1,), ()]),
+        ({"car": "vehicle"}, [(0,), (1,), ()]),
+        ({"car": "vehicle", "truck": "vehicle"}, [(0, 2), (1,), ()]),
+        ({"car": ["vehicle", "wall"], "sky": "sky"}, [(0,), (1,), (0,)]),
+        ([("car", "vehicle"), ("car", "sky")], [(0,), (0,), ()]),
+        ({"car": "sky", "sky": "sky"}, [(), (0, 1), ()]),
+    ],
+    ids=["none", "rename", "merge", "split", "instead of its own", "its own too"],
+)
+def test_the_mapping_counts_before_equal_names(mapping: Any, sources: Any) -> None:
+    plan = plan_rows(["car", "sky", "truck"], ["vehicle", "sky", "wall"], mapping)
+    assert list(plan.sources) == sources
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "mapping", "said"),
+    [
+        ("ab", "cd", {"x": "c"}, "'x', which is not among the checkpoint's classes: a, b"),
+        (["road"], ["street"], {"raod": "street"}, "near it are road"),
+        (["road"], ["street"], {"road": "streat"}, "among the new classes; near it are street"),
+        (["a", "a"], ["b"], None, "'a' is given for labels 0, 1"),
+        (["a"], [], None, "no classes are given"),
+    ],
+)
+def test_unknown_and_doubled_names_are_refused(old: Any, new: Any, mapping: Any, said: str) -> None:
+    with pytest.raises(FixkitError, match=said):
+        plan_rows(old, new, mapping)
+
+
+def test_the_command_lines_mapping() -> None:
+    assert parse_mapping("a=b, traffic light = light,") == (("a", "b"), ("traffic light", "light"))
+    for text in ("a", "a=b=c", "=b", "", ","):
+        with pytest.raises(FixkitError, match="is not of the form old=new"):
+            parse_mapping(text)
+
+
+def test_names_that_are_alike_are_offered() -> None:
+    plan = plan_rows(["road", "Traffic_Light", "sky"], ["raod", "traffic light", "weed"])
+    assert plan.likely_renames() == (("road", "raod"), ("Traffic_Light", "traffic light"))
+    assert plan.kept == ()
+
+
+# Axes
+
+
+def test_averages_are_averages_and_new_rows_come_from_the_model() -> None:
+    plan = plan_rows("abc", ("m", "z", "c"), {"a": "m", "b": "m"})
+    old, fresh = torch.arange(6.0).reshape(3, 2), torch.full((3, 2), 9.0)
+    result = moved(old, {0: output_takes(plan)}, lambda: fresh)
+    assert result.tolist() == [[1.0, 2.0], [9.0, 9.0], [4.0, 5.0]]
+    assert old.tolist() == torch.arange(6.0).reshape(3, 2).tolist()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_the_type_of_the_checkpoint_stays(dtype: torch.dtype) -> None:
+    plan = plan_rows("abc", ("m", "z"), {"a": "m", "b": "m"})
+    old = torch.randn(3, 2).to(dtype)
+    result = moved(old, {0: output_takes(plan)}, lambda: torch.ones(2, 2))
+    assert result.dtype is dtype
+    assert torch.equal(result[0], ((old[0].double() + old[1].double()) / 2).to(dtype))
+
+
+@given(ORDERS)
+def test_no_object_stays_last_and_features_stay_in_front(new: list[str]) -> None:
+    plan = plan_rows(NAMES, new)
+    tensor = torch.randn(len(NAMES) + 1, 4 + len(NAMES))
+    rows, columns = with_last(output_takes(plan), len(NAMES)), behind(input_takes(plan), 4)
+    result = moved(tensor, {0: rows, 1: columns}, no_fresh)
+    assert torch.equal(result[-1, :4], tensor[-1, :4])
+    index = [NAMES.index(name) for name in new]
+    assert torch.equal(result[:-1, :4], tensor[index, :4])
+    assert torch.equal(result[:-1, 4:], tensor[index][:, [4 + i for i in index]])
+    assert stays(rows, len(tensor)) == (tuple(new) == NAMES)
+
+
+def test_one_sigmoid_channel_is_two_classes() -> None:
+    channel = torch.randn(1, 5)
+    same, swapped = plan_rows("ab", "ab"), plan_rows("ab", "ba")
+    two = moved(channel, {0: one_to_two(output_takes(same))}, no_fresh)
+    assert torch.allclose(two.softmax(0)[1], channel.sigmoid()[0])
+    for plan, sign in ((same, 1), (swapped, -1)):
+        again = moved(channel, {0: two_to_one(one_to_two(output_takes(plan)))}, no_fresh)
+        assert torch.equal(again, sign * channel)
+        one = moved(two, {0: two_to_one(output_takes(plan))}, no_fresh)
+        assert torch.allclose(one, sign * channel)
+    assert two_to_one(output_takes(plan_rows("ab", "az"))) == ((),)
+
+
+# Names
+
+
+@pytest.mark.parametrize(
+    ("meta", "names"),
+    [
+        ({"dataset_meta": {"classes": ["a", "b"]}}, ("a", "b")),
+        ({"CLASSES": ("a", "b")}, ("a", "b")),
+        ({"dataset_meta": {"classes": None}, "CLASSES": ["a"]}, ("a",)),
+        ({"dataset_meta": {"classes": ()}}, None),
+        ({"dataset_meta": {"classes": "abc"}}, None),
+        ({"dataset_meta": None, "CLASSES": [1, 2]}, None),
+        (None, None),
+    ],
+)
+def test_names_that_a_checkpoint_carries(meta: Any, names: Any) -> None:
+    assert names_in_meta(meta) == names
+
+
+def test_colours_that_a_checkpoint_carries() -> None:
+    palette = [[1, 2, 3], [4, 5, 6]]
+    new = {"dataset_meta": {"classes": "ab", "palette": palette}, "CLASSES": ["a", "b"]}
+    assert palette_in_meta({"CLASSES": ["a", "b"], "PALETTE": palette}) == ((1, 2, 3), (4, 5, 6))
+    assert palette_in_meta(new) == ((1, 2, 3), (4, 5, 6))
+    assert palette_in_meta({"CLASSES": ["a"], "PALETTE": palette}) is None
+
+
+@pytest.mark.parametrize("name", ["cityscapes", "CityscapesDataset", "Cityscapes"])
+def test_a_data_set_is_found_by_its_name(name: str) -> None:
+    assert len(names_of_dataset(name)) == 19
+    assert given_names(name) == names_of_dataset(name)
+    assert given_names(["a"]) == ("a",)
+    assert given_names(()) is None
+
+
+def test_an_unknown_data_set_is_refused_and_a_known_one_only_offered() -> None:
+    with pytest.raises(FixkitError, match=r"'cityscape' is no data set .* near it are Citysc"):
+        given_names("cityscape")
+    assert "ADE20KDataset has 150 classes" in suggestion(150, "--old-classes")
+    assert "CityscapesDataset" in datasets_of(19)
+    assert suggestion(77, "--old-classes").endswith("with --old-classes")
