@@ -2,6 +2,7 @@
 #
 #   make demo TORCH='torch==2.9.1'       another torch
 #   make test PYTHON=python3.11          another Python
+#   make zoo ZOO_ARGS=--resume           go on after an interruption
 #   PIP_FIND_LINKS=folder make test      take ready wheels (torch, mmcv) from a folder
 
 SHELL := /bin/bash
@@ -15,6 +16,7 @@ TORCH ?= torch==2.13.0
 DEMO ?= demo
 ONEDL_TESTS ?= tests
 PYTEST_ARGS ?=
+ZOO_ARGS ?=
 
 ONEDL := onedl-mmcv==2.3.6 onedl-mmengine==0.10.12 onedl-mmsegmentation==1.4.2
 MMCV := mmcv==2.1.0
@@ -39,7 +41,7 @@ PIP := -m pip --disable-pip-version-check install $$([ -t 2 ] || echo --quiet)
 say = @printf '%s\n' '==> $(1)' >&2
 step = printf '%s\n' '==> $(1)' >&2
 
-.PHONY: help demo test test-slow test-onedl lint format bench clean distclean
+.PHONY: help demo test test-slow test-onedl zoo lint format bench clean distclean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +60,10 @@ test-slow: $(TEST_READY) ## run the tests that take minutes
 test-onedl: $(ONEDL_READY) ## run the tests on the maintained fork of the host
 	$(call say,pytest on onedl-mmsegmentation 1.4.2)
 	@OMP_NUM_THREADS=1 $(DEMO_PYTHON) -m pytest -q -m 'not slow' $(PYTEST_ARGS) $(ONEDL_TESTS)
+
+zoo: $(TEST_READY) ## prove every config of the zoo and write docs/zoo.md (half an hour)
+	$(call say,the zoo of mmsegmentation 1.2.2)
+	@OMP_NUM_THREADS=1 $(TEST_PYTHON) -m tests.zoo -o docs/zoo.md $(ZOO_ARGS)
 
 lint: $(TEST_READY) ## check style, format and types
 	@$(TEST_PYTHON) -m ruff check .

@@ -179,6 +179,7 @@ NEEDS = {
     "maskformer": "mmdet",
     "point_rend": "mmcv._ext",
     "psanet": "mmcv._ext",
+    "san": "mmcv._ext",
 }
 
 

@@ -1,4 +1,4 @@
-"""``patch`` as a library, on configs of the installed zoo: one for every head type."""
+"""``patch`` as a library; ``test_zoo.py`` patches every method, ``test_properties.py`` has laws."""
 
 from __future__ import annotations
 
@@ -10,59 +10,16 @@ import pytest
 from mmengine.config import Config
 
 from mmseg_fixkit import FixkitError, LabelSpace, check, patch
-from mmseg_fixkit.host import HeadKind, package_path
+from mmseg_fixkit.host import zoo_path
 from mmseg_fixkit.load import load
 from mmseg_fixkit.tree import lookup, plain, same
 
 PSPNET = "mmseg::pspnet/pspnet_r50-d8_4xb2-40k_cityscapes-512x1024.py"
 MASK2FORMER = "mmseg::mask2former/mask2former_r50_8xb2-90k_cityscapes-512x1024.py"
-CONFIGS = (package_path() or Path()) / ".mim" / "configs"
-
-
-def one_config_for_each_head_type() -> dict[str, Path]:
-    """Read from the file names of the zoo's folders: a folder is a method."""
-    first = {}
-    for folder in sorted(p for p in CONFIGS.iterdir() if p.name not in ("_base_", "vpd")):
-        files = sorted(folder.glob("*.py"))
-        if files:
-            first[folder.name] = files[0]
-    return first
-
-
-METHODS = one_config_for_each_head_type()
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_every_method_of_the_zoo(method: str) -> None:
-    document = load(METHODS[method])
-    for labels in (2, 7, 171):
-        planned = patch(METHODS[method], labels)
-        assert planned.plan.left == ()
-        after = load(planned.config)
-        counted = [h for h in after.class_heads if h.spec.owns_num_classes]
-        assert {head.num_classes for head in counted} == {labels}
-        for head in after.class_heads:
-            for loss in after.losses(head):
-                if isinstance(loss.class_weight, list):
-                    extra = head.spec.kind in (HeadKind.QUERY, HeadKind.TEXT)
-                    assert len(loss.class_weight) == labels + extra
-        names = LabelSpace.of(labels).classes
-        assert {dataset.classes for dataset in after.datasets} == {names}
-        # What a head does not learn from the labels stays: edges, backbones, schedules.
-        others = [h.config for h in document.heads if not h.follows_labels]
-        assert [h.config for h in after.heads if not h.follows_labels] == others
-        assert patch(planned.config, labels).plan.empty
-
-
-@pytest.mark.parametrize("method", ["pspnet", "mask2former", "ocrnet", "knet", "san", "stdc"])
-def test_patching_twice_is_patching_to_the_last(method: str) -> None:
-    straight = patch(METHODS[method], 7).config
-    detour = patch(patch(METHODS[method], 3).config, 7).config
-    assert same(plain(detour._cfg_dict), plain(straight._cfg_dict))
 
 
 def test_the_argument_is_never_mutated() -> None:
-    config = Config.fromfile(str(METHODS["pspnet"]))
+    config = Config.fromfile(str(zoo_path(PSPNET)))
     before = copy.deepcopy(plain(config._cfg_dict))
     planned = patch(config, ["a", "b", "c"], load_from="x.pth")
     planned.config.model.decode_head.num_classes = 99
@@ -191,7 +148,7 @@ def test_a_failed_proof_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_config_made_in_python_can_be_written_flat(tmp_path: Path) -> None:
-    config = Config(plain(Config.fromfile(str(METHODS["fcn"]))._cfg_dict))
+    config = Config(plain(Config.fromfile(str(zoo_path(PSPNET)))._cfg_dict))
     planned = patch(config, ["a", "b"])
     with pytest.raises(FixkitError, match="made in Python"):
         planned.write(tmp_path / "overlay.py")
