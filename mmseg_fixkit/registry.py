@@ -27,12 +27,21 @@ HEADINGS = (
 
 @dataclass(frozen=True)
 class Rule:
-    """A named check; ``requested`` rules only speak when the user asked for what they bring."""
+    """A named check.
+
+    Args:
+        code: ``MSF`` and three digits, the first of which is the family.
+        name: says the problem.
+        check: yields the findings.
+        requested: it only speaks when a patch asked for what it brings.
+        reported: it does not look at a config, but at a checkpoint or at label files.
+    """
 
     code: str
     name: str
     check: Check
     requested: bool = False
+    reported: bool = False
 
     @property
     def doc(self) -> str:
@@ -67,13 +76,15 @@ class Rule:
 _RULES: dict[str, Rule] = {}
 
 
-def rule(code: str, name: str, *, requested: bool = False) -> Callable[[Check], Check]:
+def rule(
+    code: str, name: str, *, requested: bool = False, reported: bool = False
+) -> Callable[[Check], Check]:
     """Register the decorated function as a rule."""
 
     def register(check: Check) -> Check:
         if code in _RULES:
             raise AssertionError(f"{code} is taken by {_RULES[code].name}")
-        _RULES[code] = Rule(code, name, check, requested)
+        _RULES[code] = Rule(code, name, check, requested, reported)
         return check
 
     return register
@@ -82,6 +93,11 @@ def rule(code: str, name: str, *, requested: bool = False) -> Callable[[Check], 
 def all_rules() -> tuple[Rule, ...]:
     """Every rule, by code. Import :mod:`mmseg_fixkit.rules` first."""
     return tuple(_RULES[code] for code in sorted(_RULES))
+
+
+def reported_rules(prefix: str) -> tuple[Rule, ...]:
+    """Return the rules that do not look at configs and whose code begins with ``prefix``."""
+    return tuple(r for r in all_rules() if r.reported and r.code.startswith(prefix))
 
 
 def find_rule(code: str) -> Rule:
@@ -101,7 +117,8 @@ def index(rules: Iterable[Rule]) -> str:
     """Return a Markdown table of rules, each linked to its page below."""
     rows = [
         f"| [{r.code}](#{r.code.lower()}-{r.name}) | {r.name} | {r.summary}"
-        f"{' *Only when asked for.*' if r.requested else ''} |"
+        f"{' *Only when asked for.*' if r.requested else ''}"
+        f"{' *In checkpoints.*' if r.reported else ''} |"
         for r in rules
     ]
     return "\n".join(["# Rules", "", "| code | name | finds |", "|---|---|---|", *rows, ""])
@@ -110,20 +127,26 @@ def index(rules: Iterable[Rule]) -> str:
 def select_rules(
     select: Optional[Iterable[str]] = None, ignore: Optional[Iterable[str]] = None
 ) -> tuple[Rule, ...]:
-    """Return the rules whose code begins with a prefix in ``select`` and with none in ``ignore``.
+    """Return the rules of configs whose code begins with a prefix in ``select``.
+
+    Those with a prefix in ``ignore`` are left out.
 
     Raises:
         FixkitError: a prefix fits no rule.
     """
-    chosen = _matching(select) if select else all_rules()
+    chosen = _matching(select) if select else _of_configs()
     left_out = _matching(ignore) if ignore else ()
     return tuple(r for r in chosen if r not in left_out)
+
+
+def _of_configs() -> tuple[Rule, ...]:
+    return tuple(r for r in all_rules() if not r.reported)
 
 
 def _matching(prefixes: Iterable[str]) -> tuple[Rule, ...]:
     wanted = tuple(p.strip().upper() for p in prefixes if p.strip())
     for prefix in wanted:
-        if not any(r.code.startswith(prefix) for r in all_rules()):
-            known = ", ".join(r.code for r in all_rules())
+        if not any(r.code.startswith(prefix) for r in _of_configs()):
+            known = ", ".join(r.code for r in _of_configs())
             raise FixkitError(f"{prefix!r} selects no rule; the rules are {known}")
-    return tuple(r for r in all_rules() if r.code.startswith(wanted))
+    return tuple(r for r in _of_configs() if r.code.startswith(wanted))

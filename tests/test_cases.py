@@ -113,4 +113,4 @@ def test_every_rule_has_a_case() -> None:
     from mmseg_fixkit.registry import all_rules
 
     shown = {folder.name.split("-")[0] for folder in FOLDERS}
-    assert {rule.code for rule in all_rules()} <= shown
+    assert {rule.code for rule in all_rules() if not rule.reported} <= shown

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mmseg_fixkit import check, host, patch
+from mmseg_fixkit.checkpoint.findings import Facts  # noqa: F401 - registers its rules
 from mmseg_fixkit.diagnose import diagnose  # noqa: F401 - registers the rules
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.registry import HEADINGS, Rule, all_rules, find_rule, select_rules
@@ -14,7 +15,7 @@ from mmseg_fixkit.registry import HEADINGS, Rule, all_rules, find_rule, select_r
 ALL = all_rules()
 #: Rules that read a config; the others only speak when a patch asked for what they bring.
 MENDED = set() if host.class_weight_crash_on_ignored() else {"MSF107"}
-READING = [rule for rule in ALL if not rule.requested and rule.code not in MENDED]
+READING = [r for r in ALL if not (r.requested or r.reported or r.code in MENDED)]
 
 
 def by_code(rules: list[Rule]) -> list:

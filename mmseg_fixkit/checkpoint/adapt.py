@@ -7,18 +7,19 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Optional
 
 from mmseg_fixkit.checkpoint.classes import ClassTensor, is_resized
-from mmseg_fixkit.checkpoint.compare import Comparison, Resized, Shape, compare, likely_reasons
-from mmseg_fixkit.checkpoint.report import AdaptReport, diagnostic, resized_table
+from mmseg_fixkit.checkpoint.compare import (
+    ALLOWED,
+    BACKBONES,
+    Comparison,
+    Resized,
+    Shape,
+    compare,
+    likely_reasons,
+)
+from mmseg_fixkit.checkpoint.findings import Facts, findings
+from mmseg_fixkit.checkpoint.report import AdaptReport, resized_table
 from mmseg_fixkit.checkpoint.rows import RowPlan, moved, stays
-from mmseg_fixkit.diagnostics import Diagnostic
 from mmseg_fixkit.errors import CheckpointMismatch
-
-#: Prefixes of the part that pretraining is about; SAN calls it by the second.
-BACKBONES = ("backbone.", "image_encoder.")
-
-#: Share of the backbone that may be absent: ResNet-50 lacks half of ResNet-101, -101 a third of
-#: -152; what a model adds to a backbone, and buffers that are no longer saved, is far less.
-ALLOWED = 0.25
 
 #: What several processes and ``torch.compile`` put before every name.
 _WRAPPERS = ("module.", "_orig_mod.")
@@ -178,43 +179,8 @@ def _report(
         missing=result.missing,
         unexpected=result.unexpected,
         own=tuple(dict.fromkeys(own)),
-        diagnostics=tuple(_diagnostics(result, source, needs, plan)),
+        diagnostics=findings(Facts(result, any(_shared_classes(result, needs)), plan)),
     )
-
-
-def _diagnostics(
-    result: Comparison, source: Source, needs: Needs, plan: Optional[RowPlan]
-) -> Iterator[Diagnostic]:
-    if plan is None and any(True for _ in _shared_classes(result, needs)):
-        yield diagnostic(
-            "MSF502",
-            ("meta", "dataset_meta", "classes"),
-            "is not known on both sides, but rows are kept by class name; with the names of the "
-            "checkpoint's classes and of the model's, rows of classes that both have are kept",
-            None,
-            None,
-        )
-    for old, new in plan.likely_renames() if plan else ():
-        text = f"is {new!r}, but the checkpoint has {old!r}; {old}={new} in the mapping keeps it"
-        yield diagnostic("MSF503", ("classes",), text, new, old)
-    for part, names in _by_part(result.missing).items():
-        text = f"has {len(names)} tensors that the checkpoint lacks, such as {names[0]}"
-        yield diagnostic("MSF504", ("model", part), text, None, len(names))
-    for backbone in BACKBONES:
-        if result.share_unexpected(backbone) > ALLOWED:
-            text = f"is smaller than that of the checkpoint: {_joined(result, backbone)}"
-            yield diagnostic("MSF505", ("model", backbone[:-1]), text, None, None)
-
-
-def _joined(result: Comparison, below: str) -> str:
-    return "; ".join(likely_reasons(result, below))
-
-
-def _by_part(names: Iterable[str]) -> dict[str, list[str]]:
-    parts: dict[str, list[str]] = {}
-    for name in names:
-        parts.setdefault(name.split(".")[0], []).append(name)
-    return parts
 
 
 # A checkpoint that does not fit

@@ -8,6 +8,13 @@ from typing import Callable
 
 Shape = tuple[int, ...]
 
+#: Prefixes of the part that pretraining is about; SAN calls it by the second.
+BACKBONES = ("backbone.", "image_encoder.")
+
+#: Share of the backbone that may be absent: ResNet-50 lacks half of ResNet-101, -101 a third of
+#: -152; what a model adds to a backbone, and buffers that are no longer saved, is far less.
+ALLOWED = 0.25
+
 #: What a LightningModule usually calls the network inside it.
 _LIGHTNING = ("model", "net", "network")
 

@@ -8,15 +8,7 @@ from typing import Any, Optional
 
 from mmseg_fixkit.checkpoint.compare import Resized
 from mmseg_fixkit.checkpoint.rows import RowPlan
-from mmseg_fixkit.diagnostics import Diagnostic, KeyPath, Severity, format_key
-
-#: Codes of family 5 that only an adapted checkpoint gives; rules of configs have others.
-CODES = {
-    "MSF502": "checkpoint-classes-unknown",
-    "MSF503": "checkpoint-class-renamed",
-    "MSF504": "checkpoint-tensors-missing",
-    "MSF505": "checkpoint-of-more-layers",
-}
+from mmseg_fixkit.diagnostics import Diagnostic, format_key
 
 _LISTED = 20
 
@@ -117,12 +109,6 @@ class AdaptReport:
         ):
             if names:
                 yield f"  {title}: {len(names)}{_names(names, 5)}"
-
-
-def diagnostic(code: str, key: KeyPath, message: str, found: Any, expected: Any) -> Diagnostic:
-    """Return a warning of family 5; ``message`` goes on behind the key."""
-    text = f"{format_key(key)} {message}"
-    return Diagnostic(code, CODES[code], text, key, found, expected, Severity.WARNING)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
