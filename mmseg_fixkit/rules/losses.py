@@ -320,8 +320,10 @@ def split_tail(context: Context, loss: Loss, old: list[float]) -> tuple[list[flo
     """Tell the class weights from the one for "no object", which is 0.1 where it is missing."""
     if loss.head.spec.kind not in WITH_NO_OBJECT:
         return old, []
-    # A list as long as the classes lacks the last entry: the fault of mmsegmentation #3811.
-    if len(old) in (context.num_classes, loss.head.num_classes):
+    own = loss.head.num_classes or 0
+    # A list as long as the classes lacks the last entry: the fault of mmsegmentation #3811. One
+    # that is right for the head as it was does not.
+    if len(old) != own + 1 and len(old) in (context.num_classes, own):
         return old, [NO_OBJECT_WEIGHT]
     return old[:-1], old[-1:] or [NO_OBJECT_WEIGHT]
 
