@@ -50,6 +50,7 @@ class Write:
 
     key: KeyPath
     node: ast.expr
+    merged: bool = False
 
 
 class ConfigText:
@@ -67,9 +68,19 @@ class ConfigText:
             self.module = ast.Module(body=[], type_ignores=[])
 
     @cached_property
-    def writes(self) -> tuple[Write, ...]:
+    def all_writes(self) -> tuple[Write, ...]:
         """Every write at the top level, in order."""
         return tuple(write for node in self.module.body for write in _writes(node))
+
+    @cached_property
+    def writes(self) -> tuple[Write, ...]:
+        """The writes that count: an assignment undoes those before it at its key and below."""
+        kept: list[Write] = []
+        for write in self.all_writes:
+            if not write.merged:
+                kept = [w for w in kept if w.key[: len(write.key)] != write.key]
+            kept.append(write)
+        return tuple(kept)
 
     @cached_property
     def variables(self) -> dict[str, ast.expr]:
@@ -166,11 +177,12 @@ class ConfigSource:
 
 def _writes(statement: ast.stmt) -> Iterator[Write]:
     value = getattr(statement, "value", None)
+    merged = isinstance(statement, ast.Expr)
     if isinstance(statement, ast.Assign):
         targets: Sequence[ast.expr] = statement.targets
     elif isinstance(statement, ast.AnnAssign) and value is not None:
         targets = [statement.target]
-    elif isinstance(statement, ast.Expr) and _is_merge(value):
+    elif merged and _is_merge(value):
         assert isinstance(value, ast.Call)
         assert isinstance(value.func, ast.Attribute)
         targets = [value.func.value]
@@ -180,7 +192,7 @@ def _writes(statement: ast.stmt) -> Iterator[Write]:
     for target in targets:
         key = _target_key(target)
         if key and value is not None:
-            yield Write(key, value)
+            yield Write(key, value, merged)
 
 
 def _is_merge(node: Optional[ast.expr]) -> bool:

@@ -223,7 +223,7 @@ class _Editor:
         return alike and open_ and self._loads.count(name) == len(uses) and self._once(name)
 
     def _once(self, name: str) -> bool:
-        return sum(write.key[0] == name for write in self.source.writes) == 1
+        return sum(write.key[0] == name for write in self.source.all_writes) == 1
 
     @cached_property
     def _loads(self) -> list[str]:

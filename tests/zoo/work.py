@@ -49,7 +49,8 @@ class Job:
         """Return what is to be done yet, a new way of writing for instance; None if nothing."""
         if not isinstance(done, Result):
             return None if done else self
-        missing = tuple(mode.name for mode in done.missing(MODES))
+        tried = tuple(mode for mode in MODES if mode.of(self.counts))
+        missing = tuple(mode.name for mode in done.missing(tried))
         return replace(self, modes=missing) if missing else None
 
     def ended(self) -> Record:
