@@ -121,6 +121,8 @@ def palette_length(context: Context) -> Iterator[Diagnostic]:
             continue
         if not palette or _host_takes_subset(dataset, len(palette)):
             continue
+        if _fits_other_classes(dataset, len(palette)):
+            continue
         key = (*dataset.key, "metainfo", "palette")
         yield finding(
             key,
@@ -276,6 +278,12 @@ def _other_colours(
             edits=[Edit(key, expected)],
             title=f"Set the palette of the {dataset.role} dataset",
         )
+
+
+def _fits_other_classes(dataset: Dataset, colors: int) -> bool:
+    # They come with classes that are not the right ones, which MSF201 says of both.
+    classes = dataset.classes
+    return isinstance(classes, (list, tuple)) and colors == len(classes)
 
 
 def _host_takes_subset(dataset: Dataset, colors: int) -> bool:

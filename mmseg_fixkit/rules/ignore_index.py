@@ -201,29 +201,35 @@ def _is_meant(context: Context, place: Place, given: bool) -> bool:
 
 
 def _wanted(context: Context, dataset: Dataset) -> Optional[bool]:
-    """What ``reduce_zero_label`` of this dataset has to be; None where nobody knows.
+    """What ``reduce_zero_label`` of this dataset has to be; None where nobody knows."""
+    decided = _decided(context, dataset)
+    first = context.document.datasets[0]
+    if decided is not None or dataset.type != first.type:
+        return dataset.reduce_zero_label if decided is None else decided
+    return first.reduces_zero_label
+
+
+def _decided(context: Context, dataset: Dataset) -> Optional[bool]:
+    """What the user decided about the flag, by asking for it or by the classes given.
 
     A registered type that keeps its own classes keeps its own files, and with them the flag.
     """
     if context.wishes.reduce_zero_label is not None:
         return context.wishes.reduce_zero_label
-    if context.labels_given:
-        own = dataset.info.classes if dataset.info else None
-        foreign = bool(own) and not set(context.labels.classes) <= set(own or ())
-        if context.labels.reduce_zero_label or foreign:
-            return context.labels.reduce_zero_label
-        return dataset.reduce_zero_label
-    first = context.document.datasets[0]
-    return first.reduces_zero_label if dataset.type == first.type else dataset.reduce_zero_label
+    own = dataset.info.classes if dataset.info else None
+    foreign = bool(own) and not set(context.labels.classes) <= set(own or ())
+    if context.labels_given and (context.labels.reduce_zero_label or foreign):
+        return context.labels.reduce_zero_label
+    return None
 
 
 def _dataset_finding(context: Context, dataset: Dataset, wanted: bool) -> Diagnostic:
     asked = context.wishes.reduce_zero_label is not None
-    sure = asked or context.labels_given
+    sure = _decided(context, dataset) is not None
     return finding(
         (*dataset.key, "reduce_zero_label"),
         dataset.reduce_zero_label,
-        "you asked for" if asked else context.owner,
+        "you asked for" if asked else context.owner if sure else "the training dataset has",
         wanted,
         shown=None if asked else f"labels with reduce_zero_label={wanted}",
         edits=[Edit((*dataset.key, "reduce_zero_label"), wanted)],

@@ -59,12 +59,6 @@ EXPLANATIONS = (
         "`metainfo` with 20 classes is written for validation and test only. The same label file "
         "gives aeroplane as 0 there, and as 1 in training.",
     ),
-    Explanation(
-        "MSF202",
-        "san/*_voc12aug-*",
-        "The same fault, said of the colours: they are those of the 20 classes, and would not do "
-        "for the 21 of the training dataset.",
-    ),
 )
 
 

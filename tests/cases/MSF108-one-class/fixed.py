@@ -1,7 +1,7 @@
 # Written by mmseg-fix: cfg.py with the changes below.
 _base_ = 'cfg.py'
 
-# MSF201 dataset-classes; MSF202 palette-length
+# MSF201 dataset-classes
 metainfo = dict(classes=('background', 'weed'), palette=[[0, 0, 0], [0, 128, 0]])
 
 model = dict(
