@@ -329,10 +329,15 @@ def repacked(content: bytes, old: bytes, new: bytes) -> bytes:
 def test_an_allow_list_is_left_as_it_was(tmp_path: Path) -> None:
     (tmp_path / "c.pth").write_bytes(saved({"state_dict": weights(), "m": history()}))
     mine = [history().__class__, np.ndarray, (np.dtype, "numpy.dtype"), getattr]
-    torch.serialization.add_safe_globals(mine)
-    before = set(torch.serialization.get_safe_globals())
-    assert len(read_checkpoint(tmp_path / "c.pth").state_dict) == 2
-    assert set(torch.serialization.get_safe_globals()) == before
+    others = torch.serialization.get_safe_globals()
+    try:
+        torch.serialization.add_safe_globals(mine)
+        before = set(torch.serialization.get_safe_globals())
+        assert len(read_checkpoint(tmp_path / "c.pth").state_dict) == 2
+        assert set(torch.serialization.get_safe_globals()) == before
+    finally:
+        torch.serialization.clear_safe_globals()
+        torch.serialization.add_safe_globals(others)
 
 
 def test_values_of_meta_are_read(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Optional
 from zlib import crc32
 
@@ -131,37 +131,22 @@ class _Fresh:
         if initialised and not any(t.is_meta for t in head.parameters()):
             live: dict[str, Tensor] = head.state_dict()
             return live
-        wanted = {n[len(path) + 1 :] for n, home in self._heads.items() if home == path}
-        return initialised_state(head, crc32(path.encode()), wanted)
+        return initialised_state(head, crc32(path.encode()))
 
     def _above(self, path: str) -> Iterator[nn.Module]:
         parts = path.split(".")
         return (self._model.get_submodule(".".join(parts[:i])) for i in range(len(parts) + 1))
 
 
-def initialised_state(head: nn.Module, seed: int, wanted: Collection[str]) -> dict[str, Tensor]:
-    """Return tensors of a copy of ``head``, initialised as the host initialises it.
+def initialised_state(head: nn.Module, seed: int) -> dict[str, Tensor]:
+    """Return the state of a copy of ``head``, initialised as the host initialises it.
 
     What ``init_cfg`` does not reach has the values that torch gives a new layer, even if the head
     was built without any (on the ``meta`` device, or with initialisation switched off).
-
-    Args:
-        head: stays as it is.
-        seed: the same one gives the same numbers.
-        wanted: names of the tensors; only the layers that hold them are given memory, unless the
-            head's own initialisation looks at the values of others.
     """
-    try:
-        state = _initialised(head, seed, wanted)
-    except (NotImplementedError, RuntimeError):  # what torch raises where there are no values
-        state = _initialised(head, seed, head.state_dict())
-    return {name: state[name] for name in wanted}
-
-
-def _initialised(head: nn.Module, seed: int, wanted: Collection[str]) -> dict[str, Tensor]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        fresh = _with_memory(copy.deepcopy(head).to("meta"), wanted)
+        fresh = _with_memory(copy.deepcopy(head))
         for module in fresh.modules():
             if callable(getattr(module, "reset_parameters", None)):
                 module.reset_parameters()
@@ -173,15 +158,12 @@ def _initialised(head: nn.Module, seed: int, wanted: Collection[str]) -> dict[st
     return state
 
 
-def _with_memory(module: nn.Module, wanted: Collection[str]) -> nn.Module:
-    """Return ``module`` with zeros in the place of the tensors of the layers that are wanted."""
-    for path in {name.rpartition(".")[0] for name in wanted}:
-        layer = module.get_submodule(path)
-        for name, value in list(layer.named_parameters(recurse=False)):
-            zeros = torch.zeros(value.shape, dtype=value.dtype)
-            setattr(layer, name, nn.Parameter(zeros, value.requires_grad))
-        for name, value in list(layer.named_buffers(recurse=False)):
-            setattr(layer, name, torch.zeros(value.shape, dtype=value.dtype))
+def _with_memory(module: nn.Module) -> nn.Module:
+    """Return ``module`` with zeros in the place of tensors that have no memory."""
+    if any(t.is_meta for t in module.state_dict().values()):
+        module = module.to_empty(device="cpu")
+        for tensor in module.state_dict().values():
+            tensor.zero_()
     return module
 
 
