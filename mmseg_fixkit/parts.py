@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Optional
 
 from mmseg_fixkit import host
@@ -40,12 +41,12 @@ class Head:
         """The bare class name; the key for a part of the model that has no type."""
         return type_name(self.config.get("type", self.key[-1]))
 
-    @property
+    @cached_property
     def known(self) -> bool:
         """Whether the host has this type of head."""
         return host.knows_head(self.config.get("type", ""))
 
-    @property
+    @cached_property
     def spec(self) -> HeadSpec:
         """What the head table says of the type, or the dict of an unknown one."""
         return host.head_spec(self.config.get("type", ""), self.config)
@@ -190,13 +191,13 @@ class Dataset:
             return self.config[name]
         return getattr(self.info, name) if self.info else None
 
-    @property
+    @cached_property
     def pipelines(self) -> tuple[Steps, ...]:
         """The steps of each pipeline, in their order and at any depth, with their keys."""
         own = ((*self.key, "pipeline"), self.config.get("pipeline"))
         return tuple(tuple(steps_of(key, steps)) for key, steps in (own, *self.outer))
 
-    @property
+    @cached_property
     def transforms(self) -> list[tuple[KeyPath, dict[str, Any]]]:
         """The steps of all pipelines."""
         return [step for steps in self.pipelines for step in steps]
