@@ -1,0 +1,349 @@
+"""``mmseg-fix scan``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Callable, Optional
+
+import click
+
+from mmseg_fixkit.cli import console
+from mmseg_fixkit.cli.check import FORMATS, INTERRUPTED
+from mmseg_fixkit.errors import FixkitError
+
+if TYPE_CHECKING:
+    from mmseg_fixkit.diagnostics import Diagnostic
+    from mmseg_fixkit.label_files.inventory import Asked, Inventory
+    from mmseg_fixkit.label_files.recode import Recoding
+    from mmseg_fixkit.label_files.stats import LabelStats
+
+_FILE = click.Path(path_type=Path)
+
+#: What a bar is drawn for, in seconds.
+_LONG = 1.0
+
+
+@click.command
+@click.argument("targets", metavar="TARGET", nargs=-1, required=True)
+@click.option("--split", metavar="A,B", help="Which: train,val. Default: those that are here.")
+@click.option("--jobs", metavar="N", type=click.IntRange(min=1), help="How many workers.")
+@click.option(
+    "--executor",
+    metavar="WHERE",
+    help="threads, processes, or dask://HOST:PORT for a cluster (default: what is faster here).",
+)
+@click.option("--html", metavar="F", type=_FILE, help="Also write a page with charts and pictures.")
+@click.option(
+    "--fix", metavar="MODE", help="Write corrected copies: ignore, palette, binary, auto, …"
+)
+@click.option("--out", metavar="DIR", type=_FILE, help="Where --fix writes them: a new folder.")
+@click.option("--overwrite", is_flag=True, help="Write over files that are in DIR already.")
+@click.option(
+    "--output-format",
+    type=click.Choice(FORMATS),
+    default="text",
+    show_default=True,
+    help="How to print what was found.",
+)
+@click.option("--output-file", metavar="F", type=_FILE, help="Write it to this file instead.")
+@click.option("--save", metavar="F", type=_FILE, help="Save the statistics, to merge them later.")
+@click.option("--no-cache", is_flag=True, help="Read every file again.")
+@click.option("--classes", metavar="A,B,C", help="The classes, where they are not the config's.")
+@click.option("--classes-file", metavar="F", type=_FILE, help="A file with one class a line.")
+@click.option("--num-classes", metavar="N", type=click.IntRange(min=1), help="How many.")
+@click.option("--palette", metavar="COLOURS", help="Their colours: '128,64,128;…', or a file.")
+@click.option("--ignore-index", metavar="I", type=int, help="The label that is not counted.")
+@click.option(
+    "--reduce-zero-label/--no-reduce-zero-label",
+    default=None,
+    help="Whether 0 in the files means ignored.",
+)
+@click.option("--images", metavar="DIR", type=_FILE, help="The images of a folder of label maps.")
+@click.option("--seg-map-suffix", metavar="S", help="What label maps in a folder end with.")
+@click.option("--select", metavar="CODES", help="Look only for codes that begin so: MSF401.")
+@click.option("--ignore", metavar="CODES", help="Do not look for codes that begin so.")
+@click.option("--exit-zero", is_flag=True, help="Exit with 0 despite findings.")
+def scan(
+    targets: tuple[str, ...],
+    split: Optional[str],
+    jobs: Optional[int],
+    executor: Optional[str],
+    html: Optional[Path],
+    fix: Optional[str],
+    out: Optional[Path],
+    overwrite: bool,
+    output_format: str,
+    output_file: Optional[Path],
+    save: Optional[Path],
+    no_cache: bool,
+    classes: Optional[str],
+    classes_file: Optional[Path],
+    num_classes: Optional[int],
+    palette: Optional[str],
+    ignore_index: Optional[int],
+    reduce_zero_label: Optional[bool],
+    images: Optional[Path],
+    seg_map_suffix: Optional[str],
+    select: Optional[str],
+    ignore: Optional[str],
+    exit_zero: bool,
+) -> None:
+    """Read all label files, and find what is wrong with them.
+
+    TARGET is a config (a file or a zoo name), whose label files are read as its pipeline reads
+    them, but before the cast to 8 bit; or a folder, which needs no OpenMMLab: a data set of a usual
+    layout, or label maps. Several TARGETs are statistics that --save wrote, which are merged.
+
+    Nothing is changed in place. --fix writes corrected copies to a new folder. A config is a Python
+    program, which MMEngine runs to read it; the modules that its custom_imports name are not
+    imported.
+
+    Exit codes: 0 nothing found, 1 something found, 2 not scanned.
+    """
+    from mmseg_fixkit.cli.labels import labels_from, palette_from
+    from mmseg_fixkit.label_files.findings import findings
+    from mmseg_fixkit.label_files.scan import asked_for
+
+    if (fix is None) != (out is None):
+        raise FixkitError("--fix MODE needs --out DIR, and --out needs --fix")
+    names = labels_from(classes, classes_file, num_classes)
+    asked = replace(
+        asked_for(names, palette_from(palette), ignore_index, reduce_zero_label),
+        seg_map_suffix=seg_map_suffix,
+    )
+    with _ended_by_ctrl_c():
+        if _are_saved(targets):
+            if fix is not None:
+                raise FixkitError("--fix needs a config or a folder, not saved statistics")
+            stats, inventory = _merged(targets), None
+        else:
+            splits = _listed(split)
+            target = _single(targets)
+            source, inventory = _listing(target, splits, images, asked)
+            if fix is not None:
+                _recodings(fix, inventory)  # what cannot be done is said before all is read
+            how = {"jobs": jobs, "executor": executor, "cache": not no_cache}
+            stats = _scanned(source, inventory, how)
+        found = findings(stats, *_codes(targets[0], _listed(select), _listed(ignore)))
+        if save is not None:
+            _save(stats, save)
+        if html is not None:
+            _write_page(stats, found, html, inventory)
+        _tell(stats, found, output_format, output_file)
+        if fix is not None and inventory is not None and out is not None:
+            recodings = _recodings(fix, inventory, stats)
+            refused = _fix(inventory, recodings, out, jobs, overwrite)
+            raise SystemExit(1 if refused and not exit_zero else 0)
+    raise SystemExit(1 if found and not exit_zero else 0)
+
+
+def _listed(text: Optional[str]) -> Optional[tuple[str, ...]]:
+    return tuple(part.strip() for part in text.split(",") if part.strip()) if text else None
+
+
+def _codes(
+    target: str, select: Optional[tuple[str, ...]], ignore: Optional[tuple[str, ...]]
+) -> tuple[Optional[tuple[str, ...]], tuple[str, ...]]:
+    """Return what is selected and ignored: here, or in the nearest ``pyproject.toml``."""
+    from mmseg_fixkit.label_files.findings import FAMILY
+    from mmseg_fixkit.settings import reasons_given, settings_for
+
+    path = Path.cwd() if "::" in target else Path(target).expanduser()
+    settings = settings_for(path if path.is_dir() else path.parent).under(select, ignore)
+    for text in reasons_given([settings]):
+        if text.startswith(f"ignored {FAMILY}"):
+            console.note(text)
+    if select is not None:
+        return select, settings.ignore
+    own = tuple(code for code in settings.select or () if code.upper().startswith(FAMILY))
+    return own or None, settings.ignore
+
+
+@contextmanager
+def _ended_by_ctrl_c() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        console.error("stopped by Ctrl-C, so nothing is reported")
+        raise SystemExit(INTERRUPTED) from None
+
+
+def _are_saved(targets: Sequence[str]) -> bool:
+    return all(target.endswith(".json") for target in targets)
+
+
+def _single(targets: Sequence[str]) -> str:
+    if len(targets) > 1:
+        raise FixkitError(
+            f"{len(targets)} targets are given, but one config or folder is scanned at a time; "
+            "save the statistics of each with --save and give those together"
+        )
+    return targets[0]
+
+
+def _merged(targets: Sequence[str]) -> LabelStats:
+    from functools import reduce
+
+    from mmseg_fixkit.label_files.stats import load_stats, merged
+
+    return reduce(merged, (load_stats(Path(target)) for target in targets))
+
+
+def _listing(
+    target: str, splits: Optional[Sequence[str]], images: Optional[Path], asked: Asked
+) -> tuple[str, Inventory]:
+    from mmseg_fixkit.label_files.scan import inventory_of
+
+    source, inventory = inventory_of(target, splits, images, asked)
+    for note in inventory.notes:
+        console.note(note)
+    return source, inventory
+
+
+def _scanned(source: str, inventory: Inventory, how: dict[str, Any]) -> LabelStats:
+    from mmseg_fixkit.label_files.scan import scan_inventory
+
+    with _bar("Scanning", inventory) as progress:
+        return scan_inventory(source, inventory, progress=progress, **how)
+
+
+@contextmanager
+def _bar(word: str, inventory: Inventory) -> Iterator[Optional[Callable[[int], None]]]:
+    """Yield what draws a progress bar: on a terminal, for work of more than a second."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn(word), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    bar = Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False)
+    began = monotonic()
+    tasks: list[Any] = []
+
+    def show(done: int) -> None:
+        if not tasks and monotonic() - began > _LONG:
+            # Listing once more to know how many there are costs little beside decoding.
+            tasks.append(bar.add_task(word, total=sum(1 for _ in inventory.files)))
+            bar.start()
+        if tasks:
+            bar.update(tasks[0], completed=done)
+
+    try:
+        yield show
+    finally:
+        if tasks:
+            bar.stop()
+
+
+def _save(stats: LabelStats, path: Path) -> None:
+    from mmseg_fixkit.label_files.stats import save_stats
+
+    save_stats(stats, path)
+
+
+def _tell(
+    stats: LabelStats, found: Sequence[Diagnostic], output_format: str, output_file: Optional[Path]
+) -> None:
+    text = _text(stats, found, output_format, plain=output_file is not None)
+    if output_file is None:
+        click.echo(text, nl=False)
+        return
+    from mmseg_fixkit.reporters.output import write_report
+
+    write_report(text, output_file)
+
+
+def _text(
+    stats: LabelStats, found: Sequence[Diagnostic], output_format: str, *, plain: bool
+) -> str:
+    if output_format == "json":
+        from mmseg_fixkit.reporters.scan_json import scan_json
+
+        return scan_json(stats, found)
+    if output_format == "text":
+        from mmseg_fixkit.reporters.scan_text import scan_text
+
+        colored = not plain and sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        return scan_text(stats, found, _width(plain), colored)
+    from mmseg_fixkit.diagnostics import Report
+    from mmseg_fixkit.reporters import reporter
+
+    return reporter(output_format)([Report(stats.source, None, tuple(found))], [])
+
+
+def _width(plain: bool) -> int:
+    from shutil import get_terminal_size
+
+    return 100 if plain or not sys.stdout.isatty() else min(get_terminal_size().columns, 120)
+
+
+def _write_page(
+    stats: LabelStats, found: Sequence[Diagnostic], path: Path, inventory: Optional[Inventory]
+) -> None:
+    from functools import partial
+
+    from mmseg_fixkit.label_files.examine import read_bytes
+    from mmseg_fixkit.reporters.output import write_report
+    from mmseg_fixkit.reporters.scan_html import scan_html
+
+    elsewhere = dict(inventory.parts[0].reading.backend_args) if inventory else {}
+    read = partial(read_bytes, backend_args=elsewhere)
+    write_report(
+        scan_html(stats, found, files=inventory.files if inventory else (), read=read), path
+    )
+
+
+def _recodings(
+    mode: str, inventory: Inventory, stats: Optional[LabelStats] = None
+) -> dict[str, Recoding]:
+    """Return what to write, by split; ``stats`` tells which values there are."""
+    from mmseg_fixkit.label_files.modes import parse_recoding
+
+    seen = {name: split.raw for name, split in stats.splits.items()} if stats else {}
+    return {
+        name: parse_recoding(
+            mode,
+            reading=reading,
+            classes=inventory.classes,
+            palette=inventory.palette,
+            seen=seen.get(name),
+        )
+        for name, reading in inventory.readings.items()
+    }
+
+
+def _fix(
+    inventory: Inventory,
+    recodings: dict[str, Recoding],
+    out: Path,
+    jobs: Optional[int],
+    overwrite: bool,
+) -> bool:
+    """Write corrected copies; return whether some files were refused."""
+    from mmseg_fixkit.label_files.rewrite import rewrite
+
+    with _bar("Writing", inventory) as progress:
+        report = rewrite(
+            inventory.files,
+            out,
+            recodings,
+            root=inventory.root,
+            jobs=jobs,
+            progress=progress,
+            overwrite=overwrite,
+        )
+    click.echo(report.text(), err=True)
+    return bool(report.refused)

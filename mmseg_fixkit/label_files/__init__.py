@@ -1,0 +1,1 @@
+"""Label files -> statistics -> findings: list, decode, count, fold, judge."""

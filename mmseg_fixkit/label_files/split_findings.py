@@ -1,0 +1,299 @@
+"""Family 4: what only all label files of a split together tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Optional
+
+from mmseg_fixkit.diagnostics import Diagnostic, Severity
+from mmseg_fixkit.label_files import problems as p
+from mmseg_fixkit.label_files.palettes import Palette, pack
+from mmseg_fixkit.label_files.saying import ScanFacts, counted, of_files, worst
+from mmseg_fixkit.label_files.stats import SAME_FILE, SAME_LABEL, Counts, Problem
+from mmseg_fixkit.registry import rule
+
+
+@rule("MSF421", "labels-shifted", reported=True)
+def shifted(facts: ScanFacts) -> Iterator[Diagnostic]:
+    """Labels are one off: `reduce_zero_label` is likely wrong.
+
+    ## What it does
+    Compares the values in all files of a split with the classes. Without `reduce_zero_label`:
+    labels end exactly one above the last class. With it: the values are exactly 0 to N - 1, so
+    that the first class is ignored and the last never occurs.
+
+    ## Why is this bad?
+    Every pixel is learned as the class beside its own, and the first class is ignored; or the run
+    stops at the highest label.
+
+    ## Example
+    A background of 0 and a foreground of 1, with a config made from one of ADE20K, which has
+    `reduce_zero_label=True`: the background is ignored, and everything is predicted as foreground.
+
+    ## Use instead
+    `mmseg-fix patch config.py --reduce-zero-label` or `--no-reduce-zero-label`, as the message
+    says. Where 0 is a class too, and labels run from 0 to N: N + 1 classes.
+
+    ## Fix safety
+    There is no fix without you: what 0 means in your files, only you know.
+
+    ## References
+    mmsegmentation issues 1714, 2508, 2425 and 855; `LoadAnnotations` of mmsegmentation 1.2.2.
+    """
+    count = facts.stats.num_classes or 0
+    last = facts.names([count - 1])
+    for name, split in facts.stats.splits.items():
+        key = (f"{name}_dataloader", "dataset", "reduce_zero_label")
+        outside = split.problems.get(p.OUT_OF_RANGE)
+        if outside is not None and facts.begins_at_one(split):
+            zero = split.raw.get(0, 0)
+            said = f"0 has {counted(zero, 'pixel')}" if zero else "0 never occurs"
+            either = (
+                f"if 0 means 'ignored' in these files, {_patch(facts, '--reduce-zero-label')}; if "
+                f"it is a class, there are {count + 1}"
+                if zero
+                else f"if they count from 1, {_patch(facts, '--reduce-zero-label')}"
+            )
+            yield facts.finding(
+                key,
+                f"{name} labels go up to {count} in {of_files(outside, split)}, but "
+                f"{facts.allowed}, and {said}: {either}",
+                problem=outside,
+                found=False,
+                expected=True,
+            )
+        if facts.begins_at_zero(split):
+            yield facts.finding(
+                key,
+                f"{name} labels are exactly 0 to {count - 1} in {counted(split.files, 'file')}, "
+                f"but {facts.allowed}, so {counted(split.raw[0], 'pixel')} of 0 are ignored and "
+                f"{last} never occurs; if 0 is a class, {_patch(facts, '--no-reduce-zero-label')}",
+                found=True,
+                expected=False,
+            )
+
+
+def _patch(facts: ScanFacts, option: str) -> str:
+    source = facts.stats.source
+    if source.endswith(".py") or "::" in source:
+        return f"run `mmseg-fix patch {source} {option}`"
+    return f"the dataset needs reduce_zero_label={option.startswith('--reduce')}"
+
+
+@rule("MSF422", "label-ids-of-cityscapes", reported=True)
+def label_ids(facts: ScanFacts) -> Iterator[Diagnostic]:
+    """Label files hold the 34 ids of Cityscapes, not its 19 classes.
+
+    ## What it does
+    Speaks where there are 19 classes and all values above them are ids that `labelIds` files have:
+    19 to 33.
+
+    ## Why is this bad?
+    Ids that are no train id stop the loss; those below 19 are learned as other classes: 7, a road,
+    as traffic sign.
+
+    ## Example
+    `seg_map_suffix='_gtFine_labelIds.png'`.
+
+    ## Use instead
+    `tools/dataset_converters/cityscapes.py` of MMSegmentation, which writes
+    `_gtFine_labelTrainIds.png` beside them.
+
+    ## Fix safety
+    There is no fix: the files that are needed are others.
+
+    ## References
+    cityscapesScripts, `helpers/labels.py`; hszhao/semseg 29, fyu/drn 9.
+    """
+    for name, split, problem in facts.having(p.OUT_OF_RANGE):
+        if facts.is_label_ids(split):
+            yield facts.finding(
+                (name,),
+                f"{name} labels are {min(problem.values)} to {max(problem.values)} in "
+                f"{of_files(problem, split)}, as labelIds of Cityscapes are, but the 19 classes "
+                f"are labelTrainIds: {worst(problem)}; run tools/dataset_converters/cityscapes.py "
+                "of MMSegmentation and use seg_map_suffix='_gtFine_labelTrainIds.png'",
+                problem=problem,
+                found=sorted(problem.values),
+                expected=19,
+            )
+
+
+@rule("MSF423", "class-never-occurs", reported=True)
+def never_occurs(facts: ScanFacts) -> Iterator[Diagnostic]:
+    """A class has no pixel in any file.
+
+    ## What it does
+    Counts the pixels of each class over all splits that were scanned. Silent where more than a
+    tenth of the files of a split hold wrong values, which have findings of their own.
+
+    ## Why is this bad?
+    The model cannot learn it, its score is `nan`, and its weight in a weighted loss is undefined.
+    Often it means that names and labels do not go together.
+
+    ## Example
+    A class that was named but never drawn.
+
+    ## Use instead
+    The classes that occur, or labels for this one.
+
+    ## Fix safety
+    There is no fix: fewer classes mean other labels.
+
+    ## References
+    `IoUMetric` of mmsegmentation 1.2.2; mmsegmentation issue 2081.
+    """
+    absent = _absent(facts, tuple(facts.pixels.values()))
+    if facts.pixels and absent:
+        splits = " and ".join(name for name in facts.pixels)
+        first = " Label 0 is among them: do labels count from 1?" if 0 in absent else ""
+        yield facts.finding(
+            ("classes",),
+            f"classes without a pixel in {splits} are {facts.names(absent)}, but there are "
+            f"{facts.stats.num_classes} classes to learn; check the order of the names and "
+            f"reduce_zero_label.{first}",
+            found=[facts.stats.name(label) for label in absent],
+            expected=[],
+            severity=Severity.WARNING,
+        )
+
+
+@rule("MSF424", "class-in-one-split-only", reported=True)
+def one_split_only(facts: ScanFacts) -> Iterator[Diagnostic]:
+    """A class occurs in training only, or only where it is scored.
+
+    ## What it does
+    Compares the classes of the training split with those of validation and test, where both were
+    scanned. Silent where more than a tenth of the files of a split hold wrong values.
+
+    ## Why is this bad?
+    A class that is scored but never trained has a score of 0, which pulls the mean down. One that
+    is trained but never scored has none.
+
+    ## Example
+    A rare class all of whose pictures went to validation.
+
+    ## Use instead
+    A split that gives each class to both sides.
+
+    ## Fix safety
+    There is no fix: a split is made by whoever knows the pictures.
+
+    ## References
+    `IoUMetric` of mmsegmentation 1.2.2.
+    """
+    train = facts.pixels.get("train")
+    for name, pixels in facts.pixels.items():
+        if name == "train" or train is None or pixels is None:
+            continue
+        untrained = [c for c in _absent(facts, (train,)) if pixels.get(c)]
+        unscored = [c for c in _absent(facts, (pixels,)) if train.get(c)]
+        if untrained:
+            yield _one_sided(facts, untrained, name, "train", "they cannot be learned")
+        if unscored:
+            yield _one_sided(facts, unscored, "train", name, "they have no score")
+
+
+def _one_sided(
+    facts: ScanFacts, labels: Sequence[int], here: str, there: str, result: str
+) -> Diagnostic:
+    return facts.finding(
+        (there,),
+        f"{there} labels have no pixel of {facts.names(labels)}, but {here} labels have, so "
+        f"{result}; move some pictures from {here} to {there}",
+        found=[facts.stats.name(label) for label in labels],
+        expected=[],
+        severity=Severity.WARNING,
+    )
+
+
+def _absent(facts: ScanFacts, counts: Sequence[Optional[Counts]]) -> list[int]:
+    """Return the classes that have no pixel in any of ``counts``; none if one is not known."""
+    known = [count for count in counts if count is not None]
+    if len(known) < len(counts):
+        return []
+    return [c for c in range(facts.stats.num_classes or 0) if not any(n.get(c) for n in known)]
+
+
+@rule("MSF425", "file-in-two-splits", reported=True)
+def two_splits(facts: ScanFacts) -> Iterator[Diagnostic]:
+    """The same label file is in training and where it is scored.
+
+    ## What it does
+    Looks for label files that the training split shares with validation or test: the same file, or
+    a copy of it. Maps with a single value are all alike, and are left out.
+
+    ## Why is this bad?
+    The score says how well the model remembers these pictures, not how well it does on others.
+
+    ## Example
+    `val_dataloader` with the `ann_file` of training.
+
+    ## Use instead
+    Splits that share no picture.
+
+    ## Fix safety
+    There is no fix: which pictures are to be held back is your choice.
+
+    ## References
+    `BaseSegDataset.load_data_list` of mmsegmentation 1.2.2.
+    """
+    for name, split, problem in facts.having(SAME_FILE):
+        said = f"the files of another split, {of_files(problem, split)}"
+        yield from _shared(facts, name, problem, said)
+    for name, split, problem in facts.having(SAME_LABEL):
+        said = f"the same in another split, {of_files(problem, split)}"
+        yield from _shared(facts, name, problem, said)
+
+
+def _shared(facts: ScanFacts, name: str, problem: Problem, said: str) -> Iterator[Diagnostic]:
+    """Say it of training and another split; validation and test are often the same."""
+    if any(o.text.rpartition(" in ")[2].startswith("train") for o in problem.worst):
+        yield facts.finding(
+            (name,),
+            f"{name} labels are {said}, but scores are to say something about other pictures: "
+            f"{worst(problem, pixels=False)}; leave them out of one of the two",
+            problem=problem,
+            found=problem.files,
+            expected=0,
+            severity=Severity.WARNING,
+        )
+
+
+@rule("MSF426", "palette-colour-twice", reported=True)
+def colour_twice(facts: ScanFacts) -> Iterator[Diagnostic]:
+    """Two classes have one colour, and label files hold it.
+
+    ## What it does
+    Where label files are colour masks, looks for colours in them that the palette of the classes
+    has more than once.
+
+    ## Why is this bad?
+    The class of such a pixel cannot be told, so the masks cannot be turned into class indices.
+
+    ## Example
+    A table of colours with `(0, 255, 0)` for `tree` and for `grass`.
+
+    ## Use instead
+    A palette with a colour for each class, and masks drawn with it.
+
+    ## Fix safety
+    There is no fix.
+
+    ## References
+    mmsegmentation issue 2081.
+    """
+    palette = Palette("", facts.stats.palette or ())
+    for name, _, problem in facts.having(p.COLOUR):
+        for color, labels in palette.duplicates:
+            pixels = problem.values.get(pack(color), 0)
+            if pixels:
+                yield facts.finding(
+                    ("metainfo", "palette"),
+                    f"metainfo.palette is {color} for {facts.names(labels)}, but the "
+                    f"{name} labels have {counted(pixels, 'pixel')} of it, whose class cannot be "
+                    "told; give each class a colour of its own, and draw the masks with it",
+                    problem=problem,
+                    found=list(color),
+                    expected=None,
+                )
