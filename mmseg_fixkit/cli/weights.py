@@ -1,0 +1,233 @@
+"""``mmseg-fix weights``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Optional
+
+import click
+
+from mmseg_fixkit.cli import console
+from mmseg_fixkit.cli.labels import labels_from
+from mmseg_fixkit.cli.patch import METHODS
+from mmseg_fixkit.errors import FixkitError
+
+if TYPE_CHECKING:
+    from mmseg_fixkit.class_counts import ClassCounts
+    from mmseg_fixkit.label_files.inventory import Asked, Inventory
+    from mmseg_fixkit.label_files.stats import LabelStats
+
+_FILE = click.Path(path_type=Path)
+
+TRAINING = "train"
+
+#: Cannot count images.
+_OF_PIXELS = ("median-frequency",)
+
+
+@click.command
+@click.argument("source", metavar="CONFIG|DIR|STATS.json")
+@click.option(
+    "--method",
+    type=click.Choice(METHODS),
+    default=METHODS[0],
+    show_default=True,
+    help="The formula; the docs say how to choose.",
+)
+@click.option("--all-methods", is_flag=True, help="Compare all methods in one table.")
+@click.option(
+    "--count",
+    type=click.Choice(["pixels", "images"]),
+    default="pixels",
+    show_default=True,
+    help="What is counted: pixels, or files with the class, as the loss of a query head does.",
+)
+@click.option(
+    "--beta",
+    metavar="B",
+    type=float,
+    help="Of effective-number, below 1 (default: (N - 1) / N, with N of the median class).",
+)
+@click.option("--clip", metavar="LEAST,LARGEST", help="Bounds of the weights: 0.1,10.")
+@click.option(
+    "--normalize",
+    type=click.Choice(["mean", "pixels", "none"]),
+    default="mean",
+    show_default=True,
+    help="What is 1 on average: the weights of the classes, or of the pixels.",
+)
+@click.option("--split", metavar="SPLIT", help="Whose label files count (default: train).")
+@click.option("--classes", metavar="A,B,C", help="Class names in the order of their labels.")
+@click.option("--classes-file", metavar="FILE", type=_FILE, help="Class names, one a line.")
+@click.option("--num-classes", metavar="N", type=int, help="Only how many.")
+@click.option("--ignore-index", metavar="I", type=int, help="The label that is not counted.")
+@click.option(
+    "--reduce-zero-label/--no-reduce-zero-label",
+    default=None,
+    help="Whether 0 in the files means ignored.",
+)
+@click.option(
+    "--query-head/--no-query-head",
+    default=None,
+    help="Add the weight of 'no object' as number N + 1 (default: as the heads of CONFIG need it).",
+)
+@click.option("--jobs", metavar="N", type=click.IntRange(min=1), help="How many workers.")
+@click.option("--no-cache", is_flag=True, help="Read every file again.")
+@click.option(
+    "--output-format",
+    type=click.Choice(["text", "json", "list"]),
+    default="text",
+    show_default=True,
+    help="How to print them; list is what patch --class-weight takes.",
+)
+def weights(
+    source: str,
+    method: str,
+    all_methods: bool,
+    count: str,
+    beta: Optional[float],
+    clip: Optional[str],
+    normalize: str,
+    split: Optional[str],
+    query_head: Optional[bool],
+    output_format: str,
+    **scanning: Any,
+) -> None:
+    """Compute class weights from label files: the rarer a class, the more it weighs.
+
+    Reads the training labels as the pipeline of CONFIG does, or those of a folder, or takes the
+    statistics that `mmseg-fix scan --save` wrote. For a config with a query head the weight of
+    "no object" is added. `mmseg-fix patch --class-weight METHOD` does the same and writes the
+    weights into the config.
+
+    Exit codes: 0 printed, 2 not computed.
+    """
+    from mmseg_fixkit.class_balance import class_weights, rounded
+    from mmseg_fixkit.class_counts import class_counts, remarks
+
+    if all_methods and output_format == "list":
+        raise FixkitError("--output-format list prints one method; leave --all-methods out")
+    bounds = _clip(clip)
+    stats, of_config = _stats(source, split, **scanning)
+    counts = class_counts(stats, split)
+    computed = partial(
+        class_weights, stats, split=split, count=count, beta=beta, clip=bounds, normalize=normalize
+    )
+    last = _no_object(of_config, query_head)
+    chosen = _comparable(count) if all_methods else [method]
+    table = {name: rounded([*computed(name), *last]) for name in chosen}
+    of_method = table.get(method) or next(iter(table.values()))
+    for text in remarks(counts, of_method, queries=bool(last) and count == "pixels"):
+        console.note(text)
+    click.echo(_shown(counts, table, output_format), nl=False)
+
+
+def _comparable(count: str) -> list[str]:
+    return [name for name in METHODS if count == "pixels" or name not in _OF_PIXELS]
+
+
+def _clip(text: Optional[str]) -> Optional[tuple[float, float]]:
+    if text is None:
+        return None
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        raise FixkitError(f"--clip is {text!r}, but two numbers are needed: 0.1,10") from None
+    return low, high
+
+
+def _no_object(of_config: Optional[float], asked: Optional[bool]) -> list[float]:
+    """Return the weight of "no object", alone or not at all."""
+    from mmseg_fixkit.host import NO_OBJECT_WEIGHT
+
+    wanted = of_config is not None if asked is None else asked
+    weight = NO_OBJECT_WEIGHT if of_config is None else of_config
+    return [weight] if wanted else []
+
+
+def _stats(
+    source: str,
+    split: Optional[str],
+    *,
+    jobs: Optional[int],
+    no_cache: bool,
+    classes: Optional[str],
+    classes_file: Optional[Path],
+    num_classes: Optional[int],
+    ignore_index: Optional[int],
+    reduce_zero_label: Optional[bool],
+) -> tuple[LabelStats, Optional[float]]:
+    """Return the statistics, and the weight of "no object" in a config with query heads."""
+    from mmseg_fixkit.label_files.scan import asked_for
+
+    names = labels_from(classes, classes_file, num_classes)
+    asked = asked_for(names, None, ignore_index, reduce_zero_label)
+    if source.endswith(".json"):
+        return _saved(source, asked), None
+    name, inventory, no_object = _listed(source, split, asked)
+    return _scanned(name, inventory, jobs, cache=not no_cache), no_object
+
+
+def _scanned(name: str, inventory: Inventory, jobs: Optional[int], *, cache: bool) -> LabelStats:
+    from mmseg_fixkit.cli.scan import _bar, _ended_by_ctrl_c
+    from mmseg_fixkit.label_files.scan import scan_inventory
+
+    for text in inventory.notes:
+        console.note(text)
+    with _ended_by_ctrl_c(), _bar("Scanning", inventory) as progress:
+        return scan_inventory(name, inventory, jobs=jobs, cache=cache, progress=progress)
+
+
+def _saved(source: str, asked: Asked) -> LabelStats:
+    from mmseg_fixkit.label_files.stats import load_stats
+
+    stats = load_stats(Path(source))
+    if asked.ignore_index is not None or asked.reduce_zero_label is not None:
+        raise FixkitError(
+            f"{source} was read with ignore_index={stats.ignore_index} and "
+            f"reduce_zero_label={stats.reduce_zero_label}; scan again to read it in another way"
+        )
+    if stats.classes and asked.classes not in (None, stats.classes):
+        raise FixkitError(
+            f"{source} has the classes {', '.join(stats.classes)}, but you give "
+            f"{', '.join(asked.classes or ())}; scan again with those"
+        )
+    return replace(stats, classes=stats.classes or asked.classes)
+
+
+def _listed(
+    source: str, split: Optional[str], asked: Asked
+) -> tuple[str, Inventory, Optional[float]]:
+    """Return the label files of one split."""
+    from mmseg_fixkit.label_files.config_files import of_config
+    from mmseg_fixkit.label_files.folder_files import of_folder
+
+    folder = os.path.expanduser(source)
+    if os.path.isdir(folder):
+        wanted = None if split is None else (split,)
+        return source, _training(of_folder(folder, splits=wanted, asked=asked)), None
+    from mmseg_fixkit.load import load
+    from mmseg_fixkit.rules.weights import no_object_weight
+
+    document = load(source)
+    inventory = of_config(document, (split or TRAINING,), asked)
+    return document.name, inventory, no_object_weight(document)
+
+
+def _training(inventory: Inventory) -> Inventory:
+    """Leave out the other splits of a folder that has one for training."""
+    parts = tuple(part for part in inventory.parts if part.source.split == TRAINING)
+    return replace(inventory, parts=parts or inventory.parts)
+
+
+def _shown(counts: ClassCounts, table: Mapping[str, Sequence[float]], output_format: str) -> str:
+    from mmseg_fixkit.reporters.json import json_text
+    from mmseg_fixkit.reporters.weights import weights_list, weights_record, weights_text
+
+    if output_format == "json":
+        return json_text(weights_record(counts, table))
+    return weights_list(table) if output_format == "list" else weights_text(counts, table)
