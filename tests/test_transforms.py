@@ -116,10 +116,11 @@ def test_views_that_are_not_contiguous_are_read_right() -> None:
     assert "200 (24 pixels)" in message(wide[:, ::-1])
 
 
-@pytest.mark.parametrize("num_classes", [128, 129, 200])
+@pytest.mark.parametrize("num_classes", [127, 128, 129, 200])
 def test_one_odd_pixel_anywhere_in_a_large_map_is_found(num_classes: int) -> None:
     label = np.zeros((700, 800), dtype=np.uint8)
-    for place in ((0, 0), (327, 799), (328, 0), (699, 799)):
+    label[::2] = 255
+    for place in ((0, 0), (163, 671), (163, 672), (699, 799)):
         label[place] = num_classes
         assert f"{num_classes} (1 pixel)" in message(label, num_classes=num_classes)
         label[place] = num_classes - 1
@@ -168,6 +169,30 @@ def test_rewriting_warns_of_the_first_file_only() -> None:
         for index in range(3):
             guard({"gt_seg_map": labels(9), "seg_map_path": f"{index}.png"})
     assert [str(w.message).split()[0] for w in caught] == ["0.png"]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int64, np.float32])
+def test_what_was_rewritten_is_counted_by_value(dtype: Any) -> None:
+    guard = AssertLabelBounds(8, action="ignore")
+    guard.changes.watch()  # type: ignore[union-attr]
+    for index in range(3):
+        guard({"gt_seg_map": labels(0, 9, 9, 30, 255, dtype=dtype), "seg_map_path": f"{index}.png"})
+    guard({"gt_seg_map": labels(0, 255, dtype=dtype), "seg_map_path": "3.png"})
+    taken = guard.changes.take()  # type: ignore[union-attr]
+    assert (taken.files, taken.pixels, taken.first) == (3, ((9, 12), (30, 6)), "0.png")
+    assert guard.described_change(9) == "9 to 255"
+
+
+def test_a_guard_that_raises_shares_no_memory() -> None:
+    assert AssertLabelBounds(8).changes is None
+
+
+def test_what_a_hook_reports_is_not_warned_about() -> None:
+    guard = AssertLabelBounds(8, action=0)
+    guard.changes.watch()  # type: ignore[union-attr]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        guard({"gt_seg_map": labels(9)})
 
 
 def test_rewriting_legal_labels_is_silent() -> None:
@@ -224,7 +249,7 @@ def test_wrong_arguments_are_one_sentence(options: Any, said: str) -> None:
 
 
 def test_repr_can_be_read_back() -> None:
-    guard = AssertLabelBounds(8, 0, "ignore", "x")
+    guard = AssertLabelBounds(8, 0, "raise", "x")
     again = eval(repr(guard))
     assert vars(again) == vars(guard)
 

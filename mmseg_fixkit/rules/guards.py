@@ -12,6 +12,7 @@ from mmseg_fixkit.parts import Dataset
 from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.context import Context
 from mmseg_fixkit.rules.ignored_labels import DEFAULT_IGNORE
+from mmseg_fixkit.steps import Steps
 from mmseg_fixkit.tree import lookup
 
 #: The module that makes the guards known; either does.
@@ -20,6 +21,7 @@ IMPORTS = frozenset({IMPORT, "mmseg_fixkit.runtime"})
 
 HOOKS = ("ClassCountHook", "HeadAdaptHook")
 TRANSFORM = "AssertLabelBounds"
+REMAP = "RemapLabels"
 TTA = "tta_pipeline"
 
 
@@ -30,7 +32,7 @@ def guards_missing(context: Context) -> Iterator[Diagnostic]:
     ## What it does
     Speaks only in `mmseg-fix patch`, unless `--no-guards` is given. Adds `mmseg_fixkit` to
     `custom_imports`, the hooks `ClassCountHook` and `HeadAdaptHook`, and `AssertLabelBounds`
-    behind each `LoadAnnotations`.
+    behind each `LoadAnnotations`, or behind the `RemapLabels` that follows it.
 
     ## Why is this bad?
     Without them a label out of range is a device-side assert somewhere in the backward pass, a
@@ -52,7 +54,8 @@ def guards_missing(context: Context) -> Iterator[Diagnostic]:
         return
     yield from _import_missing(context)
     yield from _hooks_missing(context)
-    for dataset in context.document.datasets:
+    # Loading a map of bits looks at its values itself.
+    for dataset in () if context.labels.multilabel else context.document.datasets:
         yield from _assert_missing(context, dataset)
 
 
@@ -166,16 +169,27 @@ def _assert_missing(context: Context, dataset: Dataset) -> Iterator[Diagnostic]:
         guarded = any(_is(step, TRANSFORM) or key[0] == TTA for key, step in steps)
         for key, step in () if guarded else steps:
             if _is(step, "LoadAnnotations"):
-                edit = _behind(context.document, key, guard)
+                last = _last_of_labels(steps, key)
+                edit = _behind(context.document, last, guard)
                 yield finding(
                     edit.key,
                     None,
                     "the guards need",
                     guard,
-                    shown=f"{TRANSFORM} behind LoadAnnotations",
+                    shown=f"{TRANSFORM} behind {'LoadAnnotations' if last == key else REMAP}",
                     edits=[edit],
                     title=f"Hold the labels of the {dataset.role} dataset against their bounds",
                 )
+
+
+def _last_of_labels(steps: Steps, loader: KeyPath) -> KeyPath:
+    """Return the step after which labels are what the loss will see: ``RemapLabels``, if any."""
+    beside = [
+        key
+        for key, step in steps
+        if _is(step, REMAP) and key[:-1] == loader[:-1] and int(key[-1]) > int(loader[-1])
+    ]
+    return max(beside, key=lambda key: int(key[-1]), default=loader)
 
 
 def _behind(document: ConfigDocument, key: KeyPath, guard: dict[str, Any]) -> Edit:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
-from typing import Any, Union
+from typing import Any, Optional, Union
 
+import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 
 from mmseg_fixkit.labels import MAX_CLASSES
 from mmseg_fixkit.runtime.errors import LabelOutOfBounds
+from mmseg_fixkit.runtime.label_changes import OTHERS, LabelChanges, count_pixels
 
 _SHOWN = 10  # offending values that a message names
 _BLOCK = 1 << 18  # bytes that fit the second-level cache
+_ONE = np.uint8(1)
+_ROWS = 8  # that are looked at to choose between two ways that give the same
 _ACTIONS = "'raise', 'ignore' or the index of a class"
 
 
@@ -37,14 +42,20 @@ class AssertLabelBounds(BaseTransform):
         num_classes: labels 0 to ``num_classes - 1`` are allowed.
         ignore_index: this label is allowed too.
         action: ``'raise'``; ``'ignore'`` rewrites other labels to ``ignore_index``; a class index
-            rewrites them to that class. A rewriting process warns once, of its first file.
+            rewrites them to that class. What was rewritten is counted over all workers and ranks,
+            and ``ClassCountHook`` writes it to the log once an epoch; where there is no such hook,
+            each process warns of its first file.
         key: where the label map stands in the results.
 
     Raises:
         LabelOutOfBounds: while loading: a label is outside the range and ``action='raise'``; or,
             with any action, the map has colour channels or values that are not whole numbers.
         ValueError: an argument makes no sense.
+
     """
+
+    #: How important the report of what was rewritten is.
+    change_level = logging.WARNING
 
     def __init__(
         self,
@@ -58,6 +69,7 @@ class AssertLabelBounds(BaseTransform):
         self.ignore_index = ignore_index
         self.action = action
         self.key = key
+        self.changes: Optional[LabelChanges] = None if action == "raise" else LabelChanges()
         self._warned = False
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
@@ -88,19 +100,35 @@ class AssertLabelBounds(BaseTransform):
     def _act(
         self, results: dict[str, Any], label: np.ndarray, outside: np.ndarray, source: str
     ) -> None:
-        text = self._describe(label, outside, source)
-        if self.action == "raise":
+        if self.changes is None:
+            text = self._describe(label, outside, source)
             reduced = bool(results.get("reduce_zero_label"))
             raise LabelOutOfBounds(f"{text}; {self._advice(label, outside, reduced)}")
-        target = self.ignore_index if self.action == "ignore" else int(self.action)
-        results[self.key] = _rewritten(label, outside, target)
-        if not self._warned:
+        results[self.key] = _rewritten(label, outside, self._target)
+        self.changes.add(self._rewritten_pixels(label, outside), source)
+        if not (self._warned or self.changes.watched):
             self._warned = True
             warnings.warn(
-                f"{text}; rewritten to {target} as action={self.action!r} asks, "
+                f"{self._describe(label, outside, source)}; "
+                f"rewritten to {self._target} as action={self.action!r} asks, "
                 "and so are all that follow, without another word",
                 stacklevel=2,
             )
+
+    def _rewritten_pixels(self, label: np.ndarray, outside: np.ndarray) -> dict[int, int]:
+        if label.dtype != np.uint8:
+            return count_pixels(label[outside])
+        # Counting all pixels by a table is faster than to pick out those.
+        counts = count_pixels(label).items()
+        return {v: n for v, n in counts if v >= self.num_classes and v != self.ignore_index}
+
+    @property
+    def _target(self) -> int:
+        return self.ignore_index if self.action == "ignore" else int(self.action)
+
+    def described_change(self, place: int) -> str:
+        """Say what became of the value that is counted at ``place``."""
+        return f"{'other values' if place == OTHERS else place} to {self._target}"
 
     def _describe(self, label: np.ndarray, outside: np.ndarray, source: str) -> str:
         return (
@@ -177,15 +205,28 @@ def _is_int(value: Any) -> bool:
 def _fits_uint8(label: np.ndarray, num_classes: int) -> bool:
     """Whether all values are below ``num_classes`` or 255, both read as 8 bit.
 
-    Up to 128 classes the map is read as int8, where 255 is -1: two reductions without a copy.
+    Up to 128 classes the map is read as int8, where 255 is -1: both bounds in one pass.
     Beyond, ``label + 1`` turns 255 into 0, block by block so that the copy stays in the cache.
     """
+    flat = label.reshape(-1)
     if num_classes <= 128:
-        signed = label.view(np.int8)
-        return bool(signed.max() < num_classes and signed.min() >= -1)
-    rows = max(1, _BLOCK // label.shape[1])
-    starts = range(0, len(label), rows)
-    return all((label[i : i + rows] + np.uint8(1)).max() <= num_classes for i in starts)
+        lowest, highest, *_ = cv2.minMaxLoc(flat.view(np.int8))
+        return bool(highest < num_classes and lowest >= -1)
+    # Many sets have their rare classes there: then one look at the lowest is enough for most maps.
+    rare = _is_low(label[:: max(1, len(label) // _ROWS)])
+    block = np.empty(min(_BLOCK, flat.size), np.uint8)
+    for start in range(0, flat.size, _BLOCK):
+        part = flat[start : start + _BLOCK]
+        if rare and _is_low(part):
+            continue
+        if np.maximum.reduce(np.add(part, _ONE, block[: part.size])) > num_classes:
+            return False
+    return True
+
+
+def _is_low(label: np.ndarray) -> bool:
+    """Whether all values are below 128 or 255."""
+    return bool(label.view(np.int8).min() >= -1)
 
 
 def _check_is_label_map(label: Any, source: str) -> None:
@@ -195,7 +236,8 @@ def _check_is_label_map(label: Any, source: str) -> None:
     if label.ndim != 2:
         raise LabelOutOfBounds(
             f"{source} has the shape {label.shape}, but a label map is (H, W) with a class index "
-            "in each pixel; a colour mask is converted to class indices first, one for each colour"
+            "in each pixel; a colour mask is converted to class indices first, one for each "
+            "colour: by `mmseg-fix scan --fix palette`, or by RemapLabels(palette=...) before this"
         )
     if label.dtype.kind == "f":
         _check_is_whole(label, source)
@@ -225,5 +267,5 @@ def _counted(values: np.ndarray) -> str:
 def _rewritten(label: np.ndarray, outside: np.ndarray, target: int) -> np.ndarray:
     fitting = np.result_type(label.dtype, np.min_scalar_type(target))
     changed = label.astype(fitting)
-    changed[outside] = target
+    np.putmask(changed, outside, target)
     return changed
