@@ -1,0 +1,7 @@
+"""From an error text, a log or a table of results to the cause and what to do."""
+
+from __future__ import annotations
+
+from mmseg_fixkit.explanations.core import Explanation, Possibility, explain
+
+__all__ = ["Explanation", "Possibility", "explain"]

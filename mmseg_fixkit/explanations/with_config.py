@@ -1,0 +1,122 @@
+"""What the config of a run says about the faults of its log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Callable
+
+from mmseg_fixkit.diagnostics import Diagnostic, format_key
+from mmseg_fixkit.document import ConfigDocument
+from mmseg_fixkit.explanations.core import Explanation, Possibility
+from mmseg_fixkit.host import HeadKind
+from mmseg_fixkit.load import ConfigLike, load
+
+_SIGMOID = "use_sigmoid"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A config and what ``check`` finds in it."""
+
+    document: ConfigDocument
+    findings: tuple[Diagnostic, ...]
+
+    def found(self, *codes: str) -> tuple[Diagnostic, ...]:
+        """Return the findings with one of these codes."""
+        return tuple(d for d in self.findings if d.code in codes)
+
+
+#: Whether the config has a cause, and the words for it.
+Verdict = tuple[bool, str]
+
+
+def _without_no_object(facts: Facts) -> Verdict:
+    heads = [h for h in facts.document.heads if h.spec.kind in (HeadKind.QUERY, HeadKind.TEXT)]
+    if not heads:
+        return False, "there is no query head"
+    keys = [head.key for head in heads]
+    found = [d for d in facts.found("MSF102") if any(d.key[: len(k)] == k for k in keys)]
+    return bool(found), _messages(found) or f"{heads[0].type} has N + 1 weights, or none"
+
+
+def _ignored_pixels(facts: Facts) -> Verdict:
+    found = facts.found("MSF107")
+    return bool(found), _messages(found) or "no CrossEntropyLoss of MMSegmentation has class_weight"
+
+
+def _sigmoid(facts: Facts) -> Verdict:
+    # Query heads have sigmoid losses too, whose labels are masks.
+    losses = [loss for h in facts.document.class_heads for loss in facts.document.losses(h)]
+    pixels = [loss for loss in losses if loss.head.spec.kind is HeadKind.PER_PIXEL]
+    found = [loss for loss in pixels if loss.config.get(_SIGMOID)]
+    if not found:
+        return False, "no loss of classes has use_sigmoid=True"
+    key = format_key((*found[0].key, _SIGMOID))
+    return True, f"{key} is True; whether a label is N or more, the scan says"
+
+
+def _one_channel(facts: Facts) -> Verdict:
+    found = facts.found("MSF110")
+    return bool(found), _messages(found) or "no head with one channel has a sampler"
+
+
+def _label_too_large(facts: Facts) -> Verdict:
+    fits = not facts.found("MSF110")
+    return fits, "the files say, not the config" if fits else "the sampler alone stops the run"
+
+
+#: Cause id -> its test.
+CAUSES: Mapping[str, Callable[[Facts], Verdict]] = {
+    "weights-without-no-object": _without_no_object,
+    "weights-and-ignored-pixels": _ignored_pixels,
+    "sigmoid-and-label-too-large": _sigmoid,
+    "one-channel-and-sampler": _one_channel,
+    "label-too-large": _label_too_large,
+}
+
+
+def held_against(config: ConfigLike, explained: Sequence[Explanation]) -> list[Explanation]:
+    """Return the explanations with the findings of ``check`` that fit, and causes decided.
+
+    Raises:
+        FixkitError: the config cannot be read.
+    """
+    from mmseg_fixkit.api import check
+
+    document = load(config)
+    facts = Facts(document, check(config).diagnostics)
+    return [_held(each, facts) for each in explained]
+
+
+def _held(explained: Explanation, facts: Facts) -> Explanation:
+    held = replace(explained, findings=facts.found(*explained.rules))
+    return _with_causes(held, facts) if held.possibilities else held
+
+
+def _with_causes(explained: Explanation, facts: Facts) -> Explanation:
+    """Return the explanation with the causes that fit first, and with their steps only."""
+    decided = sorted(
+        (_decided(p, facts) for p in explained.possibilities), key=lambda p: not p.fits
+    )
+    fitting = [p for p in decided if p.fits]
+    steps = tuple(step for p in fitting for step in p.next)
+    return replace(
+        explained,
+        why=f"This text has {len(decided)} causes, of which the config shows {_count(fitting)}.",
+        next=steps or explained.next[1:],
+        possibilities=tuple(decided),
+    )
+
+
+def _count(fitting: Sequence[Possibility]) -> str:
+    return str(len(fitting)) if fitting else "none: then it is a label value, or your own code"
+
+
+def _decided(possibility: Possibility, facts: Facts) -> Possibility:
+    fits, because = CAUSES[possibility.id](facts)
+    return replace(possibility, fits=fits, because=because)
+
+
+def _messages(found: Iterable[Diagnostic]) -> str:
+    return "; ".join(f"{d.code} {d.message}" for d in found)

@@ -1,0 +1,233 @@
+"""Every text of the table is known, by its own entry alone, whatever a terminal did to it."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from typing import Callable
+
+import pytest
+
+from mmseg_fixkit import explain
+from mmseg_fixkit.checkpoint.findings import Facts  # noqa: F401 - registers the rules
+from mmseg_fixkit.cli import VERBS
+from mmseg_fixkit.explanations.entries import BY_ID, ENTRIES
+from mmseg_fixkit.explanations.entry import LOSSES, TABLE, TEXT, Entry
+from mmseg_fixkit.explanations.with_config import CAUSES
+from mmseg_fixkit.registry import all_rules
+from mmseg_fixkit.rules import Context  # noqa: F401 - registers the rules
+from tests.explain_table import EXAMPLES, WIDTHS, hard_wrapped, long_log, name_of, training_line
+from tests.test_docs import command
+
+#: Verbs that commands name before they are there.
+COMING = {"preflight", "scan", "weights"}
+
+CASES = pytest.mark.parametrize("case", EXAMPLES, ids=name_of)
+
+
+def ids_in(text: str) -> set[str]:
+    return {each.id for each in explain(text)}
+
+
+def colours(text: str) -> str:
+    words = re.sub(r"(\w+Error)", "\x1b[31m\\1\x1b[0m", text)
+    return f"\x1b[1m{words}\x1b[0m"
+
+
+def ranks(text: str) -> str:
+    return "\n".join(f"[rank0]: {line}" for line in text.split("\n"))
+
+
+def launcher(text: str) -> str:
+    return "\n".join(f"[1]: {line}" for line in text.split("\n"))
+
+
+def indented(text: str) -> str:
+    lines = textwrap.indent(text, "    ")
+    return f'Traceback (most recent call last):\n  File "a.py", line 3, in <module>\n{lines}\n'
+
+
+def progress(text: str) -> str:
+    bars = "\r".join(f" {i}%|{'#' * i:<50}| {i}/100 [00:{i:02}<01:00, 1.2s/it]" for i in range(50))
+    return f"{bars}\r{text}\n{bars}"
+
+
+CHANGES: dict[str, Callable[[str], str]] = {
+    "colours": colours,
+    "lost colours": lambda text: f"[31m{text}[0m",
+    "timestamp": lambda text: f"2026/01/02 10:00:00 - mmengine - INFO - {text}",
+    "short timestamp": lambda text: f"01/02 10:00:00 - mmengine - ERROR - {text}",
+    "ISO timestamp": lambda text: f"2026-01-02T10:00:00.1234567Z {text}",
+    "rank": ranks,
+    "launcher": launcher,
+    "carriage returns": lambda text: text.replace("\n", "\r\n") + "\r\n",
+    "indented": indented,
+    "progress bar": progress,
+    "quoted": lambda text: "\n".join(f"> {line}" for line in text.split("\n")),
+    "rich frame": lambda text: "\n".join(f"│ {line} │" for line in text.split("\n")),
+    "doubled": lambda text: f"{text}\n{text}\n",
+}
+
+
+@CASES
+def test_an_example_is_explained_by_its_own_entry_alone(case: tuple[Entry, str]) -> None:
+    entry, text = case
+    found = ids_in(text)
+    assert entry.id in found
+    assert found - {entry.id} <= set(entry.also)
+
+
+@CASES
+def test_an_example_is_known_again_after_any_change(case: tuple[Entry, str]) -> None:
+    text = case[1]
+    found = {name: ids_in(change(text)) for name, change in CHANGES.items()}
+    assert found == dict.fromkeys(CHANGES, ids_in(text))
+
+
+@CASES
+def test_an_example_is_known_again_where_it_is_wrapped(case: tuple[Entry, str]) -> None:
+    entry, text = case
+    logged = f"2026/01/02 10:00:00 - mmengine - INFO - {text}"
+    wraps = [hard_wrapped(each, width) for each in (text, logged) for width in WIDTHS]
+    if entry.reader != TABLE:  # a table has no words to break between
+        wraps += [textwrap.fill(text, width) for width in WIDTHS]
+    assert [wrapped for wrapped in wraps if entry.id not in ids_in(wrapped)] == []
+
+
+@CASES
+def test_an_example_is_known_again_in_a_long_log(case: tuple[Entry, str]) -> None:
+    entry, text = case
+    inside, line = long_log(text)
+    found = {each.id: each for each in explain(inside)}
+    if entry.reader == TEXT:
+        assert entry.id in found
+        assert line <= found[entry.id].line <= line + text.count("\n")
+        assert set(found) == ids_in(text)
+    elif entry.reader == TABLE:
+        assert entry.id in found
+    elif entry.id == "loss-nan":
+        assert found[entry.id].line == line
+    else:  # the first loss and the last gradient of the log are sound
+        assert not found
+
+
+@pytest.mark.parametrize(
+    "case", [(e, text) for e, text in EXAMPLES if e.reader == TEXT], ids=name_of
+)
+def test_the_core_of_an_example_is_enough(case: tuple[Entry, str]) -> None:
+    """Loggers cut long lines at both ends."""
+    entry, text = case
+    core = re.sub(r"\s+", "", next(e for e in explain(text) if e.id == entry.id).evidence)
+    for start in range(len(text) - 1, 0, -1):  # the shortest end of the text that is enough
+        if entry.id in ids_in(text[start:]):
+            break
+    assert len(text) - start <= 400 or len(core) <= 400
+
+
+def test_numbers_are_taken_out_of_wrapped_text() -> None:
+    text = "x" * 70 + " IndexError: Target 151 is out of bounds."
+    found = explain(hard_wrapped(text, 80))
+    assert [(e.id, e.values) for e in found] == [("label-out-of-range", {"value": 151})]
+    assert "labelled 151" in found[0].what
+
+
+def test_several_values_are_all_named() -> None:
+    found = explain("\n".join(f"IndexError: Target {i} is out of bounds." for i in (15, 16, 15)))
+    assert found[0].values == {"value": [15, 16]}
+    assert found[0].count == 3
+    assert "labelled 15, 16" in found[0].what
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda e: e.id)
+def test_what_an_entry_names_exists(entry: Entry) -> None:
+    assert set(entry.rule_codes) <= {rule.code for rule in all_rules()}
+    assert {*entry.after, *entry.also} <= set(BY_ID)
+    assert {cause.id for cause in entry.causes} <= set(CAUSES)
+    assert entry.reader in (TEXT, TABLE, LOSSES)
+    assert bool(entry.patterns and entry.anchors) == (entry.reader == TEXT)
+    assert entry.examples
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda e: e.id)
+def test_what_brings_another_about_stands_before_it(entry: Entry) -> None:
+    assert all(BY_ID[other].rank <= entry.rank for other in entry.after)
+
+
+def test_ids_are_those_of_one_entry() -> None:
+    assert len(BY_ID) == len(ENTRIES)
+
+
+@CASES
+def test_every_template_is_filled(case: tuple[Entry, str]) -> None:
+    entry, text = case
+    found = {each.id: each for each in explain(text)}[entry.id]
+    told = (found.what, found.why, found.sure, *found.next, *(p.what for p in found.possibilities))
+    assert all(told)
+    assert not any(re.search(r"\{[a-z_]+\}", part) for part in told)
+
+
+def steps() -> list[str]:
+    found = (
+        step
+        for entry, text in EXAMPLES
+        for each in explain(text)
+        for step in (*each.next, *(s for p in each.possibilities for s in p.next))
+    )
+    return sorted(set(found))
+
+
+def test_the_commands_that_are_named_exist() -> None:
+    named = [step.partition("  # ")[0].split() for step in steps() if step.startswith("mmseg-fix")]
+    assert len(named) > 20
+    for _, verb, *rest in named:
+        if verb not in VERBS:
+            assert verb in COMING
+            continue
+        known = {o for p in command(verb).params for o in (*p.opts, *p.secondary_opts)}
+        assert {o for o in rest if o.startswith("-")} <= known, (verb, rest)
+
+
+def test_rule_codes_in_the_texts_exist() -> None:
+    codes = {rule.code for rule in all_rules()}
+    told = " ".join(
+        str(part)
+        for entry in ENTRIES
+        for part in (entry.what, entry.why, entry.sure, entry.next, entry.causes)
+    )
+    assert set(re.findall(r"MSF\d{3}", told)) <= codes
+
+
+def test_a_flood_of_one_message_hides_no_other() -> None:
+    flood = (
+        "../aten/src/ATen/native/cuda/IndexKernel.cu:92: operator(): block: [{},0,0], thread: "
+        "[91,0,0] Assertion `index >= -sizes[i] && index < sizes[i] && "
+        '"index out of bounds"` failed.'
+    )
+    lines = [flood.format(i) for i in range(20_000)]
+    text = "\n".join([*lines, "RuntimeError: CUDA error: device-side assert triggered"])
+    found = explain(text)
+    assert [e.id for e in found] == ["index-out-of-bounds", "device-side-assert"]
+    assert found[1].line == 20_001
+    assert found[1].consequence_of == "index-out-of-bounds"
+
+
+def test_a_message_is_found_wherever_a_piece_of_the_text_ends() -> None:
+    piece = 1 << 21
+    line = training_line(50) + "\n"
+    error = "IndexError: Target 151 is out of bounds.\n"
+    for shift in (-90_000, -66_000, -65_536, -30_000, -4_100, -20, 0, 20):
+        count = (piece + shift) // len(line)
+        fill = "x" * ((piece + shift) % len(line)) + "\n"
+        found = explain(line * count + fill + error + line * 3000)
+        assert [(e.id, e.line) for e in found] == [("label-out-of-range", count + 2)], shift
+
+
+def test_utf_16_of_a_windows_shell_is_read() -> None:
+    assert ids_in("IndexError: Target 15 is out of bounds.") == {
+        e.id for e in explain("IndexError: Target 15 is out of bounds.\r\n".encode("utf-16"))
+    }
+
+
+def test_bytes_that_are_no_text_are_no_fault() -> None:
+    assert explain(bytes(range(256)) * 5000) == []
+    assert explain(b"") == []
