@@ -16,6 +16,7 @@ from mmseg_fixkit.runtime import ClassCountError, ClassCountHook
 from mmseg_fixkit.runtime.class_checks import Split, check_classes
 from mmseg_fixkit.runtime.fix import plan_model
 from mmseg_fixkit.runtime.heads import find_heads
+from mmseg_fixkit.runtime.seen_classes import in_words
 from mmseg_fixkit.runtime.transplant import apply_swaps
 from tests.support import (
     run_config,
@@ -538,3 +539,42 @@ def test_zoo_models_train_after_the_fix(tmp_path: Path, data: Path, name: str) -
         id(p) for p in runner.model.parameters() if p.requires_grad
     }
     assert offences(runner.model, 5) == {}
+
+
+# What it says of an evaluation
+
+
+@pytest.mark.parametrize("verb", ["train", "val", "test"])
+def test_classes_that_an_evaluation_does_not_meet_are_named(tmp_path: Path, verb: str) -> None:
+    root = run_dataset(tmp_path / "data", 3)  # labels 0, 1 and 2 of five classes
+    names = ("soil", "weed", "crop", "stone", "sky")
+    data = run_dataset_config(root, names)
+    train = {"type": "IterBasedTrainLoop", "max_iters": 2, "val_interval": 1}
+    config = run_config(
+        tmp_path / "run", run_model(run_head(5)), data, data, hooks=[HOOK], train_cfg=train
+    )
+    runner = run_runner(config)
+    # Says "crop" in every pixel.
+    runner.model.init_weights = lambda: None
+    torch.nn.init.zeros_(runner.model.decode_head.conv_seg.weight)
+    runner.model.decode_head.conv_seg.bias.data = torch.tensor([0.0, 0.0, 50.0, 0.0, 0.0])
+    getattr(runner, verb)()
+    log = run_log(runner)
+    times = 2 if verb == "train" else 1
+    never = "2 of 5 classes are in the ground truth, but never predicted (IoU 0): soil, weed"
+    absent = "2 of 5 classes are not in the ground truth and not predicted"
+    assert log.count(never) == times
+    assert log.count(absent) == times
+    assert "stone, sky" in log
+
+
+def test_areas_are_put_into_words() -> None:
+    # intersection, union, prediction, label
+    areas = [[0, 0, 0, 0, 4], [0, 3, 5, 6, 5], [0, 3, 0, 3, 5], [0, 0, 5, 3, 4]]
+    said = list(in_words(areas, ("absent", "ghost", "missed", "beside", "fine")))
+    assert [text.rpartition(": ")[2] for text in said] == ["absent", "ghost", "missed", "beside"]
+    assert all(text.startswith("1 of 5 classes") for text in said)
+
+
+def test_a_sound_evaluation_is_not_commented() -> None:
+    assert list(in_words([[3, 4], [5, 5], [4, 5], [4, 4]], ("a", "b"))) == []

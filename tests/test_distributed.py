@@ -10,8 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from tests.support import (
     run_config,
@@ -138,3 +140,17 @@ def test_labels_out_of_bounds_stop_the_rank_that_meets_them(tmp_path: Path) -> N
     for rank, text in enumerate(results):
         assert text.startswith(f"{rank} mmseg_fixkit.runtime.errors.LabelOutOfBounds: ")
         assert "is labelled 7 (2 pixels)" in text
+
+
+def test_a_loss_that_is_odd_on_one_rank_stops_both(tmp_path: Path) -> None:
+    config = config_of(tmp_path, 5, "raise")
+    for name in ("01.png", "03.png"):  # those of the second rank
+        Image.fromarray(np.full((32, 32), 255, np.uint8)).save(tmp_path / "data" / "ann" / name)
+    config.custom_hooks.append({"type": "LossSanityHook", "iterations": 2, "action": "stop"})
+    config.dump(config.filename)
+    first, second = train_on_two(config)
+    assert first.startswith("0 mmseg_fixkit.runtime.errors.LossSanityError: ")
+    assert "MSF702 loss-is-zero: decode.loss_ce is 0" in first
+    assert "every pixel of the batch is ignored" in first
+    assert "01.png" in first
+    assert second == f"1{first[1:]}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Optional
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
@@ -11,6 +11,8 @@ from mmengine.hooks import Hook
 from mmseg_fixkit.diagnostics import Diagnostic, Severity
 from mmseg_fixkit.runtime.class_checks import MODEL_CODES, built_splits, check_classes
 from mmseg_fixkit.runtime.errors import ClassCountError
+from mmseg_fixkit.runtime.label_changes import LabelChangeLog
+from mmseg_fixkit.runtime.seen_classes import SeenClasses
 
 ACTIONS = ("raise", "warn", "fix")
 
@@ -21,6 +23,13 @@ class ClassCountHook(Hook):
     Looks at the objects that were built, not at the config, before training, validation and test
     (``before_run``, which all three call once their loops exist), and reports all findings at
     once. STDC's boundary head, depth heads and one-channel heads of two classes are left alone.
+
+    After a validation or a test with ``IoUMetric``, the log names the classes without ground truth
+    and those that were never predicted: what a 0 or a nan in the table stands for.
+
+    Once an epoch, or after as many iterations as see the whole dataset, and after a validation or
+    a test, the log says what ``AssertLabelBounds`` and ``RemapLabels`` changed in the labels, over
+    all workers and ranks.
 
     Args:
         action: ``'raise'`` stops the run; ``'warn'`` writes the findings to the log; ``'fix'``
@@ -42,6 +51,8 @@ class ClassCountHook(Hook):
                 f"ClassCountHook: action is {action!r}, but one of {ACTIONS} is needed"
             )
         self.action = action
+        self._seen = SeenClasses()
+        self._changes = LabelChangeLog()
 
     def before_run(self, runner: Any) -> None:
         """Check the run, and repair it if asked."""
@@ -52,6 +63,63 @@ class ClassCountHook(Hook):
             fix_model(runner)
             findings = check_classes(runner.model, built_splits(runner))
         self._report(runner, findings)
+        self._changes.watch(runner)
+
+    def after_train_iter(
+        self,
+        runner: Any,
+        batch_idx: int,
+        data_batch: Optional[Any] = None,
+        outputs: Optional[Any] = None,
+    ) -> None:
+        """Report what was changed in labels, where there are no epochs."""
+        self._changes.after_iteration(runner)
+
+    def after_train_epoch(self, runner: Any) -> None:
+        """Report what was changed in labels."""
+        self._changes.after_epoch(runner, "train")
+
+    def before_val_epoch(self, runner: Any) -> None:
+        """Begin to look at what is met."""
+        self._seen = SeenClasses()
+
+    before_test_epoch = before_val_epoch
+
+    def after_val_iter(
+        self,
+        runner: Any,
+        batch_idx: int,
+        data_batch: Optional[Any] = None,
+        outputs: Optional[Any] = None,
+    ) -> None:
+        """Take the areas of the pictures of the batch."""
+        self._seen.look(runner.val_loop.evaluator.metrics)
+
+    def after_test_iter(
+        self,
+        runner: Any,
+        batch_idx: int,
+        data_batch: Optional[Any] = None,
+        outputs: Optional[Any] = None,
+    ) -> None:
+        """Take the areas of the pictures of the batch."""
+        self._seen.look(runner.test_loop.evaluator.metrics)
+
+    def after_val_epoch(self, runner: Any, metrics: Optional[dict[str, float]] = None) -> None:
+        """Name the classes that were not met, and report what was changed in labels."""
+        self._name(runner, "val")
+        self._changes.after_epoch(runner, "val")
+
+    def after_test_epoch(self, runner: Any, metrics: Optional[dict[str, float]] = None) -> None:
+        """Name the classes that were not met, and report what was changed in labels."""
+        self._name(runner, "test")
+        self._changes.after_epoch(runner, "test")
+
+    def _name(self, runner: Any, name: str) -> None:
+        split = next((s for s in built_splits(runner) if s.name == name), None)
+        for text in self._seen.words(split.classes if split else None):
+            if is_main_process():
+                runner.logger.info(text)  # MMEngine writes the same warning only once
 
     def _report(self, runner: Any, findings: Sequence[Diagnostic]) -> None:
         errors = [f for f in findings if f.severity is Severity.ERROR]

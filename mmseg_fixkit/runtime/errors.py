@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from mmseg_fixkit.errors import CheckpointMismatch, FixkitError
 
-__all__ = ["CheckpointMismatch", "ClassCountError", "LabelOutOfBounds"]
+__all__ = ["CheckpointMismatch", "ClassCountError", "LabelOutOfBounds", "LossSanityError"]
 
 
 class LabelOutOfBounds(FixkitError):  # noqa: N818 - says what is wrong, as users read it
@@ -17,3 +17,7 @@ class LabelOutOfBounds(FixkitError):  # noqa: N818 - says what is wrong, as user
 
 class ClassCountError(FixkitError):
     """Model, losses, datasets and metrics do not agree on the classes."""
+
+
+class LossSanityError(FixkitError):
+    """The first iterations of a training show that it will learn nothing."""
