@@ -1,0 +1,137 @@
+"""``mmseg-fix export``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Optional
+
+import click
+
+from mmseg_fixkit.cli import console
+from mmseg_fixkit.errors import FixkitError
+
+if TYPE_CHECKING:
+    from mmseg_fixkit.export.run import ExportReport
+
+
+@click.command
+@click.argument("config")
+@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.option("-o", "--output", "path", type=click.Path(path_type=Path), required=True)
+@click.option(
+    "--output-kind",
+    type=click.Choice(["labels", "scores"]),
+    default="labels",
+    show_default=True,
+    help="What the model gives: a class for each pixel (a mask for each label of a multi-label "
+    "model), or a score for each class and pixel.",
+)
+@click.option(
+    "--keep-background",
+    is_flag=True,
+    help="Keep the background channel of a multi-label model, which is dropped otherwise.",
+)
+@click.option("--size", metavar="HxW", help="Fix height and width, as some runtimes need.")
+@click.option("--overwrite", is_flag=True, help="Replace the file if it is there.")
+@click.option(
+    "--trust-checkpoint", is_flag=True, help="Let CHECKPOINT run whatever code stands in it."
+)
+@click.option("--output-format", type=click.Choice(["text", "json"]), default="text")
+def export(
+    config: str,
+    checkpoint: Path,
+    path: Path,
+    output_kind: str,
+    keep_background: bool,
+    size: Optional[str],
+    overwrite: bool,
+    trust_checkpoint: bool,
+    output_format: str,
+) -> None:
+    """Write a model as an ONNX file that says what its classes are.
+
+    The model is built and run by MMSegmentation: CONFIG and the modules that its custom_imports
+    name are run. The file takes RGB pictures of 0 to 255 (the normalisation is part of it), of any
+    size where the model allows. It is run by ONNX Runtime on pictures of several sizes and
+    compared with PyTorch before it is left in place; the names of the classes are in its metadata.
+
+    Exit codes: 0 written, 2 not written.
+    """
+    shape = None if size is None else _size(size)
+    report: ExportReport = _export()(
+        config,
+        checkpoint,
+        path,
+        output=output_kind,
+        keep_background=keep_background,
+        size=shape,
+        overwrite=overwrite,
+        trust=trust_checkpoint,
+    )
+    for text in report.notes:
+        console.note(text)
+    if output_format == "json":
+        from mmseg_fixkit.reporters.json import json_text
+
+        click.echo(json_text(_record(report)), nl=False)
+        return
+    click.echo(_text(report))
+
+
+def _export() -> Any:
+    try:
+        from mmseg_fixkit.export.run import export as write
+    except ModuleNotFoundError as error:
+        from mmseg_fixkit.host import NO_STACK
+
+        raise FixkitError(f"{error}. {NO_STACK}") from None
+    return write
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+)[x,](\d+)", text.strip().lower())
+    if not match or not all(int(part) for part in match.groups()):
+        raise FixkitError(f"--size is {text!r}, but height and width are needed, such as 512x1024")
+    return int(match[1]), int(match[2])
+
+
+def _text(report: ExportReport) -> str:
+    form = report.form
+    what = "apart in scores" if form.output == "scores" else "of the pixels differ"
+    sizes = " and ".join("x".join(map(str, size)) for size in report.compared.sizes)
+    lines = [
+        f"input   image {report.input_shape}, RGB of 0 to 255",
+        f"output  {_shape(report)}",
+        f"classes {', '.join(form.classes)}",
+        f"checked ONNX Runtime against PyTorch on {sizes}: at most "
+        f"{report.compared.difference:.2g} {what}",
+        f"wrote {report.path}",
+    ]
+    return "\n".join(lines)
+
+
+def _shape(report: ExportReport) -> str:
+    form, count = report.form, len(report.form.classes)
+    if form.output == "scores":
+        channels = 1 if form.task.value == "sigmoid" else count
+        return f"scores (batch, {channels}, height, width), float32, by {form.task.value}"
+    if form.task.value == "multi-label":
+        return f"labels (batch, {count}, height, width), uint8: 1 where a label is"
+    return "labels (batch, height, width), uint8: a class for each pixel"
+
+
+def _record(report: ExportReport) -> dict[str, Any]:
+    form = report.form
+    return {
+        "file": str(report.path),
+        "classes": list(form.classes),
+        "task": form.task.value,
+        "output": form.output,
+        "thresholds": list(form.thresholds),
+        "dynamic": report.way.dynamic,
+        "size": list(report.size),
+        "difference": report.compared.difference,
+        "tried": list(report.failed),
+        "notes": list(report.notes),
+    }
