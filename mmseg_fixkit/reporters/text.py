@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mmseg_fixkit.diagnostics import (
     Applicability,
@@ -23,10 +23,21 @@ from mmseg_fixkit.render import UNWRAPPED, render
 from mmseg_fixkit.tree import lookup, walk
 
 if TYPE_CHECKING:
-    from mmseg_fixkit.plan import FixPlan
     from mmseg_fixkit.repairs import Repaired
 
 ARROW = "->"
+
+
+class Changes(Protocol):
+    """What a plan changes: one of a config of MMSegmentation, or of PaddleSeg."""
+
+    @property
+    def before(self) -> Any:
+        """The config as it was."""
+
+    @property
+    def applied(self) -> Sequence[Diagnostic]:
+        """The findings that are repaired."""
 
 
 def text_report(reports: Sequence[Report], errors: Sequence[str] = ()) -> str:
@@ -56,7 +67,8 @@ def _finding_line(report: Report, diagnostic: Diagnostic, one_of_many: bool) -> 
 def message_text(report: Report, diagnostic: Diagnostic) -> str:
     """Return the message; for a place in a base file, with the config that inherits from it."""
     place = diagnostic.location
-    if place is None or _is_own(report, place):
+    # What has no line is no place in a config: a label file, for one.
+    if place is None or place.line is None or _is_own(report, place):
         return diagnostic.message
     return f"{diagnostic.message}; inherited by {shown_path(report.config)}"
 
@@ -132,7 +144,7 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def patch_text(plan: FixPlan, left: Iterable[Diagnostic]) -> str:
+def patch_text(plan: Changes, left: Iterable[Diagnostic]) -> str:
     """Return what a plan changes and why, by rule, then what it leaves."""
     lines = []
     by_code = sorted(plan.applied, key=lambda d: d.code)
@@ -145,14 +157,14 @@ def patch_text(plan: FixPlan, left: Iterable[Diagnostic]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _edit_lines(plan: FixPlan, diagnostic: Diagnostic) -> Iterator[str]:
+def _edit_lines(plan: Changes, diagnostic: Diagnostic) -> Iterator[str]:
     for edit in diagnostic.fix.edits if diagnostic.fix else ():
         if edit.value == {}:
             continue  # makes room for what the next edits set
         yield f"{format_key(edit.key)}: {_change(plan, edit)}"
 
 
-def _change(plan: FixPlan, edit: Edit) -> str:
+def _change(plan: Changes, edit: Edit) -> str:
     if edit.kind is EditKind.INSERT:
         return f"added {_shown(edit.value)}"
     old = lookup(plan.before, edit.key)
