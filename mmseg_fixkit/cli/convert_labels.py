@@ -1,0 +1,131 @@
+"""``mmseg-fix convert-labels``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Callable, Optional
+
+import click
+
+from mmseg_fixkit.cli import console
+
+if TYPE_CHECKING:
+    from mmseg_fixkit.multilabel.convert import Converted
+
+_PATH = click.Path(path_type=Path)
+
+#: As in ``label_planes.py`` and ``multilabel/convert.py``, which load NumPy; ``--help`` does not.
+FORMATS = ("bits", "planes", "files", "coco")
+TARGETS = ("bits", "planes", "files")
+FILE_PATTERN = "{stem}_{label}.png"
+
+
+@click.command("convert-labels")
+@click.argument("source", type=_PATH)
+@click.option("-o", "--output", "out", metavar="DIR", type=_PATH, required=True, help="The folder.")
+@click.option(
+    "--from",
+    "label_format",
+    type=click.Choice(FORMATS),
+    required=True,
+    help="What SOURCE holds: maps of bits, planes side by side (PaddleSeg), a file for each label, "
+    "or a COCO JSON.",
+)
+@click.option(
+    "--to", type=click.Choice(TARGETS), default="bits", show_default=True, help="What to write."
+)
+@click.option(
+    "--labels", metavar="A,B,C", required=True, help="The labels in the order of their bits."
+)
+@click.option(
+    "--file-pattern",
+    default=FILE_PATTERN,
+    show_default=True,
+    help="With --from files: what the file of a label is called; '{label}/{stem}.png' for a "
+    "folder each.",
+)
+@click.option(
+    "--out-pattern",
+    default=FILE_PATTERN,
+    show_default=True,
+    help="With --to files: likewise, of what is written.",
+)
+@click.option(
+    "--values",
+    type=click.Choice(["auto", "1", "255"]),
+    default="auto",
+    show_default=True,
+    help="What planes are written with where a label is. With 1, 255 is an ignored pixel.",
+)
+@click.option("--missing-ok", is_flag=True, help="A label without a file is not in the image.")
+@click.option(
+    "--images", metavar="DIR", type=_PATH, help="The images, to compare sizes and planes with."
+)
+@click.option("--overwrite", is_flag=True, help="Replace files that have another content.")
+@click.option("-j", "--jobs", type=click.IntRange(1), help="Processes (default: one a core).")
+def convert_labels(
+    source: Path,
+    out: Path,
+    label_format: str,
+    to: str,
+    labels: str,
+    file_pattern: str,
+    out_pattern: str,
+    values: str,
+    missing_ok: bool,
+    images: Optional[Path],
+    overwrite: bool,
+    jobs: Optional[int],
+) -> None:
+    """Convert label files of several labels a pixel.
+
+    SOURCE is a folder, or the JSON of a COCO data set. The result are grey PNGs whose bits are the
+    labels (bits 0 to 6, then 8 and up; 255 is ignored), or planes. Every file is read back and
+    compared before it is left in its place; files that are there already are left alone, so that a
+    conversion that was stopped goes on. A file with a fault is named, and the others go on.
+
+    Exit codes: 0 converted, 1 some files have faults, 2 nothing was converted.
+    """
+    from mmseg_fixkit.multilabel import convert
+
+    done = convert.convert_labels(
+        source,
+        label_format,
+        [name.strip() for name in labels.split(",")],
+        out,
+        to=to,
+        file_pattern=file_pattern,
+        out_pattern=out_pattern,
+        values=values if values == "auto" else int(values),
+        missing_ok=missing_ok,
+        images=images,
+        overwrite=overwrite,
+        jobs=jobs,
+        on_done=_progress(),
+    )
+    _tell(done, out)
+    raise SystemExit(1 if done.faults else 0)
+
+
+def _progress() -> Optional[Callable[[int, int], None]]:
+    """Say how far it is, on a terminal, of what takes longer than a second."""
+    if not sys.stderr.isatty():
+        return None
+    start = time.monotonic()
+
+    def show(done: int, total: int) -> None:
+        if time.monotonic() - start > 1:
+            click.echo(f"\r{done} of {total} images", nl=done == total, err=True)
+
+    return show
+
+
+def _tell(done: Converted, out: Path) -> None:
+    for fault in done.faults:
+        console.error(fault)
+    for label, pixels in done.pixels.items():
+        click.echo(f"{label}: {pixels} pixels in {done.images_with(label)} images")
+    kept = f", {done.kept} were there already" if done.kept else ""
+    click.echo(f"wrote {done.written} files to {out}{kept}")

@@ -1,0 +1,1 @@
+"""Several labels a pixel: loading, loss, segmentors, metric, pictures and conversion."""

@@ -1,0 +1,265 @@
+"""Label files from one format to another, in parallel, each read back before it is left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Callable, Optional, Union
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmseg_fixkit.atomic import beside
+from mmseg_fixkit.errors import FixkitError
+from mmseg_fixkit.label_bits import LabelFileError, Map, unpack
+from mmseg_fixkit.label_planes import (
+    FILE_PATTERN,
+    VALUES,
+    Meaning,
+    checked_format,
+    checked_labels,
+    decode,
+    encode,
+    joined,
+    label_file_names,
+    planes_in,
+)
+from mmseg_fixkit.multilabel.sources import (
+    Job,
+    Labels,
+    PathLike,
+    content_of,
+    jobs_of,
+    read_job,
+    with_images,
+)
+
+#: What can be written.
+TARGETS = ("bits", "planes", "files")
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of one image.
+
+    Args:
+        source: the file.
+        written: files that were written.
+        kept: files that were there already, with the same content.
+        fault: why there are none.
+        pixels: how many pixels each label has.
+    """
+
+    source: str
+    written: int = 0
+    kept: int = 0
+    fault: str = ""
+    pixels: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What came of a data set, by image in their order."""
+
+    labels: tuple[str, ...]
+    images: tuple[Done, ...]
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """What is wrong, a sentence for each image that was not converted."""
+        return tuple(done.fault for done in self.images if done.fault)
+
+    @property
+    def written(self) -> int:
+        """How many files were written."""
+        return sum(done.written for done in self.images)
+
+    @property
+    def kept(self) -> int:
+        """How many files were there already."""
+        return sum(done.kept for done in self.images)
+
+    @property
+    def pixels(self) -> dict[str, int]:
+        """How many pixels each label has."""
+        found = [done.pixels for done in self.images if done.pixels]
+        return dict(zip(self.labels, (sum(column) for column in zip(*found))))
+
+    def images_with(self, label: str) -> int:
+        """Return in how many images a label is."""
+        index = self.labels.index(label)
+        return sum(1 for done in self.images if done.pixels and done.pixels[index])
+
+
+def convert_labels(
+    source: PathLike,
+    label_format: str,
+    labels: Union[int, Sequence[str]],
+    out: PathLike,
+    *,
+    to: str = "bits",
+    file_pattern: str = FILE_PATTERN,
+    out_pattern: str = FILE_PATTERN,
+    values: Union[str, int] = "auto",
+    missing_ok: bool = False,
+    images: Optional[PathLike] = None,
+    overwrite: bool = False,
+    jobs: Optional[int] = None,
+    on_done: Optional[Callable[[int, int], None]] = None,
+) -> Converted:
+    """Convert the label files below a folder, or those of a COCO JSON.
+
+    Every file is written beside its place first, read back and compared. What is there already
+    with the same content is left alone, so that a conversion that was stopped goes on. A file with
+    a fault does not stop the others.
+
+    Args:
+        source: a folder, or the JSON of ``'coco'``.
+        label_format: see ``LoadMultiLabelAnnotations``.
+        labels: names in the order of their bits, or how many.
+        out: a folder; folders below the source are made again below it.
+        to: ``'bits'``, ``'planes'`` or ``'files'``.
+        file_pattern: of ``'files'``: see ``LoadMultiLabelAnnotations``.
+        out_pattern: likewise, of what is written.
+        values: of ``'planes'`` and ``'files'``: see ``LoadMultiLabelAnnotations``.
+        missing_ok: likewise, of ``'files'``.
+        images: the folder of the images, to compare sizes with; without them, the number of planes
+            that stand side by side cannot be told.
+        overwrite: replace files that are there with another content.
+        jobs: how many processes; where left out, one a core.
+        on_done: called with how many images are done, and of how many.
+
+    Raises:
+        FixkitError: an argument makes no sense, or there is nothing to convert.
+    """
+    names = checked_labels(labels)
+    read = Labels(names, checked_format(label_format, len(names)), file_pattern, values, missing_ok)
+    write = Labels(names, checked_format(to, len(names)), out_pattern)
+    _check(read, write, Path(source), Path(out))
+    work = tuple(with_images(jobs_of(read, Path(source)), images))
+    if not work:
+        raise FixkitError(f"there is no label file of the format {label_format!r} in {source}")
+    _check_apart(work)
+    known = next((m for m in (_meaning(job, read) for job in work) if m is not None), None)
+    step = partial(
+        _convert, read=read, write=write, known=known, out=Path(out), overwrite=overwrite
+    )
+    done = []
+    for number, image in enumerate(_run(step, work, min(jobs or _cores(), len(work))), 1):
+        done.append(image)
+        if on_done is not None:
+            on_done(number, len(work))
+    return Converted(names, tuple(done))
+
+
+def _check(read: Labels, write: Labels, source: Path, out: Path) -> None:
+    if write.kind not in TARGETS:
+        raise FixkitError(f"to is {write.kind!r}, but {', '.join(TARGETS)} can be written")
+    if read.values not in VALUES:
+        raise FixkitError(f"values is {read.values!r}, but it has to be one of {VALUES}")
+    if not source.exists():
+        raise FixkitError(f"{source} does not exist")
+    if (read.kind == "coco") == source.is_dir():
+        kind = "the JSON file" if read.kind == "coco" else "a folder of label files"
+        raise FixkitError(f"{source} is not {kind} that the format {read.kind!r} needs")
+    if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
+        raise FixkitError(
+            f"{out} lies in {source}, where it would be read again; converted labels go elsewhere"
+        )
+    for side in (read, write):
+        label_file_names("folder/stem.png", side.names, side.pattern)
+
+
+def _check_apart(work: Iterable[Job]) -> None:
+    """Make sure that no two images would be written to one file."""
+    places: dict[str, Job] = {}
+    for job in work:
+        other = places.setdefault(job.stem, job)
+        if other is not job:
+            raise FixkitError(
+                f"{other.name} and {job.name} would both become {job.stem}.png; give them names "
+                "that differ in more than the suffix"
+            )
+
+
+def _cores() -> int:
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _run(step: Any, work: Sequence[Job], processes: int) -> Iterator[Done]:
+    if processes <= 1:
+        yield from map(step, work)
+        return
+    ctrl_c_ends = (signal.SIGINT, signal.SIG_DFL)
+    with ProcessPoolExecutor(processes, None, signal.signal, ctrl_c_ends) as pool:
+        yield from pool.map(step, work, chunksize=max(1, min(16, len(work) // (4 * processes))))
+
+
+def _meaning(job: Job, read: Labels) -> Optional[Meaning]:
+    """Return what the planes of an image say "on" with; its faults are told later."""
+    if read.kind not in ("planes", "files"):
+        return None
+    try:
+        return read_job(job, read, None)[1]
+    except FixkitError:
+        return None
+
+
+def _convert(
+    job: Job, *, read: Labels, write: Labels, known: Optional[Meaning], out: Path, overwrite: bool
+) -> Done:
+    name = job.name
+    try:
+        packed, _ = read_job(job, read, known)
+        done = _write(packed, job.stem, write, out, overwrite)
+    except FixkitError as error:
+        return Done(name, fault=str(error))
+    except OSError as error:
+        return Done(name, fault=f"{name}: {error.strerror or error}")
+    planes, _ = unpack(packed, len(read.names))
+    return replace(done, source=name, pixels=tuple(int(plane.sum()) for plane in planes))
+
+
+def _write(packed: Map, stem: str, write: Labels, out: Path, overwrite: bool) -> Done:
+    target = out / f"{stem}.png"
+    if write.kind == "bits":
+        contents = {target: packed}
+    else:
+        planes = planes_in(packed, len(write.names))
+        if write.kind == "planes":
+            contents = {target: joined(planes)}
+        else:
+            files = label_file_names(target.as_posix(), write.names, write.pattern)
+            contents = dict(zip(map(Path, files), planes))
+    written = sum(_put(file, values, overwrite) for file, values in contents.items())
+    return Done("", written, len(contents) - written)
+
+
+def _put(file: Path, values: NDArray[Any], overwrite: bool) -> bool:
+    """Write one file unless it is there already; return whether it was written."""
+    if file.exists():
+        if _holds(file, values):
+            return False
+        if not overwrite:
+            raise LabelFileError(f"{file} exists with another content; --overwrite replaces it")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with beside(file, encode(values)) as temporary:
+        if not _holds(temporary, values):
+            raise LabelFileError(f"{file} reads back as something else than was written")
+        os.replace(temporary, file)
+    return True
+
+
+def _holds(file: Path, values: NDArray[Any]) -> bool:
+    try:
+        return np.array_equal(decode(content_of(file), str(file)), values)
+    except LabelFileError:
+        return False
