@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from hashlib import sha256
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 from click.testing import CliRunner, Result
 
 from mmseg_fixkit import CheckpointMismatch, FixkitError, init_model, load_checkpoint
+from mmseg_fixkit.checkpoint.files import write_checkpoint
 from mmseg_fixkit.cli import app
 from tests.support import run_head, run_model
 from tests.test_cli import imported_by
@@ -165,6 +167,32 @@ def test_configs_that_do_not_fit_are_refused(state: dict[str, Any]) -> None:
     assert "of another shape: 1" in refused(
         wider, "a.py", "-o", "out.pth", "--classes", "a,b,c,d,e"
     )
+
+
+def test_safetensors_in_and_out(state: dict[str, Any]) -> None:
+    pytest.importorskip("safetensors")
+    write_checkpoint("old.safetensors", state, {"dataset_meta": {"classes": OLD}})
+    done = run("old.safetensors", config("new.py", NEW, 4), "-o", "out.safetensors")
+    assert done.exit_code == 0, done.exception
+    made = load_checkpoint("out.safetensors")
+    assert made.meta["dataset_meta"]["classes"] == list(NEW)
+    assert torch.equal(made.state_dict[NAME][[0, 2, 3]], state[NAME][[3, 0, 4]])
+
+
+def test_a_file_that_asks_for_more_has_to_be_trusted(state: dict[str, Any]) -> None:
+    path = save("old.pth", state, args=argparse.Namespace(lr=1))
+    new = config("new.py", NEW, 4)
+    assert "it asks for argparse.Namespace" in refused(path, new, "-o", "out.pth")
+    done = run(path, new, "-o", "out.pth", "--trust-checkpoint")
+    assert done.exit_code == 0, done.exception
+    assert torch.load("out.pth", weights_only=True).keys() == load_keys(path) - {
+        "optimizer",
+        "args",
+    }
+
+
+def load_keys(path: str) -> set[str]:
+    return set(torch.load(path, weights_only=False))
 
 
 def test_prefixes_of_wrappers_are_taken_off(state: dict[str, Any]) -> None:

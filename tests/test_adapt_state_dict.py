@@ -11,7 +11,9 @@ from torch import nn
 
 from mmseg_fixkit import AdaptReport, CheckpointMismatch, FixkitError, LabelSpace, adapt_state_dict
 from mmseg_fixkit.host import zoo_path
-from tests.support import run_head, run_model, run_zoo_model
+from mmseg_fixkit.runtime.adapt import initialised_state
+from mmseg_fixkit.runtime.heads import class_tensors
+from tests.support import run_head, run_model, run_zoo_model, skip_unless_installed
 from tests.zoo.build import build
 
 OLD = ("wall", "floor", "tree", "sky", "road")
@@ -94,6 +96,52 @@ def test_new_rows_are_never_what_memory_holds(state: dict[str, Any], spoilt: str
     assert first["decode_head.conv_seg.bias"][1] == 0
     assert torch.equal(row, second[NAME][1])
     assert_rows(first, state, ROWS)
+
+
+#: Heads that initialise each in a way of its own, and a class-sized tensor of each.
+OWN_WAYS = {
+    "pspnet/pspnet_r18b-d8_4xb2-80k_cityscapes-512x1024.py": "decode_head.conv_seg.weight",
+    "ddrnet/ddrnet_23-slim_in1k-pre_2xb6-120k_cityscapes-1024x1024.py": (
+        "decode_head.aux_cls_seg.weight"
+    ),
+    "encnet/encnet_r50-d8_4xb2-40k_cityscapes-512x1024.py": "decode_head.se_layer.weight",
+    "point_rend/pointrend_r50_4xb2-80k_cityscapes-512x1024.py": "decode_head.1.fcs.0.conv.weight",
+    "segmenter/segmenter_vit-t_mask_8xb1-160k_ade20k-512x512.py": "decode_head.cls_emb",
+    "mask2former/mask2former_r50_8xb2-90k_cityscapes-512x1024.py": "decode_head.cls_embed.weight",
+}
+
+
+@pytest.mark.parametrize("config", OWN_WAYS)
+def test_new_rows_are_drawn_as_the_host_draws_them(config: str) -> None:
+    skip_unless_installed(config.partition("/")[0])
+    model = build(run_zoo_model(zoo_path(f"mmseg::{config}")).model)
+    name = OWN_WAYS[config]
+    path = class_tensors(model)[name].head
+    head, own = model.get_submodule(path), name[len(path) + 1 :]
+    lean = initialised_state(head, 0, [own])
+    assert lean.keys() == {own}
+    for module in head.modules():
+        if callable(getattr(module, "reset_parameters", None)):
+            module.reset_parameters()
+    head._dump_init_info = lambda: None
+    head.init_weights()
+    found, expected = lean[own], head.state_dict()[own]
+    assert found.shape == expected.shape
+    assert found.std() == pytest.approx(float(expected.std()), rel=0.1)
+    assert found.abs().max() == pytest.approx(float(expected.abs().max()), rel=0.5)
+
+
+def test_a_head_that_looks_at_other_weights_is_initialised_whole() -> None:
+    from mmseg.models.decode_heads import FCNHead
+
+    class Following(FCNHead):
+        def init_weights(self) -> None:
+            nn.init.constant_(self.convs[0].conv.weight, 3)
+            nn.init.constant_(self.conv_seg.weight, float(self.convs[0].conv.weight.max()))
+
+    head = model_of(4).decode_head
+    head.__class__ = Following
+    assert initialised_state(head, 0, ["conv_seg.weight"])["conv_seg.weight"].eq(3).all()
 
 
 def test_random_numbers_of_others_are_left_alone(state: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import pickle
 from hashlib import sha256
 from pathlib import Path
@@ -195,9 +196,12 @@ def test_together_with_the_fix_hook(tmp_path: Path, data: Any, weights: Any) -> 
     assert "these 4 follow the class count" in run_log(runner)
 
 
-def test_a_test_run_reports_as_well(tmp_path: Path, data: Any, weights: Any) -> None:
+@pytest.mark.parametrize("verb", ["val", "test"])
+def test_evaluation_and_test_runs_report_as_well(
+    tmp_path: Path, data: Any, weights: Any, verb: str
+) -> None:
     runner = runner_of(tmp_path, data, save(tmp_path / "c.pth", weights))
-    assert "mIoU" in runner.test()
+    assert "mIoU" in getattr(runner, verb)()
     assert "these 4 follow the class count" in run_log(runner)
 
 
@@ -353,6 +357,35 @@ def test_training_goes_on_from_kept_rows(
     for average in averages:
         assert is_kept(first_row_values(type("Run", (), {"model": average})))
     assert run_log(runner).count("kept by class name") == 1
+
+
+def test_training_in_mixed_precision_goes_on_from_kept_rows(
+    tmp_path: Path, data: Any, five: Any
+) -> None:
+    from mmengine.optim import OptimWrapper
+    from mmengine.registry import OPTIM_WRAPPERS
+    from mmengine.runner.amp import autocast
+
+    met = []
+
+    class CpuAmpOptimWrapper(OptimWrapper):  # MMEngine's own wants a GPU
+        @contextlib.contextmanager
+        def optim_context(self, model: Any) -> Any:
+            with super().optim_context(model), autocast(dtype=torch.bfloat16):
+                yield
+
+    def watch(layer: Any, _: Any, out: torch.Tensor) -> None:
+        met.append(out.dtype)
+
+    still = {"type": "CpuAmpOptimWrapper", "optimizer": {"type": "SGD", "lr": 0.0}}
+    with OPTIM_WRAPPERS.switch_scope_and_registry("mmengine") as registry:
+        registry.register_module(module=CpuAmpOptimWrapper, force=True)
+    runner = runner_of(tmp_path, data, named(tmp_path / "c.pth", five), optim_wrapper=still)
+    runner.model.decode_head.conv_seg.register_forward_hook(watch)
+    runner.train()
+    assert torch.bfloat16 in met
+    assert is_kept(first_row_values(runner))
+    assert runner.model.decode_head.conv_seg.weight.dtype is torch.float32
 
 
 def test_a_checkpoint_in_half_precision_is_kept_too(tmp_path: Path, data: Any, five: Any) -> None:

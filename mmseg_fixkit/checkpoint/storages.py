@@ -24,6 +24,8 @@ def tight(tensors: Mapping[str, Any]) -> dict[str, Any]:
     if metadata is not None:
         result._metadata = metadata  # type: ignore[attr-defined]
     for names in _by_storage(result):
+        if len(names) == 1 and _fills_its_storage(result[names[0]]):
+            continue
         stretches = [_stretch(result[name], name) for name in names]
         for group in groups(stretches, {name for name in names if _has_gaps(result[name])}):
             result.update(_cut(group, result))
@@ -48,6 +50,11 @@ def _is_dense(tensor: Any) -> bool:
 
     strided = tensor.layout is torch.strided and not tensor.is_quantized
     return bool(strided and tensor.device.type != "meta" and tensor.numel())
+
+
+def _fills_its_storage(tensor: Any) -> bool:
+    nbytes = tensor.untyped_storage().nbytes()
+    return bool(tensor.device.type == "cpu" and tensor.is_contiguous() and tensor.nbytes == nbytes)
 
 
 def _stretch(tensor: Any, name: str) -> Stretch:

@@ -5,32 +5,50 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.utils import import_modules_from_strings
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from mmseg_fixkit.errors import FixkitError
-from mmseg_fixkit.load import ConfigLike, find_config, load
+from mmseg_fixkit.load import ConfigLike, _from_file, find_config
 
-_FILLS = frozenset({"normal_", "uniform_"})
+#: What fills a tensor with random numbers: methods, and functions of ``torch.nn.init`` that hand
+#: themselves over whole.
+_FILLS = frozenset({"normal_", "uniform_", "kaiming_uniform_"})
 
 
-class _SchedulesOnCpu(TorchFunctionMode):
-    """Keeps the numbers of ``linspace``, from which backbones read their drop path rates.
+class Unfilled(TorchFunctionMode):
+    """Leaves tensors without memory as they are, where they would be filled with random numbers.
 
-    Random numbers for tensors without memory are left out: torch would load its compiler for them.
+    Torch would load its compiler to do nothing: a second. The mean of such a tensor, which MMEngine
+    takes of every weight before and after its initialisation, is zero.
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = dict(kwargs or {})
-        if getattr(func, "__name__", "") in _FILLS and args and args[0].is_meta:
-            return args[0]
-        if func is torch.linspace:
-            kwargs.setdefault("device", "cpu")
-        return func(*args, **kwargs)
+        name = getattr(func, "__name__", "")
+        if name in _FILLS or name == "mean":
+            tensor = args[0] if args else (kwargs or {}).get("tensor")
+            if isinstance(tensor, torch.Tensor) and tensor.is_meta:
+                return tensor if name in _FILLS else torch.zeros(())
+        return func(*args, **(kwargs or {}))
+
+
+class _Weightless(Unfilled):
+    """Gives layers no memory, which all of torch's take with ``torch.empty``.
+
+    Not the context ``torch.device("meta")``: it would take the numbers from everything else too,
+    such as the drop path rates of ``linspace``, which constructors read.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.empty and not (kwargs and kwargs.get("device")):
+            kwargs = {**(kwargs or {}), "device": "meta"}
+        return super().__torch_function__(func, types, args, kwargs)
 
 
 def read_config(config: ConfigLike) -> Config:
@@ -45,10 +63,16 @@ def read_config(config: ConfigLike) -> Config:
     if isinstance(config, Config):
         return copy.deepcopy(config)
     path = find_config(str(config))
+    read = _from_file(path)
+    if read.get("custom_imports") and not getattr(read, "_imported_names", ()):
+        _import_modules(path, read.custom_imports)  # MMEngine does not in new-style configs
+    return read
+
+
+def _import_modules(path: Path, custom_imports: Mapping[str, Any]) -> None:
     try:
-        return Config.fromfile(str(path))
-    except Exception as error:  # a program, and the modules that it names
-        load(path)  # says what is wrong with the config itself
+        import_modules_from_strings(**custom_imports)
+    except Exception as error:  # modules are programs
         raise FixkitError(
             f"{path} cannot be read with its custom_imports: {type(error).__name__}: {error}"
         ) from error
@@ -72,7 +96,7 @@ def build_shapes(config: Config) -> nn.Module:
         FixkitError: the host cannot build it.
     """
     try:
-        with torch.device("meta"), _SchedulesOnCpu():
+        with _Weightless():
             return _built(config)
     except FixkitError:
         return _built(config)

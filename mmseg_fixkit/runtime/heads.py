@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Callable, Optional
 
@@ -11,7 +11,9 @@ from mmengine.model import BaseTTAModel, is_model_wrapper
 from torch import nn
 
 from mmseg_fixkit.checkpoint.classes import ClassTensor
+from mmseg_fixkit.checkpoint.compare import Shape
 from mmseg_fixkit.host import CLASS_ROWS, HEAD_SPECS, ClassAxis, HeadKind, HeadSpec, head_spec
+from mmseg_fixkit.several_labels import OWN_SEGMENTORS
 
 _BASE_HEAD = "BaseDecodeHead"
 
@@ -46,6 +48,12 @@ def loading_target(model: nn.Module) -> nn.Module:
     """Return the module whose names a checkpoint has: also inside test-time augmentation."""
     model = unwrap(model)
     return unwrap(model.module) if isinstance(model, BaseTTAModel) else model
+
+
+def has_several_labels(model: nn.Module) -> bool:
+    """Whether a pixel may have several labels, so that heads have a channel for the background."""
+    names = {base.__name__ for base in type(loading_target(model)).__mro__}
+    return bool(names & OWN_SEGMENTORS)
 
 
 def find_heads(model: nn.Module) -> tuple[Head, ...]:
@@ -102,24 +110,33 @@ def class_sized(model: nn.Module) -> Callable[[str], bool]:
     return lambda name: any(pattern.fullmatch(name) for pattern in patterns)
 
 
-def class_tensors(model: nn.Module) -> dict[str, ClassTensor]:
-    """Return every tensor of ``model`` that has the classes on some axis, by name."""
-    names = {name: tuple(value.shape) for name, value in unwrap(model).state_dict().items()}
-    return {
-        name: ClassTensor(
-            head=head.path,
-            shape=shape,
-            axes=axes,
-            count=head.module.num_classes,
-            no_object=head.spec.kind is HeadKind.QUERY,
-        )
-        for head in find_heads(model)
-        if head.spec.class_layers
-        for name, shape in names.items()
-        if _class_layers(head).fullmatch(name)
-        for axes in (_class_axes(head, name[len(head.path) + 1 :]),)
-        if axes
-    }
+def shapes_of(model: nn.Module) -> dict[str, Shape]:
+    """Return name -> shape of the tensors in a model's state dict."""
+    state = unwrap(model).state_dict()
+    return {name: tuple(value.shape) for name, value in state.items() if hasattr(value, "shape")}
+
+
+def class_tensors(
+    model: nn.Module, shapes: Optional[Mapping[str, Shape]] = None
+) -> dict[str, ClassTensor]:
+    """Return every tensor of ``model`` that has the classes on some axis, by name.
+
+    Args:
+        model: a built one.
+        shapes: those of :func:`shapes_of`, where they are known already.
+    """
+    known = shapes_of(model) if shapes is None else shapes
+    heads = [head for head in find_heads(model) if head.spec.class_layers]
+    return dict(found for head in heads for found in _of_head(head, known))
+
+
+def _of_head(head: Head, shapes: Mapping[str, Shape]) -> Iterator[tuple[str, ClassTensor]]:
+    layers, count = _class_layers(head), head.module.num_classes
+    no_object = head.spec.kind is HeadKind.QUERY
+    for name in filter(layers.fullmatch, shapes):
+        axes = _class_axes(head, name[len(head.path) + 1 :])
+        if axes:
+            yield name, ClassTensor(head.path, shapes[name], axes, count, no_object)
 
 
 def _class_layers(head: Head) -> re.Pattern[str]:
