@@ -2,6 +2,7 @@
 #
 #   make demo TORCH='torch==2.9.1'       another torch
 #   make test PYTHON=python3.11          another Python
+#   make test WORKERS=4                  so many processes
 #   make zoo ZOO_ARGS=--resume           go on after an interruption
 #   PIP_FIND_LINKS=folder make test      take ready wheels (torch, mmcv) from a folder
 
@@ -14,34 +15,41 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
 DEMO ?= demo
+SITE ?= build/site
 ONEDL_TESTS ?= tests
 PYTEST_ARGS ?=
+WORKERS ?= 2
 ZOO_ARGS ?=
 
 ONEDL := onedl-mmcv==2.3.6 onedl-mmengine==0.10.12 onedl-mmsegmentation==1.4.2
 MMCV := mmcv==2.1.0
 CLASSIC := mmengine==0.10.7 mmsegmentation==1.2.2 mmdet==3.3.0 ftfy regex
+# A file at a time: what its tests share is made once.
+SPREAD := -n $(WORKERS) --dist loadfile
 # mmengine 0.10.7 imports pkg_resources, which setuptools 81 no longer has.
 SETUPTOOLS := setuptools<81
 WHEELS := .wheels
 
 DEMO_ENV := .venv-demo
 TEST_ENV := .venv-test
+DOCS_ENV := .venv-docs
 DEMO_PYTHON := $(DEMO_ENV)/bin/python
 TEST_PYTHON := $(TEST_ENV)/bin/python
+DOCS_PYTHON := $(DOCS_ENV)/bin/python
 # Stamps carry the name of torch, so that another one is installed when it is asked for.
 empty :=
 STAMP := ready-$(subst /,_,$(subst =,-,$(subst $(empty) ,-,$(TORCH))))
 DEMO_READY := $(DEMO_ENV)/$(STAMP)
 ONEDL_READY := $(DEMO_ENV)/tests-$(STAMP)
 TEST_READY := $(TEST_ENV)/$(STAMP)
+DOCS_READY := $(DOCS_ENV)/ready
 
 # pip talks on a terminal, where its progress bars show; elsewhere a line a step is enough.
 PIP := -m pip --disable-pip-version-check install $$([ -t 2 ] || echo --quiet)
 say = @printf '%s\n' '==> $(1)' >&2
 step = printf '%s\n' '==> $(1)' >&2
 
-.PHONY: help demo test test-slow test-onedl zoo lint format bench clean distclean
+.PHONY: help demo test test-slow test-onedl zoo docs pages lint format bench clean distclean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,7 +59,7 @@ demo: $(DEMO_READY) ## break a config, patch it, train it, and show pictures (no
 
 test: $(TEST_READY) ## run the tests on the classic stack (the first time may compile mmcv)
 	$(call say,pytest on mmsegmentation 1.2.2)
-	@OMP_NUM_THREADS=1 $(TEST_PYTHON) -m pytest -q -m 'not slow' $(PYTEST_ARGS)
+	@OMP_NUM_THREADS=1 $(TEST_PYTHON) -m pytest -q -m 'not slow' $(SPREAD) $(PYTEST_ARGS)
 
 test-slow: $(TEST_READY) ## run the tests that take minutes
 	$(call say,pytest on mmsegmentation 1.2.2: slow tests)
@@ -59,11 +67,22 @@ test-slow: $(TEST_READY) ## run the tests that take minutes
 
 test-onedl: $(ONEDL_READY) ## run the tests on the maintained fork of the host
 	$(call say,pytest on onedl-mmsegmentation 1.4.2)
-	@OMP_NUM_THREADS=1 $(DEMO_PYTHON) -m pytest -q -m 'not slow' $(PYTEST_ARGS) $(ONEDL_TESTS)
+	@OMP_NUM_THREADS=1 $(DEMO_PYTHON) -m pytest -q -m 'not slow' $(SPREAD) $(PYTEST_ARGS) $(ONEDL_TESTS)
 
 zoo: $(TEST_READY) ## prove every config of the zoo and write docs/zoo.md (half an hour)
 	$(call say,the zoo of mmsegmentation 1.2.2)
 	@OMP_NUM_THREADS=1 $(TEST_PYTHON) -m tests.zoo -o docs/zoo.md $(ZOO_ARGS)
+
+docs: $(DOCS_READY) ## build the site; every link and anchor in it is checked
+	$(call say,the site)
+	@$(DOCS_ENV)/bin/sphinx-build -q -n -W --keep-going -b html -d $(SITE)/.doctrees docs $(SITE)
+	$(call say,open $(SITE)/index.html)
+
+pages: $(TEST_READY) ## write the generated pages and pictures of docs/ anew
+	@$(TEST_ENV)/bin/mmseg-fix rule --all > docs/rules.md
+	@$(TEST_PYTHON) -m tests.pages cli > docs/cli.md
+	@$(TEST_PYTHON) -m tests.pages api > docs/api.md
+	@$(TEST_PYTHON) -m tests.pictures docs/pictures
 
 lint: $(TEST_READY) ## check style, format and types
 	@$(TEST_PYTHON) -m ruff check .
@@ -80,7 +99,7 @@ bench: $(TEST_READY) ## run the benchmarks
 	done
 
 clean: ## remove environments and caches; built wheels stay
-	rm -rf $(DEMO_ENV) $(TEST_ENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf $(DEMO_ENV) $(TEST_ENV) $(DOCS_ENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## also remove the built wheels (compiling mmcv again takes eleven minutes)
@@ -115,6 +134,13 @@ $(TEST_READY): pyproject.toml Makefile
 	@$(call mmcv_works) || $(call mmcv_ready_wheel) || $(call mmcv_build)
 	$(call say,5/5 mmseg-fixkit and the test tools)
 	@$(TEST_PYTHON) $(PIP) '$(SETUPTOOLS)' '$(TORCH)' -e '.[test]'
+	@touch $@
+
+$(DOCS_READY): pyproject.toml Makefile
+	$(call say,1/2 virtual environment $(DOCS_ENV))
+	@[ -x $(DOCS_PYTHON) ] || $(PYTHON) -m venv $(DOCS_ENV)
+	$(call say,2/2 what builds the site (220 MB))
+	@$(DOCS_PYTHON) $(PIP) -e '.[docs]'
 	@touch $@
 
 mmcv_works = $(TEST_PYTHON) -c 'import mmcv.ops' 2>/dev/null

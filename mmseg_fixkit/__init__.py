@@ -26,9 +26,14 @@ _HOMES = {
     "CheckpointMismatch": "mmseg_fixkit.errors",
     "adapt_state_dict": "mmseg_fixkit.runtime.adapt",
     "check": "mmseg_fixkit.api",
+    "explain": "mmseg_fixkit.explanations.core",
+    "Explanation": "mmseg_fixkit.explanations.core",
     "init_model": "mmseg_fixkit.runtime.inference",
     "patch": "mmseg_fixkit.api",
     "load_checkpoint": "mmseg_fixkit.checkpoint.files",
+    "LabelStats": "mmseg_fixkit.label_files.stats",
+    "scan": "mmseg_fixkit.label_files.scan",
+    "class_weights": "mmseg_fixkit.class_balance",
 }
 
 __all__ = ["__version__", *_HOMES]  # noqa: PLE0604 - the keys are texts

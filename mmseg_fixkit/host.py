@@ -448,3 +448,20 @@ def class_weight_crash_on_ignored(avg_non_ignore: bool = False) -> bool:
     if "class_weight[cls] for cls in label" in text:
         return True
     return avg_non_ignore and "class_weight[label[label != ignore_index]]" in text
+
+
+@cache
+def lists_as_base(kind: str) -> Optional[bool]:
+    """Whether a dataset class lists its files as ``BaseSegDataset`` does; None if it is not known.
+
+    Those with a list of their own (DSDL, Decathlon, NYU depth, pairs of images) read other files.
+    """
+    if kind == "BaseSegDataset":
+        return True
+    node = _dataset_classes().get(kind)
+    parsed = _parse_class(*node) if node else None
+    if parsed is None:
+        return None
+    own = {statement.name for statement in parsed.body if isinstance(statement, ast.FunctionDef)}
+    bases = (base.id for base in parsed.bases if isinstance(base, ast.Name))
+    return "load_data_list" not in own and any(lists_as_base(base) for base in bases)

@@ -164,9 +164,10 @@ def _with_known_codes(
     select_rules(select, ignore)
     written = {t.settings.file: t.settings for t in targets}
     for file, settings in written.items():
-        for key, codes in (("select", settings.select), ("ignore", settings.ignore)):
+        keys = {"select": (settings.select, None), "ignore": (None, settings.ignore)}
+        for key, codes in keys.items():
             try:
-                select_rules(codes)
+                select_rules(*codes)
             except FixkitError as error:
                 raise FixkitError(f"{file}: {TABLE}.{key}: {error}") from None
     return targets

@@ -27,13 +27,30 @@ PARTS: dict[str, dict[str, str]] = {
     "HOOKS": {
         "ClassCountHook": "mmseg_fixkit.runtime.class_count",
         "HeadAdaptHook": "mmseg_fixkit.runtime.head_adapt",
+        "LossSanityHook": "mmseg_fixkit.runtime.loss_sanity",
     },
     "MODELS": {
         "ClassWeightedCrossEntropyLoss": "mmseg_fixkit.runtime.losses",
         "OneChannelLoss": "mmseg_fixkit.runtime.one_channel",
+        "MultiLabelLoss": "mmseg_fixkit.multilabel.losses",
+        "MultiLabelEncoderDecoder": "mmseg_fixkit.multilabel.segmentors",
+        "MultiLabelCascadeEncoderDecoder": "mmseg_fixkit.multilabel.segmentors",
+        "MultiLabelTTAModel": "mmseg_fixkit.multilabel.segmentors",
+    },
+    "METRICS": {
+        "MultiLabelIoUMetric": "mmseg_fixkit.multilabel.metrics",
+    },
+    "VISUALIZERS": {
+        "MultiLabelLocalVisualizer": "mmseg_fixkit.multilabel.pictures",
     },
     "TRANSFORMS": {
         "AssertLabelBounds": "mmseg_fixkit.runtime.transforms",
+        "RemapLabels": "mmseg_fixkit.runtime.remap",
+        "LoadMultiLabelAnnotations": "mmseg_fixkit.multilabel.loading",
+        "AddMultiLabelAuxiliaryCategory": "mmseg_fixkit.multilabel.transforms",
+        "PackMultiLabelInputs": "mmseg_fixkit.multilabel.transforms",
+        "MultiLabelRandomFlip": "mmseg_fixkit.multilabel.transforms",
+        "MultiLabelRandomRotFlip": "mmseg_fixkit.multilabel.transforms",
     },
 }
 
@@ -46,8 +63,13 @@ class StandIn:
         self.__module__ = module
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Build an object of the real class."""
-        return self.resolve()(*args, **kwargs)
+        """Build an object of the real class.
+
+        MMEngine's registries build what has ``get_instance`` (visualizers) by it, but do not see
+        that a stand-in has.
+        """
+        part = self.resolve()
+        return getattr(part, "get_instance", part)(*args, **kwargs)
 
     def resolve(self) -> type[Any]:
         """Import the real class."""

@@ -25,6 +25,17 @@ HEADINGS = (
 )
 
 
+_FAMILIES = "1234567"
+
+#: Digit of a family -> what its rules look at, where that is not a config.
+_SUBJECTS = {
+    "4": "label files",
+    "5": "checkpoints",
+    "6": "PaddleSeg configs",
+    "7": "the first iterations",
+}
+
+
 @dataclass(frozen=True)
 class Rule:
     """A named check.
@@ -118,7 +129,7 @@ def index(rules: Iterable[Rule]) -> str:
     rows = [
         f"| [{r.code}](#{r.code.lower()}-{r.name}) | {r.name} | {r.summary}"
         f"{' *Only when asked for.*' if r.requested else ''}"
-        f"{' *In checkpoints.*' if r.reported else ''} |"
+        f"{f' *In {_SUBJECTS[r.code[3]]}.*' if r.reported else ''} |"
         for r in rules
     ]
     return "\n".join(["# Rules", "", "| code | name | finds |", "|---|---|---|", *rows, ""])
@@ -134,19 +145,35 @@ def select_rules(
     Raises:
         FixkitError: a prefix fits no rule.
     """
-    chosen = _matching(select) if select else _of_configs()
-    left_out = _matching(ignore) if ignore else ()
+    return _selected(tuple(r for r in all_rules() if not r.reported), select, ignore)
+
+
+def select_reported(
+    family: str, select: Optional[Iterable[str]] = None, ignore: Optional[Iterable[str]] = None
+) -> tuple[Rule, ...]:
+    """Return the rules of a family that do not look at configs, selected likewise.
+
+    Raises:
+        FixkitError: a prefix fits no rule of the family.
+    """
+    return _selected(reported_rules(family), select, ignore)
+
+
+def _selected(
+    pool: tuple[Rule, ...], select: Optional[Iterable[str]], ignore: Optional[Iterable[str]]
+) -> tuple[Rule, ...]:
+    chosen = _matching(pool, select) if select else pool
+    # One list of a project says what to ignore in configs, label files and all else.
+    of_others = set(_FAMILIES) - {rule.code[3] for rule in pool}
+    own = [code for code in ignore or () if code.strip()[3:4] not in of_others]
+    left_out = _matching(pool, own)
     return tuple(r for r in chosen if r not in left_out)
 
 
-def _of_configs() -> tuple[Rule, ...]:
-    return tuple(r for r in all_rules() if not r.reported)
-
-
-def _matching(prefixes: Iterable[str]) -> tuple[Rule, ...]:
+def _matching(pool: tuple[Rule, ...], prefixes: Iterable[str]) -> tuple[Rule, ...]:
     wanted = tuple(p.strip().upper() for p in prefixes if p.strip())
     for prefix in wanted:
-        if not any(r.code.startswith(prefix) for r in _of_configs()):
-            known = ", ".join(r.code for r in _of_configs())
+        if not any(r.code.startswith(prefix) for r in pool):
+            known = ", ".join(r.code for r in pool)
             raise FixkitError(f"{prefix!r} selects no rule; the rules are {known}")
-    return tuple(r for r in _of_configs() if r.code.startswith(wanted))
+    return tuple(r for r in pool if r.code.startswith(wanted))

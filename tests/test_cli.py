@@ -70,7 +70,7 @@ def imported_by(*arguments: str) -> set[str]:
         (["check", PSPNET], {"torch", "mmseg", "mmcv"}),
         (["rule", "MSF101"], {"torch", "mmseg", "mmcv", "mmengine"}),
     ],
-    ids=" ".join,
+    ids=lambda words: " ".join(sorted(words) if isinstance(words, set) else words),
 )
 def test_start_up_is_light(arguments: list[str], absent: set[str]) -> None:
     assert not imported_by(*arguments) & absent

@@ -15,8 +15,20 @@ from mmseg_fixkit.errors import FixkitError
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
-#: Each is a module here, with a command of the same name, imported when it is called.
-VERBS = ("patch", "check", "adapt", "rule", "demo")
+#: Each is a module here, with a command of the same name (``_`` for ``-``), imported when called.
+VERBS = (
+    "patch",
+    "check",
+    "scan",
+    "weights",
+    "adapt",
+    "preflight",
+    "export",
+    "convert-labels",
+    "explain",
+    "rule",
+    "demo",
+)
 
 
 class Verbs(click.Group):
@@ -30,7 +42,8 @@ class Verbs(click.Group):
         """Import the module of a verb; None if there is no such verb."""
         if cmd_name not in VERBS:
             return None
-        command: click.Command = getattr(import_module(f"{__name__}.{cmd_name}"), cmd_name)
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(import_module(f"{__name__}.{name}"), name)
         return command
 
 

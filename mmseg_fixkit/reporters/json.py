@@ -12,7 +12,7 @@ from mmseg_fixkit.diagnostics import Diagnostic, Fix, Report, format_key
 
 def json_report(reports: Iterable[Report], errors: Iterable[str] = ()) -> str:
     """Return a JSON list of the findings of all reports."""
-    records = [_record(report, d) for report in reports for d in report.diagnostics]
+    records = [record(report, d) for report in reports for d in report.diagnostics]
     return json_text(records)
 
 
@@ -32,7 +32,8 @@ def _jsonable(value: Any) -> Any:
     return value if value is None or isinstance(value, (str, int, float)) else str(value)
 
 
-def _record(report: Report, diagnostic: Diagnostic) -> dict[str, Any]:
+def record(report: Report, diagnostic: Diagnostic) -> dict[str, Any]:
+    """Return a finding as JSON has it."""
     place = diagnostic.location
     return {
         "config": report.config,
