@@ -228,4 +228,4 @@ def test_the_guards_can_be_inherited(tmp_path: Path) -> None:
     )
     assert patch(config).plan.empty, "nothing of the guards is missing"
     hooks = Config.fromfile(str(config)).custom_hooks
-    assert [hook.type for hook in hooks] == ["ClassCountHook", "HeadAdaptHook"]
+    assert [hook.type for hook in hooks] == ["ClassCountHook", "HeadAdaptHook", "LossSanityHook"]

@@ -1,0 +1,100 @@
+# Foreground and background by one sigmoid channel. The weights 0.25 and 1 became their ratio, and ADE20K's
+# reduce_zero_label is off: 0 is the background in these files. Made by
+#
+#   mmseg-fix patch mmseg::segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512.py \
+#       --classes background,weed --binary sigmoid --class-weight 0.25,1 \
+#       --data-root data/weeds -o segformer_weeds.py
+#
+# and then the last part by hand. MSFnnn: the rule that asked for a change; `mmseg-fix rule MSFnnn`.
+_base_ = 'mmseg::segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512.py'
+
+# MSF207 guards-missing
+custom_imports = dict(imports=['mmseg_fixkit'], allow_failed_imports=False)
+
+# MSF201 dataset-classes
+metainfo = dict(classes=('background', 'weed'), palette=[[0, 0, 0], [128, 0, 0]])
+
+# MSF207 guards-missing; MSF301 reduce-zero-label-conflict
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', reduce_zero_label=False),
+    dict(type='AssertLabelBounds', num_classes=2),
+    dict(
+        type='RandomResize',
+        scale=(2048, 512),
+        ratio_range=(0.5, 2.0),
+        keep_ratio=True),
+    dict(type='RandomCrop', crop_size=(512, 512), cat_max_ratio=0.75),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PhotoMetricDistortion'),
+    dict(type='PackSegInputs')
+]
+
+# MSF207 guards-missing; MSF301 reduce-zero-label-conflict
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='Resize', scale=(2048, 512), keep_ratio=True),
+    dict(type='LoadAnnotations', reduce_zero_label=False),
+    dict(type='AssertLabelBounds', num_classes=2),
+    dict(type='PackSegInputs')
+]
+
+model = dict(
+    decode_head=dict(
+        # MSF101 head-class-count: was 150
+        num_classes=2,
+        loss_decode=dict(
+            # MSF114 binary-not-as-asked: was False
+            use_sigmoid=True,
+            # MSF114 binary-not-as-asked
+            class_weight=[4.0]),
+        # MSF114 binary-not-as-asked
+        out_channels=1,
+        threshold=0.5))
+
+train_dataloader = dict(
+    dataset=dict(
+        # MSF204 foreign-classes: was 'ADE20KDataset'
+        type='BaseSegDataset',
+        # MSF206 data-not-as-asked: was 'data/ade/ADEChallengeData2016'
+        data_root='data/weeds',
+        data_prefix=dict(
+            # MSF206 data-not-as-asked: was 'images/training'
+            img_path='images/train',
+            # MSF206 data-not-as-asked: was 'annotations/training'
+            seg_map_path='labels/train'),
+        pipeline=train_pipeline,
+        metainfo=metainfo,
+        # MSF301 reduce-zero-label-conflict
+        reduce_zero_label=False))
+
+val_dataloader = dict(
+    dataset=dict(
+        # MSF204 foreign-classes: was 'ADE20KDataset'
+        type='BaseSegDataset',
+        # MSF206 data-not-as-asked: was 'data/ade/ADEChallengeData2016'
+        data_root='data/weeds',
+        data_prefix=dict(
+            # MSF206 data-not-as-asked: was 'images/validation'
+            img_path='images/val',
+            # MSF206 data-not-as-asked: was 'annotations/validation'
+            seg_map_path='labels/val'),
+        pipeline=test_pipeline,
+        metainfo=metainfo,
+        # MSF301 reduce-zero-label-conflict
+        reduce_zero_label=False))
+
+test_dataloader = val_dataloader
+
+# MSF207 guards-missing
+custom_hooks = [dict(type='ClassCountHook'), dict(type='HeadAdaptHook')]
+
+# ----- by hand: what a patch leaves to you -----
+
+train_dataloader.update(batch_size=8)
+train_cfg = dict(max_iters=8000, val_interval=1000)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=1e-6, by_epoch=False, begin=0, end=500),
+    dict(type='PolyLR', eta_min=0.0, power=1.0, begin=500, end=8000, by_epoch=False)
+]
+default_hooks = dict(checkpoint=dict(interval=1000, save_best='mIoU', max_keep_ckpts=1))

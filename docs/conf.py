@@ -1,0 +1,51 @@
+"""How the site is built: ``make docs``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+_ROOT = Path(__file__).parent.parent
+
+project = "mmseg-fixkit"
+author = "the authors of mmseg-fixkit"
+release = re.findall(
+    r'__version__ = "(.+)"', (_ROOT / "mmseg_fixkit" / "__init__.py").read_text("utf-8")
+)[0]
+
+extensions = ["myst_parser", "sphinx_copybutton"]
+# README.md is the index for people who read on GitHub; index.md includes it.
+exclude_patterns = ["README.md"]
+myst_heading_anchors = 4
+nitpicky = True
+highlight_language = "none"  # blocks without a language are output
+smartquotes = False  # quotes in messages and options are meant
+
+html_theme = "furo"
+html_title = f"mmseg-fixkit {release}"
+html_show_copyright = False
+html_show_sphinx = False
+html_copy_source = False
+html_static_path = ["_static"]
+html_css_files = ["wide.css"]
+pygments_style = "friendly"
+pygments_dark_style = "github-dark"
+# What is copied from a console block: its commands, and neither prompt nor output.
+copybutton_prompt_text = "$ "
+copybutton_only_copy_prompt_lines = True
+copybutton_line_continuation_character = "\\"
+
+
+def setup(app: Any) -> None:
+    """Take the page of the rules, one title a rule, as one page with a title of its own."""
+    app.connect("source-read", _one_title)
+
+
+def _one_title(_: Any, name: str, source: list[str]) -> None:
+    if name == "rules":
+        first, *parts = re.split(r"(^```.*?^```)", source[0], flags=re.M | re.S)
+        title, _, rest = first.partition("\n")
+        texts = [rest, *parts]
+        texts[::2] = [re.sub(r"^#", "##", text, flags=re.M) for text in texts[::2]]
+        source[0] = "\n".join(["---", "tocdepth: 2", "---", title, "".join(texts)])
