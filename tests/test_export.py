@@ -47,13 +47,14 @@ def trained(
 
 
 def _balance(model: Any) -> None:
-    """Take the mean off each channel and scale it, so that every class, or side of a threshold, is met."""
+    """Take the mean off each channel and scale it: every class, or side of a threshold, is met."""
     pixels = torch.from_numpy(picture().transpose(2, 0, 1)[None].astype(np.float32))
     with torch.no_grad():
-        logits = model.eval()(model.data_preprocessor({"inputs": pixels})["inputs"])
+        inputs = model.eval().data_preprocessor({"inputs": pixels})["inputs"]
+        logits = model.decode_head.forward(model.extract_feat(inputs))  # all channels
         model.decode_head.conv_seg.bias -= logits.mean((0, 2, 3))
         for parameter in model.decode_head.conv_seg.parameters():
-            parameter /= logits.std()
+            parameter.div_(logits.std())
 
 
 def picture(height: int = 64, width: int = 96) -> np.ndarray:
@@ -216,3 +217,40 @@ def test_the_command_says_what_it_wrote(tmp_path: Path) -> None:
     assert f"wrote {tmp_path / 'm.onnx'}" in result.output
     again = CliRunner().invoke(app, [*arguments, "--overwrite", "--output-format", "json"])
     assert json.loads(again.stdout)["dynamic"] is True
+
+
+def several_labels(tmp_path: Path) -> tuple[Any, Path]:
+    """Return a model of three labels that may overlap, each with a threshold of its own."""
+    head = run_head(4, loss_decode={"type": "MultiLabelLoss"})
+    kind = {"type": "MultiLabelEncoderDecoder", "threshold": [0.45, 0.5, 0.6]}
+    return trained(tmp_path, {**run_model(head), **kind}, ("weed", "crop", "stone"))
+
+
+def test_labels_that_overlap_are_exported_without_the_background(tmp_path: Path) -> None:
+    from mmseg_fixkit.label_bits import unpack
+
+    config, checkpoint = several_labels(tmp_path)
+    image = picture()
+    expected = by_the_host(config, checkpoint, image)
+    report = export(config.filename, checkpoint, tmp_path / "m.onnx")
+    assert report.form.classes == ("weed", "crop", "stone")
+    assert report.form.thresholds == (0.45, 0.5, 0.6)
+    found = run(report.path, image)[0]
+    planes, _ = unpack(expected.pred_sem_seg.data[0].numpy(), 3)
+    assert found.shape == planes.shape
+    assert (found.sum(0) > 1).any()
+    assert (found == planes).mean() > 0.999
+    scores = export(config.filename, checkpoint, tmp_path / "s.onnx", output="scores")
+    sigmoid = expected.seg_logits.data.sigmoid().numpy()
+    np.testing.assert_allclose(run(scores.path, image)[0], sigmoid, atol=1e-4)
+
+
+def test_the_background_can_be_kept(tmp_path: Path) -> None:
+    config, checkpoint = several_labels(tmp_path)
+    path = tmp_path / "m.onnx"
+    report = export(config.filename, checkpoint, path, output="scores", keep_background=True)
+    assert report.form.classes == ("background", "weed", "crop", "stone")
+    expected = by_the_host(config, checkpoint, picture()).seg_logits.data.sigmoid().numpy()
+    found = run(report.path, picture())[0]
+    assert found.shape[0] == 4
+    np.testing.assert_allclose(found[1:], expected, atol=1e-4)

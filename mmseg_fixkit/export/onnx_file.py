@@ -7,8 +7,9 @@ import json
 import logging
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any, Optional
 
@@ -106,7 +107,8 @@ def _quiet() -> Iterator[None]:
     try:
         for logger in noisy:
             logger.setLevel(logging.ERROR)
-        with warnings.catch_warnings():
+        # A trace that fails prints its whole graph.
+        with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:

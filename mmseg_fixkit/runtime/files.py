@@ -9,9 +9,15 @@ from typing import Any, Optional, Union
 
 from mmengine.config import Config
 
-from mmseg_fixkit.checkpoint.adapt import Needs, Source, adapt
+from mmseg_fixkit.checkpoint.adapt import Needs, Source, adapt, class_count, named_rows
 from mmseg_fixkit.checkpoint.files import Checkpoint, read_checkpoint, write_checkpoint
-from mmseg_fixkit.checkpoint.names import NamesLike, given_names, names_in_meta, suggestion
+from mmseg_fixkit.checkpoint.names import (
+    SEVERAL,
+    NamesLike,
+    given_names,
+    names_in_meta,
+    suggestion,
+)
 from mmseg_fixkit.checkpoint.report import AdaptReport
 from mmseg_fixkit.checkpoint.rows import MappingLike, plan_rows
 from mmseg_fixkit.diagnose import context_of
@@ -19,7 +25,7 @@ from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.labels import LabelSpace
 from mmseg_fixkit.load import ConfigLike, load
 from mmseg_fixkit.runtime.adapt import adapt_ema, needs_of, source_of, with_versions
-from mmseg_fixkit.runtime.building import build_shapes, read_config
+from mmseg_fixkit.runtime.building import build_shapes, read_config, without_collecting
 
 PathLike = Union[str, "os.PathLike[str]"]
 
@@ -86,6 +92,18 @@ def adapt_file(
         FixkitError: something cannot be read or built, or class names are not known.
         CheckpointMismatch: see :func:`~mmseg_fixkit.runtime.adapt.adapt_state_dict`.
     """
+    with without_collecting():
+        return _adapted(checkpoint, config, old_classes, classes, mapping, trust)
+
+
+def _adapted(
+    checkpoint: PathLike,
+    config: ConfigLike,
+    old_classes: NamesLike,
+    classes: NamesLike,
+    mapping: MappingLike,
+    trust: bool,
+) -> AdaptedFile:
     read = read_config(config)
     labels = _labels(read, classes)
     file = read_checkpoint(checkpoint, trust=trust)
@@ -95,12 +113,14 @@ def adapt_file(
     old = given_names(old_classes) or names_in_meta(file.meta)
     if old is None and needs.classes:
         raise _unnamed(source, needs)
-    plan = None if old is None else plan_rows(old, labels.classes, mapping)
+    rows = named_rows(source, needs, old, labels.classes)
+    plan = None if rows[0] is None else plan_rows(*rows, mapping)
     tensors, report = adapt(source, needs, plan)
     ema = None if file.ema is None else adapt_ema(file.ema, needs, plan, name, file.prefix)
     report = replace(report, dropped=file.dropped)
     tensors = with_versions(tensors, file.state_dict)
-    return AdaptedFile(file, tensors, ema, _meta(file, labels, read), report)
+    meta = _meta(file, replace(labels, multilabel=needs.several), read)
+    return AdaptedFile(file, tensors, ema, meta, report)
 
 
 def _labels(config: Config, classes: NamesLike) -> LabelSpace:
@@ -120,27 +140,11 @@ def _unnamed(source: Source, needs: Needs) -> FixkitError:
     return FixkitError(f"{source.name} does not say what its classes are{what}; {hint}")
 
 
-def class_count(source: Source, needs: Needs) -> Optional[int]:
-    """Return how many classes a state dict has, by the shapes of its class layers."""
-    shapes = source.shapes
-    counts = (
-        tensor.rows(axis, shapes[name])
-        for name, tensor in sorted(needs.classes.items(), key=lambda item: _order(item[0]))
-        if name in shapes and tensor.resizes(shapes[name])
-        for axis in tensor.axes[:1]
-    )
-    count = next(counts, None)
-    return 2 if count == 1 else count  # one sigmoid channel tells two apart
-
-
-def _order(name: str) -> bool:
-    return not name.startswith("decode_head")
-
-
 def _meta(file: Checkpoint, labels: LabelSpace, config: Config) -> dict[str, Any]:
     """Return the file's own words, with the new classes in the place of the old."""
     classes, palette = list(labels.classes), [list(color) for color in labels.colors]
-    meta = {**file.meta, "dataset_meta": {"classes": classes, "palette": palette}}
+    several = {SEVERAL: True} if labels.multilabel else {}
+    meta = {**file.meta, "dataset_meta": {"classes": classes, "palette": palette, **several}}
     if "CLASSES" in meta:
         meta.update(CLASSES=classes, PALETTE=palette)
     if "cfg" in meta:  # MMEngine's inferencers build their model from it
