@@ -19,8 +19,7 @@ from mmseg_fixkit.labels import Color, LabelSpace
 from mmseg_fixkit.load import ConfigLike, load
 from mmseg_fixkit.registry import Rule, select_rules
 from mmseg_fixkit.rules.binary import checked_binary
-from mmseg_fixkit.rules.context import ClassWeight, Context, DataLocation, Wishes
-from mmseg_fixkit.rules.weights import checked_class_weight
+from mmseg_fixkit.rules.context import ClassWeight, Context, DataLocation, LabelFiles, Wishes
 
 if TYPE_CHECKING:
     from mmengine import Config
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
 #: how many.
 LabelsLike = Union[LabelSpace, Sequence[str], int]
 
-WEIGHT_WORDS = ("keep", "none")
-
 
 def check(
     config: ConfigLike,
@@ -42,7 +39,7 @@ def check(
     select: Optional[Iterable[str]] = None,
     ignore: Optional[Iterable[str]] = None,
 ) -> Report:
-    """Diagnose a config without changing anything.
+    """Diagnose a config without changing anything. Configs of PaddleSeg are read too.
 
     Args:
         config: a path, a zoo name such as ``mmseg::pspnet/….py``, or a ``mmengine.Config``.
@@ -53,6 +50,12 @@ def check(
     Raises:
         FixkitError: the config cannot be read, or nothing in it can be checked.
     """
+    if isinstance(config, (str, Path)) and str(config).endswith((".yml", ".yaml")):
+        from mmseg_fixkit.paddleseg.api import check_paddleseg
+        from mmseg_fixkit.paddleseg.document import is_paddleseg
+
+        if is_paddleseg(str(config)):
+            return check_paddleseg(str(config))
     document = load(config)
     context, notes = _context(document, labels)
     found = diagnose(context, select_rules(select, ignore))
@@ -75,6 +78,11 @@ def patch(  # noqa: PLR0913 - its options are those of the command
     seg_map_suffix: Optional[str] = None,
     load_from: Optional[str] = None,
     binary: Optional[str] = None,
+    multilabel: bool = False,
+    label_format: Optional[str] = None,
+    file_pattern: Optional[str] = None,
+    label_file: Optional[str] = None,
+    label_values: Optional[int] = None,
     guards: bool = True,
 ) -> Patch:
     """Plan the changes that set a config to ``labels``. Nothing is written.
@@ -85,7 +93,9 @@ def patch(  # noqa: PLR0913 - its options are those of the command
         labels: what the classes are; those of the config's own dataset where left out. One class
             means foreground and background.
         palette: a colour for each class; where left out, datasets keep those that fit.
-        class_weight: N weights (N + 1 are taken for query heads), ``'keep'`` or ``'none'``.
+        class_weight: N weights (N + 1 are taken for query heads), ``'keep'``, ``'none'``, or a
+            method of :data:`~mmseg_fixkit.class_balance.METHODS`, for which the training labels
+            are scanned.
         ignore_index: the label value that is not counted; that of ``labels`` where left out.
         reduce_zero_label: whether the label files hold 0 for "ignored".
         data_root: where the data is. Its layout is recognised if it is here; what is given of
@@ -98,43 +108,44 @@ def patch(  # noqa: PLR0913 - its options are those of the command
         load_from: the checkpoint to start from.
         binary: ``'sigmoid'`` tells two classes apart by one channel, ``'softmax'`` by two; where
             left out, the config's own way stays.
+        multilabel: whether a pixel may have several labels; also said by a label space.
+        label_format: how label files hold several labels: ``'bits'``, ``'planes'``, ``'files'`` or
+            ``'coco'``.
+        file_pattern: where the file of a label is, for ``'files'``.
+        label_file: the JSON, for ``'coco'``; ``{split}`` stands for train, val and test.
+        label_values: what planes and files write "on" as: 1, and 255 is ignored, or 255.
         guards: whether the runtime guards are added.
 
     Raises:
         FixkitError: the config cannot be read, or what is asked for does not fit it.
     """
-    from mmseg_fixkit.plan import make_plan
-
     document = load(config)
-    context, notes = _context(document, labels)
-    if palette is not None:
-        context = replace(context, labels=replace(context.labels, palette=tuple(palette)))
-    if context.num_classes == 1 and (labels is not None or _names_classes(document)):
-        # The config's own single class is taken as if it had been given.
-        given, _ = _context(document, context.labels)
-        context = replace(given, labels=context.labels.with_background())
-        notes += (
-            f"one class means that and everything else: the classes are now "
-            f"{', '.join(context.labels.classes)} (labels 0 and 1)",
-        )
-    if ignore_index is not None:
-        context = replace(context, labels=replace(context.labels, ignore_index=ignore_index))
-    asked = DataLocation(data_root, img_dir, ann_dir, ann_file, img_suffix, seg_map_suffix)
-    data, said = _looked_at(document, asked, context.labels if labels is not None else None)
+    labels = _several(document, labels, multilabel=multilabel)
+    asked_several = isinstance(labels, LabelSpace) and labels.multilabel
+    context, notes = _asked_for(document, labels, palette, ignore_index)
+    files = LabelFiles(label_format, file_pattern, label_file, label_values)
+    weights, said = _weights_and_notes(
+        context, files, class_weight, {"binary": binary, "reduce_zero_label": reduce_zero_label}
+    )
     notes += said
+    asked = DataLocation(data_root, img_dir, ann_dir, ann_file, img_suffix, seg_map_suffix)
+    given = labels is not None and not context.labels.multilabel
+    data, said = _looked_at(document, asked, context.labels if given else None)
     wishes = Wishes(
         ignore_index=ignore_index,
-        class_weight=_class_weight(document, context.num_classes, class_weight),
+        class_weight=weights,
         reduce_zero_label=reduce_zero_label,
         data=data,
         load_from=load_from,
         binary=None if binary is None else checked_binary(document, context.labels, binary),
         palette=palette is not None,
         guards=guards,
+        multilabel=files if asked_several or files != LabelFiles() else None,
     )
-    rules = select_rules()
-    context = replace(context, wishes=wishes)
-    return Patch(context, rules, make_plan(context, rules), notes)
+    from mmseg_fixkit import asked_weights
+
+    context, of_weights = asked_weights.weighed(replace(context, wishes=wishes))
+    return _planned(context, notes + said + of_weights, select_rules())
 
 
 def repair(
@@ -155,12 +166,9 @@ def repair(
     Raises:
         FixkitError: as in :func:`check`.
     """
-    from mmseg_fixkit.plan import make_plan
-
     context, notes = _context(load(config), None)
-    rules = select_rules(select, ignore)
     minimum = Applicability.UNSAFE if unsafe else Applicability.SAFE
-    return Patch(context, rules, make_plan(context, rules, minimum), notes, minimum)
+    return _planned(context, notes, select_rules(select, ignore), minimum)
 
 
 @dataclass(frozen=True)
@@ -172,7 +180,6 @@ class Patch:
         rules: the rules that the plan was made with.
         plan: the edits.
         notes: what the user should know.
-        minimum: what a fix has to be at least to be made.
         minimum: what a fix has to be at least to be made.
     """
 
@@ -296,8 +303,75 @@ class Patch:
         return make_plan(replace(self.context, document=document), self.rules, self.minimum)
 
 
+def _planned(
+    context: Context,
+    notes: tuple[str, ...],
+    rules: tuple[Rule, ...],
+    minimum: Applicability = Applicability.SAFE,
+) -> Patch:
+    from mmseg_fixkit.plan import make_plan
+
+    return Patch(context, rules, make_plan(context, rules, minimum), notes, minimum)
+
+
+def _several(
+    document: ConfigDocument, labels: Optional[LabelsLike], *, multilabel: bool
+) -> Optional[LabelsLike]:
+    """Return the labels with the word that a pixel may have several, where it was said."""
+    if not multilabel or (isinstance(labels, LabelSpace) and labels.multilabel):
+        return labels
+    if labels is None:
+        found, notes = context_of(document)
+        if found is None or notes:
+            raise FixkitError(f"{notes[0]}; give the labels with --classes or --num-classes")
+        labels = replace(found.labels, ignore_index=255, reduce_zero_label=False)
+    return label_space(document, labels).with_several()
+
+
+def _weights_and_notes(
+    context: Context, files: LabelFiles, wish: Union[str, Sequence[float], None], others: Any
+) -> tuple[ClassWeight, tuple[str, ...]]:
+    """Return the class weights that were asked for, and notes on several labels a pixel."""
+    from mmseg_fixkit import asked_labels, asked_weights
+
+    if not context.labels.multilabel:
+        asked_labels.check_files_asked(files)
+        return asked_weights.read(context.document, context.num_classes, wish), ()
+    asked_labels.check_asked(context, files, others)
+    return asked_labels.weights_asked(context, wish), asked_labels.notes_on(context, files)
+
+
+def _asked_for(
+    document: ConfigDocument,
+    labels: Optional[LabelsLike],
+    palette: Optional[Sequence[Color]],
+    ignore_index: Optional[int],
+) -> tuple[Context, tuple[str, ...]]:
+    """Return the context with the label space that a patch is asked for, and notes."""
+    context, notes = _context(document, labels)
+    if palette is not None:
+        context = replace(context, labels=replace(context.labels, palette=tuple(palette)))
+    one = context.num_classes == 1 and not context.labels.multilabel
+    if one and (labels is not None or _names_classes(document)):
+        context, said = _with_background(context)
+        notes += said
+    if ignore_index is not None:
+        context = replace(context, labels=replace(context.labels, ignore_index=ignore_index))
+    return context, notes
+
+
 def _names_classes(document: ConfigDocument) -> bool:
     return any(dataset.classes for dataset in document.datasets)
+
+
+def _with_background(context: Context) -> tuple[Context, tuple[str, ...]]:
+    # The config's own single class is taken as if it had been given.
+    given, _ = _context(context.document, context.labels)
+    context = replace(given, labels=context.labels.with_background())
+    return context, (
+        f"one class means that and everything else: the classes are now "
+        f"{', '.join(context.labels.classes)} (labels 0 and 1)",
+    )
 
 
 def _context(
@@ -319,14 +393,15 @@ def label_space(document: ConfigDocument, labels: LabelsLike) -> LabelSpace:
     Raises:
         FixkitError: see :class:`LabelSpace`.
     """
+    several = document.multilabel
     if isinstance(labels, LabelSpace):
-        return labels
+        return labels.with_several() if several else labels
     if isinstance(labels, int):
-        return LabelSpace.of(labels)
+        return LabelSpace.of(labels).with_several() if several else LabelSpace.of(labels)
     names = tuple(labels) if not isinstance(labels, str) else labels
     palettes = (known_palette(d, names) for d in document.datasets if not isinstance(names, str))
     palette = next((p for p in palettes if p is not None), None)
-    return LabelSpace(names, palette)  # type: ignore[arg-type]
+    return LabelSpace(names, palette, multilabel=several)  # type: ignore[arg-type]
 
 
 def _looked_at(
@@ -341,21 +416,3 @@ def _looked_at(
     if given is not None and asked.data_root is not None:
         notes += by_the_ids_of(document, given)
     return data, notes
-
-
-def _class_weight(
-    document: ConfigDocument, num_classes: int, wish: Union[str, Sequence[Any], None]
-) -> ClassWeight:
-    """Check what was asked for; a text is read as the command line gives it."""
-    if wish is None or wish in WEIGHT_WORDS:
-        return wish
-    said = wish if isinstance(wish, str) else ",".join(str(w) for w in wish)
-    weights = [_number(w) for w in wish.split(",")] if isinstance(wish, str) else list(wish)
-    return checked_class_weight(document, num_classes, weights, said)
-
-
-def _number(text: str) -> Union[float, str]:
-    try:
-        return float(text)
-    except ValueError:
-        return text.strip()

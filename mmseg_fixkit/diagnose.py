@@ -16,10 +16,24 @@ from mmseg_fixkit.parts import Dataset
 from mmseg_fixkit.registry import Rule
 from mmseg_fixkit.rules.context import Context
 
+#: Rules on a label that is the number of one class; where it holds several, family 6 speaks.
+_ONE_CLASS_A_PIXEL = frozenset(
+    {
+        *("MSF101", "MSF102", "MSF103", "MSF104", "MSF105", "MSF107", "MSF108", "MSF109"),
+        *("MSF110", "MSF111", "MSF112", "MSF113", "MSF114", "MSF115", "MSF116", "MSF117"),
+        *("MSF205", "MSF208", "MSF302", "MSF304", "MSF305"),
+    }
+)
+
 
 def diagnose(context: Context, chosen: Iterable[Rule]) -> tuple[Diagnostic, ...]:
     """Run the rules on one config, in the order of their codes."""
-    return tuple(d for rule in chosen for d in rule.run(context))
+    several = context.labels.multilabel
+    return tuple(d for rule in chosen if _fits(rule, several) for d in rule.run(context))
+
+
+def _fits(rule: Rule, several: bool) -> bool:
+    return rule.code not in _ONE_CLASS_A_PIXEL if several else not rule.code.startswith("MSF6")
 
 
 def located(document: ConfigDocument, diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
@@ -38,7 +52,7 @@ def context_of(document: ConfigDocument) -> tuple[Optional[Context], tuple[str, 
         names = _names(dataset.classes)
         if names is not None:
             owner = f"the {dataset.role} dataset has"
-            return Context(document, _space(dataset, names), owner), ()
+            return Context(document, _space(document, dataset, names), owner), ()
     counted = [h for h in document.class_heads if isinstance(h.num_classes, int)]
     types = ", ".join(dict.fromkeys(d.type for d in document.datasets)) or "no dataset"
     if not counted:
@@ -48,7 +62,8 @@ def context_of(document: ConfigDocument) -> tuple[Optional[Context], tuple[str, 
         f"{document.name}: the classes of {types} are not known here, so heads and losses are "
         f"only held against each other ({head.type} has {head.num_classes} classes)"
     )
-    labels = LabelSpace.of(int(head.num_classes or 0))
+    labels = LabelSpace.of(max(1, int(head.num_classes or 0) - document.multilabel))
+    labels = labels.with_several() if document.multilabel else labels
     return Context(document, labels, f"{head.type} has"), (note,)
 
 
@@ -66,11 +81,13 @@ def _names_from_text(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def _space(dataset: Dataset, names: tuple[str, ...]) -> LabelSpace:
+def _space(document: ConfigDocument, dataset: Dataset, names: tuple[str, ...]) -> LabelSpace:
     palette = known_palette(dataset, names)
-    flags = {
-        "ignore_index": dataset.config.get("ignore_index", 255),
-        "reduce_zero_label": dataset.reduces_zero_label,
+    several = document.multilabel
+    flags: dict[str, Any] = {
+        "ignore_index": 255 if several else dataset.config.get("ignore_index", 255),
+        "reduce_zero_label": not several and dataset.reduces_zero_label,
+        "multilabel": several,
     }
     try:
         return LabelSpace(names, palette, **flags)

@@ -21,7 +21,17 @@ MODULES = {
     "ClassWeightedCrossEntropyLoss": "mmseg_fixkit.runtime",
     "HeadAdaptHook": "mmseg_fixkit.runtime",
     "IoUMetric": "mmseg.evaluation",
+    "LoadMultiLabelAnnotations": "mmseg_fixkit.multilabel.loading",
+    "MultiLabelCascadeEncoderDecoder": "mmseg_fixkit.multilabel.segmentors",
+    "MultiLabelEncoderDecoder": "mmseg_fixkit.multilabel.segmentors",
+    "MultiLabelIoUMetric": "mmseg_fixkit.multilabel.metrics",
+    "MultiLabelLocalVisualizer": "mmseg_fixkit.multilabel.pictures",
+    "MultiLabelLoss": "mmseg_fixkit.multilabel.losses",
+    "MultiLabelRandomFlip": "mmseg_fixkit.multilabel.transforms",
+    "MultiLabelRandomRotFlip": "mmseg_fixkit.multilabel.transforms",
+    "MultiLabelTTAModel": "mmseg_fixkit.multilabel.segmentors",
     "OneChannelLoss": "mmseg_fixkit.runtime",
+    "PackMultiLabelInputs": "mmseg_fixkit.multilabel.transforms",
 }
 
 

@@ -23,6 +23,7 @@ from mmseg_fixkit.parts import (
     find_metrics,
     with_tta,
 )
+from mmseg_fixkit.several_labels import is_multilabel
 from mmseg_fixkit.source import ConfigSource
 from mmseg_fixkit.tree import lookup
 from mmseg_fixkit.weights_file import WeightsFile, read_weights
@@ -47,6 +48,11 @@ class ConfigDocument:
     def with_tree(self, tree: dict[str, Any]) -> ConfigDocument:
         """Return the same document holding another tree."""
         return replace(self, tree=tree)
+
+    @cached_property
+    def multilabel(self) -> bool:
+        """Whether a pixel may have several labels: some part of it is made for that."""
+        return is_multilabel(self.tree)
 
     @cached_property
     def heads(self) -> tuple[Head, ...]:

@@ -52,8 +52,12 @@ class LabelSpace:
             raise FixkitError(
                 f"ignore_index is {self.ignore_index}, but labels are 8 bit: give 0 to 255"
             )
-        palette = voc_palette(self.num_classes) if self.palette is None else self.palette
+        palette = self._chosen_palette() if self.palette is None else self.palette
         object.__setattr__(self, "palette", _checked_palette(palette, self.num_classes))
+
+    def _chosen_palette(self) -> tuple[Color, ...]:
+        # Black is the background's, which is no label where a pixel may have several.
+        return voc_palette(self.num_classes + self.multilabel)[self.multilabel :]
 
     @classmethod
     def of(cls, num_classes: int) -> LabelSpace:
@@ -70,6 +74,11 @@ class LabelSpace:
         """The palette, which is always there once the object is built."""
         assert self.palette is not None
         return self.palette
+
+    def with_several(self) -> LabelSpace:
+        """Return the space for pixels that may have several labels."""
+        chosen = self.colors == self._chosen_palette()
+        return replace(self, multilabel=True, palette=None if chosen else self.colors)
 
     def with_background(self) -> LabelSpace:
         """Return the space with ``background`` put before the first class.

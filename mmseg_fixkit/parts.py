@@ -71,7 +71,11 @@ class Head:
     @property
     def placed(self) -> bool:
         """Whether it stands where MMSegmentation itself builds a head."""
-        return any(part in _HEAD_KEYS for part in self.key[-2:])
+        return self.placed_in(_HEAD_KEYS)
+
+    def placed_in(self, places: Sequence[str]) -> bool:
+        """Whether it stands at one of these keys, or in a list at one."""
+        return any(part in places for part in self.key[-2:])
 
     @property
     def follows_labels(self) -> bool:

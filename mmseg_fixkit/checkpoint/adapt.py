@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Optional
 
@@ -17,9 +17,11 @@ from mmseg_fixkit.checkpoint.compare import (
     likely_reasons,
 )
 from mmseg_fixkit.checkpoint.findings import Facts, findings
+from mmseg_fixkit.checkpoint.names import several_in_meta
 from mmseg_fixkit.checkpoint.report import AdaptReport, resized_table
 from mmseg_fixkit.checkpoint.rows import RowPlan, moved, stays
 from mmseg_fixkit.errors import CheckpointMismatch
+from mmseg_fixkit.several_labels import with_background
 
 #: What several processes and ``torch.compile`` put before every name.
 _WRAPPERS = ("module.", "_orig_mod.")
@@ -39,11 +41,13 @@ class Needs:
         shapes: name -> shape of each of its tensors.
         classes: those of them that have the classes on some axis.
         fresh: returns the initial value of a tensor of :attr:`classes`.
+        several: whether a pixel may have several labels, so that row 0 is the background.
     """
 
     shapes: Mapping[str, Shape]
     classes: Mapping[str, ClassTensor]
     fresh: Callable[[str], Any]
+    several: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,48 @@ def bare_name(name: str) -> str:
 def by_model_name(state: Mapping[str, Any]) -> dict[str, str]:
     """Name in the model -> name in the state dict, of its tensors."""
     return {bare_name(name): name for name, value in state.items() if hasattr(value, "shape")}
+
+
+def class_count(source: Source, needs: Needs) -> Optional[int]:
+    """Return how many classes a state dict has, by the shapes of its class layers."""
+    shapes = source.shapes
+    counts = (
+        tensor.rows(axis, shapes[name])
+        for name, tensor in sorted(needs.classes.items(), key=lambda item: _order(item[0]))
+        if name in shapes and tensor.resizes(shapes[name])
+        for axis in tensor.axes[:1]
+    )
+    count = next(counts, None)
+    return 2 if count == 1 else count  # one sigmoid channel tells two apart
+
+
+def _order(name: str) -> bool:
+    return not name.startswith("decode_head")
+
+
+def named_rows(
+    source: Source,
+    needs: Needs,
+    old: Optional[Sequence[str]],
+    new: Optional[Sequence[str]],
+) -> tuple[Any, Any]:
+    """Return the names of the rows of a file and of a model, for the names of their classes.
+
+    Where a pixel may have several labels, row 0 is the background, which no list of labels names.
+
+    Args:
+        source: the file; one that does not tell is taken for one like the model.
+        needs: of the model.
+        old: names of the file's classes; None where they are not known.
+        new: those of the model's.
+    """
+    told = several_in_meta(source.meta)
+    if old and (needs.several if told is None else told):
+        rows = class_count(source, needs)
+        old = with_background(old) if rows == len(old) + 1 else old
+    if new and needs.several and any(t.count == len(new) + 1 for t in needs.classes.values()):
+        new = with_background(new)
+    return old, new
 
 
 def adapt(source: Source, needs: Needs, plan: Optional[RowPlan]) -> tuple[dict[str, Any], Any]:

@@ -8,6 +8,10 @@ from typing import Any, Optional, Union
 
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.host import known_class_names
+from mmseg_fixkit.several_labels import OWN_SEGMENTORS
+
+#: Said in ``dataset_meta`` of a checkpoint whose labels may overlap.
+SEVERAL = "multilabel"
 
 #: Names in the order of the rows, or the name of a data set that the host knows.
 NamesLike = Union[Sequence[str], str, None]
@@ -38,6 +42,20 @@ def palette_in_meta(meta: Any) -> Optional[tuple[Any, ...]]:
 def _names(value: Any) -> Optional[tuple[str, ...]]:
     fits = isinstance(value, (list, tuple)) and value and all(isinstance(n, str) for n in value)
     return tuple(value) if fits else None
+
+
+def several_in_meta(meta: Any) -> Optional[bool]:
+    """Say whether a checkpoint is of a model for several labels a pixel; None if it does not tell.
+
+    MMEngine writes the config into it; :func:`~mmseg_fixkit.adapt_file` a word of its own.
+    """
+    if not isinstance(meta, Mapping):
+        return None
+    of_dataset = meta.get("dataset_meta")
+    if isinstance(of_dataset, Mapping) and SEVERAL in of_dataset:
+        return bool(of_dataset[SEVERAL])
+    config = meta.get("cfg")
+    return None if config is None else any(name in str(config) for name in OWN_SEGMENTORS)
 
 
 def given_names(names: NamesLike) -> Optional[tuple[str, ...]]:

@@ -14,6 +14,15 @@ from mmseg_fixkit.errors import FixkitError
 
 _FILE = click.Path(path_type=Path)
 
+#: Those of ``class_balance.METHODS``, which --help need not load.
+METHODS = (
+    "median-frequency",
+    "inverse-frequency",
+    "sqrt-inverse-frequency",
+    "enet",
+    "effective-number",
+)
+
 
 @click.command
 @click.argument("config")
@@ -33,8 +42,9 @@ _FILE = click.Path(path_type=Path)
 )
 @click.option(
     "--class-weight",
-    metavar="W0,W1,…|keep|none",
-    help="N weights for the losses; query heads get one more for 'no object'.",
+    metavar="W0,W1,…|keep|none|METHOD",
+    help="N weights for the losses; query heads get one more for 'no object'. A METHOD computes "
+    f"them from the training labels: {', '.join(METHODS)}.",
 )
 @click.option(
     "--ignore-index", metavar="I", type=int, help="The label value that is not counted (255)."
@@ -61,6 +71,25 @@ _FILE = click.Path(path_type=Path)
     "--binary",
     type=click.Choice(["sigmoid", "softmax"]),
     help="Tell two classes apart by one sigmoid channel, or by two softmax channels.",
+)
+@click.option("--multilabel", is_flag=True, help="Let a pixel have several labels, or none.")
+@click.option(
+    "--label-format",
+    type=click.Choice(["bits", "planes", "files", "coco"]),
+    help="How label files hold several labels: as bits of a map (default), as planes side by side "
+    "(PaddleSeg), as a file a label, or as COCO's JSON.",
+)
+@click.option(
+    "--file-pattern", metavar="TEXT", help="Of --label-format files: '{label}/{stem}.png'."
+)
+@click.option(
+    "--label-file", metavar="FILE", help="Of --label-format coco: 'annotations/{split}.json'."
+)
+@click.option(
+    "--label-values",
+    metavar="1|255",
+    type=int,
+    help="What planes and files write 'on' as: 1, and 255 is ignored, or 255.",
 )
 @click.option("--guards/--no-guards", default=True, help="Add the runtime guards (default: yes).")
 @click.option(
@@ -104,6 +133,13 @@ def patch(
     _one_at_most([name for name, value in given.items() if value])
     _one_at_most([name for name, value in (("--in-place", in_place), ("--flat", flat)) if value])
     labels = labels_from(classes, classes_file, num_classes)
+    if config.endswith((".yml", ".yaml")):
+        from mmseg_fixkit.cli.paddleseg import patch_if_paddleseg
+
+        others = {**options, "--palette": palette, "--flat": flat, "--cfg-options": cfg_options}
+        patch_if_paddleseg(
+            config, labels, others, output=output, in_place=in_place, diff=diff, overwrite=overwrite
+        )
     planned = plan_patch(config, labels, palette=palette_from(palette), **options)
     for text in planned.notes:
         console.note(text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,10 @@ _PAPER, _INK, _FAINT = (250, 250, 248), (28, 30, 38), (120, 122, 130)
 _WRONG: Color = (226, 32, 92)
 _RIGHT: Color = (206, 212, 216)
 _SKIPPED: Color = (236, 236, 236)
+
+#: Colours of right, wrong and ignored pixels.
+VERDICTS = (_RIGHT, _WRONG, _SKIPPED)
+
 _HEAD, _COLUMN_HEAD, _LEGEND_LINE = 62, 26, 26
 _LEGEND_COLUMNS = 4
 
@@ -43,16 +47,28 @@ def draw_predictions(
     path: Path, data: ShapesDataset, predictions: Path, title: str, subtitle: str
 ) -> None:
     """Write a grid of validation images, their labels, the predictions and the errors."""
-    images = data.images("val")[:ROWS]
-    legend = _legend(data)
-    page = _page(len(images), -(-len(legend) // _LEGEND_COLUMNS))
+    rows = [
+        _tiles(image, data.label_of(image), predictions / f"{image.stem}.png", data.palette)
+        for image in data.images("val")[:ROWS]
+    ]
+    draw_grid(path, rows, _legend(data), title, subtitle)
+
+
+def draw_grid(
+    path: Path,
+    rows: Sequence[Iterable[Image.Image]],
+    legend: list[tuple[str, Color]],
+    title: str,
+    subtitle: str,
+) -> None:
+    """Write rows of an image, its label, the prediction and the errors, all :data:`TILE` wide."""
+    page = _page(len(rows), -(-len(legend) // _LEGEND_COLUMNS))
     page.draw.text((MARGIN, 20), title, _INK, page.title)
     page.draw.text((MARGIN, 50), subtitle, _FAINT, page.text)
     for column, name in enumerate(COLUMNS):
         page.draw.text((_left(column), MARGIN + _HEAD), name, _INK, page.text)
-    for row, image in enumerate(images):
+    for row, tiles in enumerate(rows):
         top = MARGIN + _HEAD + _COLUMN_HEAD + row * (TILE + GAP)
-        tiles = _tiles(image, data.label_of(image), predictions / f"{image.stem}.png", data.palette)
         for column, tile in enumerate(tiles):
             page.image.paste(tile, (_left(column), top))
     _draw_legend(page, legend)
@@ -84,10 +100,10 @@ def _tiles(
     truth, guess = _read(label), _read(prediction)
     with Image.open(image) as picture:
         yield picture.convert("RGB").resize((TILE, TILE), Image.Resampling.LANCZOS)
-    yield _colored(truth, full_palette(palette))
-    yield _colored(guess, full_palette(palette))
+    yield colored(truth, full_palette(palette))
+    yield colored(guess, full_palette(palette))
     verdict = np.where(truth == IGNORED, 2, (truth != guess).astype(np.uint8)).astype(np.uint8)
-    yield _colored(verdict, (_RIGHT, _WRONG, _SKIPPED))
+    yield colored(verdict, VERDICTS)
 
 
 def _read(path: Path) -> Labels:
@@ -95,7 +111,8 @@ def _read(path: Path) -> Labels:
         return np.array(image, np.uint8)
 
 
-def _colored(labels: Labels, colors: Sequence[Color]) -> Image.Image:
+def colored(labels: Labels, colors: Sequence[Color]) -> Image.Image:
+    """Return a tile of a label map."""
     pixels = np.asarray(colors, np.uint8)[labels]
     return Image.fromarray(pixels).resize((TILE, TILE), Image.Resampling.NEAREST)
 

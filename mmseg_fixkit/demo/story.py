@@ -195,27 +195,28 @@ def _draw(
 
 
 def _closing(result: DemoResult) -> Iterator[str]:
-    yield from _aligned(
+    yield from aligned(
         (str(result.prediction), "image, label, prediction and errors"),
         (str(result.loss), "the loss curve"),
         (str(result.after.log), "what the host printed"),
     )
     yield from ("", "To try next:")
-    command = _command()
-    yield from _aligned(
+    own = command()
+    yield from aligned(
         *(
-            (f"  {command} {verb.format(folder=result.folder)}", f"# {answer}")
+            (f"  {own} {verb.format(folder=result.folder)}", f"# {answer}")
             for verb, answer in NEXT.items()
         )
     )
 
 
-def _aligned(*rows: tuple[str, str]) -> Iterator[str]:
+def aligned(*rows: tuple[str, str]) -> Iterator[str]:
+    """Yield lines of two columns."""
     width = max(len(first) for first, _ in rows)
     yield from (f"{first:{width}}  {second}" for first, second in rows)
 
 
-def _command() -> str:
+def command() -> str:
     """Return what to type for our command; `make demo` needs no activated environment."""
     own = Path(sys.executable).with_name("mmseg-fix")
     if which(own.name) or not own.is_file():

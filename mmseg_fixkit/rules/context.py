@@ -57,6 +57,23 @@ class DataLocation:
 
 
 @dataclass(frozen=True)
+class LabelFiles:
+    """How the labels of a pixel that may have several stand in files; None leaves it as it is.
+
+    Args:
+        label_format: as ``LoadMultiLabelAnnotations`` names it.
+        file_pattern: where the file of a label is, for a file a label.
+        label_file: the JSON of COCO; ``{split}`` stands for train, val and test.
+        label_values: what planes and files write "on" as, 1 or 255.
+    """
+
+    label_format: Optional[str] = None
+    file_pattern: Optional[str] = None
+    label_file: Optional[str] = None
+    label_values: Optional[int] = None
+
+
+@dataclass(frozen=True)
 class Wishes:
     """What a patch was asked for beyond its classes."""
 
@@ -68,6 +85,7 @@ class Wishes:
     binary: Optional[str] = None  # two classes in one "sigmoid" channel, or in two "softmax" ones
     palette: bool = False  # whether the colours of the label space were asked for
     guards: bool = False
+    multilabel: Optional[LabelFiles] = None  # several labels a pixel, from such files
 
 
 @dataclass(frozen=True)
@@ -92,3 +110,8 @@ class Context:
     def num_classes(self) -> int:
         """N of the label space."""
         return self.labels.num_classes
+
+    @property
+    def channels(self) -> int:
+        """How many channels a per-pixel head has: one more for the background of several labels."""
+        return self.labels.num_classes + self.labels.multilabel

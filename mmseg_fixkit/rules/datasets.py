@@ -186,7 +186,7 @@ def foreign_classes(context: Context) -> Iterator[Diagnostic]:
             dataset.type,
             f"its classes are not among those of {dataset.type}, which needs",
             info.plain_type,
-            edits=_plain_type_edits(dataset, info),
+            edits=plain_type_edits(dataset, info),
             title=f"Use {info.plain_type} with the suffixes of {dataset.type}",
         )
 
@@ -252,7 +252,8 @@ def metric_of_another_dataset(context: Context) -> Iterator[Diagnostic]:
             )
 
 
-def _plain_type_edits(dataset: Dataset, info: host.DatasetInfo) -> Iterator[Edit]:
+def plain_type_edits(dataset: Dataset, info: host.DatasetInfo) -> Iterator[Edit]:
+    """Yield what makes a dataset one of the plain type that finds the same files."""
     yield Edit((*dataset.key, "type"), info.plain_type)
     plain = host.dataset_info("BaseSegDataset")
     for name in ("img_suffix", "seg_map_suffix"):

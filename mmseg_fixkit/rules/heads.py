@@ -63,11 +63,11 @@ def head_class_count(context: Context) -> Iterator[Diagnostic]:
     if expected == 1:
         return  # MSF108
     for head in context.document.class_heads:
-        if not head.spec.owns_num_classes or _counts(head) == {expected}:
+        if not head.spec.owns_num_classes or counts(head) == {expected}:
             continue
-        if None in _counts(head) and not _has_to_count(context, head):
+        if None in counts(head) and not has_to_count(context, head):
             continue
-        edits = [*_count_edits(head, expected), *one_sigmoid_edits(context, head)]
+        edits = [*count_edits(head, expected), *one_sigmoid_edits(context, head)]
         key = edits[0].key
         yield finding(
             key,
@@ -80,18 +80,19 @@ def head_class_count(context: Context) -> Iterator[Diagnostic]:
         )
 
 
-def _counts(head: Head) -> set[Optional[int]]:
+def counts(head: Head) -> set[Optional[int]]:
     """Every class count that the head's dict shows; one, if it is sound."""
     sums = host.THINGS in head.count_keys and host.panoptic_count(head.config)
     return {head.num_classes, sums} if sums else {head.num_classes}
 
 
-def _has_to_count(context: Context, head: Head) -> bool:
+def has_to_count(context: Context, head: Head) -> bool:
     """Whether a head that shows no count has one: an unknown type may well take none."""
     return head.known or (context.labels_given and head.placed)
 
 
-def _count_edits(head: Head, expected: int) -> list[Edit]:
+def count_edits(head: Head, expected: int) -> list[Edit]:
+    """Return what sets the class count of a head."""
     values = {host.STUFF: 0}
     edits = [Edit((*head.key, name), values.get(name, expected)) for name in head.count_keys]
     return [edit for edit in edits if head.config.get(str(edit.key[-1])) != edit.value]

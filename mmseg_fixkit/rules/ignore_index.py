@@ -185,7 +185,7 @@ def ignore_index_mismatch(context: Context) -> Iterator[Diagnostic]:
         yield finding(
             place.key,
             place.label,
-            context.owner,
+            "a map of label bits has" if context.labels.multilabel else context.owner,
             expected,
             shown=f"{expected} as the ignored label",
             edits=[place.edit(expected)],
@@ -216,6 +216,8 @@ def _decided(context: Context, dataset: Dataset) -> Optional[bool]:
     """
     if context.wishes.reduce_zero_label is not None:
         return context.wishes.reduce_zero_label
+    if context.labels.multilabel:
+        return False  # 0 is a pixel without labels
     own = dataset.info.classes if dataset.info else None
     foreign = bool(own) and not set(context.labels.classes) <= set(own or ())
     if context.labels_given and (context.labels.reduce_zero_label or foreign):
@@ -229,13 +231,21 @@ def _dataset_finding(context: Context, dataset: Dataset, wanted: bool) -> Diagno
     return finding(
         (*dataset.key, "reduce_zero_label"),
         dataset.reduce_zero_label,
-        "you asked for" if asked else context.owner if sure else "the training dataset has",
+        _who(context, sure=sure),
         wanted,
         shown=None if asked else f"labels with reduce_zero_label={wanted}",
         edits=[Edit((*dataset.key, "reduce_zero_label"), wanted)],
         title=f"Set reduce_zero_label of the {dataset.role} dataset to {wanted}",
         applicability=Applicability.SAFE if sure else Applicability.UNSAFE,
     )
+
+
+def _who(context: Context, *, sure: bool) -> str:
+    if context.wishes.reduce_zero_label is not None:
+        return "you asked for"
+    if context.labels.multilabel:
+        return "a map of label bits has"
+    return context.owner if sure else "the training dataset has"
 
 
 def _pipeline_findings(dataset: Dataset, wanted: bool) -> Iterator[Diagnostic]:

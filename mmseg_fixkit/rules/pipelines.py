@@ -9,13 +9,17 @@ from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, KeyPath, Severi
 from mmseg_fixkit.host import type_name
 from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.context import Context
+from mmseg_fixkit.several_labels import LOADER
 from mmseg_fixkit.steps import Steps, is_step
 
 #: Steps that give the label map another size together with the image.
 _RESIZING = ("Resize", "ResizeToMultiple", "ResizeShortestEdge")
 
+#: Steps that load label maps.
+_LOADERS = ("LoadAnnotations", LOADER)
+
 #: Steps that look at label values only, so that a resize may be put before them.
-_LABEL_STEPS = ("LoadAnnotations", "AssertLabelBounds", "RemapLabels")
+_LABEL_STEPS = (*_LOADERS, "AssertLabelBounds", "RemapLabels")
 
 
 @rule("MSF209", "labels-loaded-before-resize")
@@ -76,7 +80,7 @@ def labels_loaded_before_resize(context: Context) -> Iterator[Diagnostic]:
 
 
 def _late_resizes(steps: Steps) -> Iterator[Diagnostic]:
-    loads = next((i for i, (_, s) in enumerate(steps) if is_step(s, "LoadAnnotations")), None)
+    loads = next((i for i, (_, s) in enumerate(steps) if is_step(s, *_LOADERS)), None)
     for place, (key, step) in enumerate(steps):
         if loads is not None and place > loads and is_step(step, *_RESIZING):
             yield finding(

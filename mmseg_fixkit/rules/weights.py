@@ -31,10 +31,11 @@ def class_weight_not_as_asked(context: Context) -> Iterator[Diagnostic]:
 
     ## What it does
     Speaks only in `mmseg-fix patch --class-weight`. Compares the class weights of every loss that
-    takes them with yours. You give N weights; for a query head the entry for "no object" is
-    added (0.1, or what the config has), unless you give it yourself as number N + 1. With `none`
-    the weights are taken off, and set to 1 where the head cannot do without. A sigmoid loss on one
-    channel takes one weight: that of the foreground divided by that of the background.
+    takes them with yours. You give N weights, or a method that computes them from the training
+    labels (`mmseg-fix weights`); for a query head the entry for "no object" is added (0.1, or what
+    the config has), unless you give it yourself as number N + 1. With `none` the weights are taken
+    off, and set to 1 where the head cannot do without. A sigmoid loss on one channel takes one
+    weight: that of the foreground divided by that of the background.
 
     ## Why is this bad?
     It is no fault of the config; it is a change that you asked for.
@@ -173,6 +174,19 @@ def _asked(context: Context, loss: Loss, wish: Optional[tuple[float, ...]]) -> O
         return [1.0] * context.num_classes + [NO_OBJECT_WEIGHT] if with_no_object else None
     if not with_no_object or len(wish) > context.num_classes:
         return shaped(loss, list(wish))
+    return [*wish, _no_object(loss)]
+
+
+def _no_object(loss: Loss) -> Any:
+    """Return the weight of "no object": what the loss has, or what the whole zoo has."""
     old = loss.weights or []
     known = len(old) == weight_length(loss.head, loss.head.num_classes or 0)
-    return [*wish, old[-1] if known else NO_OBJECT_WEIGHT]
+    return old[-1] if known else NO_OBJECT_WEIGHT
+
+
+def no_object_weight(document: ConfigDocument) -> Optional[float]:
+    """Return the last of N + 1 weights for a config with only query heads; None for others."""
+    losses = tuple(_takes_weights(document))
+    if not losses or any(loss.head.spec.kind not in WITH_NO_OBJECT for loss in losses):
+        return None
+    return float(_no_object(losses[0]))

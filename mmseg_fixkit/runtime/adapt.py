@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Optional
 from zlib import crc32
 
 import torch
 from torch import Tensor, nn
 
-from mmseg_fixkit.checkpoint.adapt import Needs, Source, adapt, bare_name, by_model_name
+from mmseg_fixkit.checkpoint.adapt import (
+    Needs,
+    Source,
+    adapt,
+    bare_name,
+    by_model_name,
+    named_rows,
+)
 from mmseg_fixkit.checkpoint.contents import without_prefix
 from mmseg_fixkit.checkpoint.names import NamesLike, given_names, names_in_meta
 from mmseg_fixkit.checkpoint.report import AdaptReport
 from mmseg_fixkit.checkpoint.rows import MappingLike, RowPlan, plan_rows
 from mmseg_fixkit.errors import FixkitError
-from mmseg_fixkit.runtime.heads import class_tensors, loading_target
+from mmseg_fixkit.runtime.building import Unfilled
+from mmseg_fixkit.runtime.heads import (
+    class_tensors,
+    has_several_labels,
+    loading_target,
+    shapes_of,
+)
 
 #: What ``EMAHook`` puts before the names of the averaged weights.
 EMA_PREFIX = "module."
@@ -55,8 +68,9 @@ def adapt_state_dict(
     """
     target = loading_target(model)
     new = given_names(new_classes) or names_in_meta({"dataset_meta": _dataset_meta(target)})
-    plan = plan_for(given_names(old_classes), new, mapping)
-    tensors, report = adapt(source_of(state_dict, "the state dict"), needs_of(target), plan)
+    source, needs = source_of(state_dict, "the state dict"), needs_of(target)
+    plan = plan_for(*named_rows(source, needs, given_names(old_classes), new), mapping)
+    tensors, report = adapt(source, needs, plan)
     return with_versions(tensors, state_dict), report
 
 
@@ -102,9 +116,10 @@ def source_of(
 
 def needs_of(model: nn.Module) -> Needs:
     """Return what a built model needs of a state dict."""
-    shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    classes = class_tensors(model)
-    return Needs(shapes, classes, _Fresh(model, {n: t.head for n, t in classes.items()}))
+    shapes = shapes_of(model)
+    classes = class_tensors(model, shapes)
+    fresh = _Fresh(model, {n: t.head for n, t in classes.items()})
+    return Needs(shapes, classes, fresh, has_several_labels(model))
 
 
 class _Fresh:
@@ -131,40 +146,67 @@ class _Fresh:
         if initialised and not any(t.is_meta for t in head.parameters()):
             live: dict[str, Tensor] = head.state_dict()
             return live
-        return initialised_state(head, crc32(path.encode()))
+        wanted = {n[len(path) + 1 :] for n, home in self._heads.items() if home == path}
+        return initialised_state(head, crc32(path.encode()), wanted)
 
     def _above(self, path: str) -> Iterator[nn.Module]:
         parts = path.split(".")
         return (self._model.get_submodule(".".join(parts[:i])) for i in range(len(parts) + 1))
 
 
-def initialised_state(head: nn.Module, seed: int) -> dict[str, Tensor]:
-    """Return the state of a copy of ``head``, initialised as the host initialises it.
+def initialised_state(head: nn.Module, seed: int, wanted: Collection[str]) -> dict[str, Tensor]:
+    """Return tensors of a copy of ``head``, initialised as the host initialises it.
 
     What ``init_cfg`` does not reach has the values that torch gives a new layer, even if the head
     was built without any (on the ``meta`` device, or with initialisation switched off).
+
+    Args:
+        head: stays as it is.
+        seed: the same one gives the same numbers.
+        wanted: names of the tensors. No others get memory and numbers, unless the head's own
+            initialisation looks at them.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        fresh = _with_memory(copy.deepcopy(head))
+    try:
+        return _initialised(head, seed, wanted)
+    except Exception:  # whatever comes of values that are not there
+        return _initialised(head, seed, head.state_dict().keys())
+
+
+def _initialised(head: nn.Module, seed: int, wanted: Collection[str]) -> dict[str, Tensor]:
+    with torch.random.fork_rng(devices=[]), Unfilled():
+        torch.default_generator.manual_seed(seed)  # and not those of GPUs, which nobody restores
+        fresh = _copy(head, wanted)
         for module in fresh.modules():
-            if callable(getattr(module, "reset_parameters", None)):
+            if callable(getattr(module, "reset_parameters", None)) and _has_memory(module):
                 module.reset_parameters()
         if hasattr(fresh, "init_weights"):
             # MMEngine would write a line for each parameter into the log.
             fresh._dump_init_info = lambda: None
             fresh.init_weights()
-    state: dict[str, Tensor] = fresh.state_dict()
-    return state
+    return {name: value for name, value in fresh.state_dict().items() if name in wanted}
 
 
-def _with_memory(module: nn.Module) -> nn.Module:
-    """Return ``module`` with zeros in the place of tensors that have no memory."""
-    if any(t.is_meta for t in module.state_dict().values()):
-        module = module.to_empty(device="cpu")
-        for tensor in module.state_dict().values():
-            tensor.zero_()
-    return module
+def _copy(head: nn.Module, wanted: Collection[str]) -> nn.Module:
+    """Copy ``head``, with zeros for the tensors that are wanted and no memory for other weights."""
+    weights = [*head.named_parameters(remove_duplicate=False)]
+    buffers = [*head.named_buffers(remove_duplicate=False)]
+    filled = {id(value) for name, value in weights + buffers if name in wanted}
+    copies: dict[int, Tensor] = {}
+    for _, value in weights:
+        copies[id(value)] = nn.Parameter(_zeros(value, id(value) in filled), value.requires_grad)
+    for _, value in buffers:
+        meta = value.is_meta
+        copies[id(value)] = _zeros(value, id(value) in filled) if meta else value.cpu().clone()
+    return copy.deepcopy(head, copies)
+
+
+def _zeros(like: Tensor, with_memory: bool) -> Tensor:
+    device = "cpu" if with_memory else "meta"
+    return torch.zeros(like.shape, dtype=like.dtype, device=device)
+
+
+def _has_memory(module: nn.Module) -> bool:
+    return not all(weight.is_meta for weight in module.parameters())
 
 
 def adapt_ema(

@@ -17,10 +17,11 @@ from mmseg_fixkit.host import HeadKind
 from mmseg_fixkit.registry import find_rule
 from mmseg_fixkit.rules.channels import loss_fault
 from mmseg_fixkit.rules.losses import WITH_NO_OBJECT
-from mmseg_fixkit.runtime.heads import Head, find_heads, own_modules
+from mmseg_fixkit.runtime.heads import Head, find_heads, has_several_labels, own_modules
+from mmseg_fixkit.several_labels import CLASS_LOSSES, LOSS
 
 #: Codes whose cause is in the model, so that rebuilding its class layers helps.
-MODEL_CODES = frozenset({"MSF101", "MSF102", "MSF104"})
+MODEL_CODES = frozenset({"MSF101", "MSF102", "MSF104", "MSF601"})
 
 _SPLITS = {"train": "training", "val": "validation", "test": "test"}
 
@@ -98,7 +99,10 @@ def check_classes(model: nn.Module, splits: Sequence[Split]) -> tuple[Diagnostic
     heads = tuple(h for h in find_heads(model) if h.follows_dataset)
     reference = next((s for s in splits if s.classes), None)
     found = [*_check_declared(splits), *(d for head in heads for d in _check_layer(head))]
-    if reference is not None:
+    if reference is not None and has_several_labels(model):
+        found += _check_label_heads(heads, reference)
+        found += _check_splits(splits, reference)
+    elif reference is not None:
         found += _check_several(reference)
         found += _check_heads(heads, reference)
         found += _check_splits(splits, reference)
@@ -127,6 +131,36 @@ def _check_heads(heads: tuple[Head, ...], split: Split) -> Iterator[Diagnostic]:
             yield from _check_weights(path, module, head, split)
             if _one_channel(head) and _count(split) == 2 and _is_loss(path, head):
                 yield from _check_loss(path, module, head)
+
+
+def _check_label_heads(heads: tuple[Head, ...], split: Split) -> Iterator[Diagnostic]:
+    """Whether heads and losses are for the labels of ``split`` and the background."""
+    channels = _count(split) + 1
+    for head in heads:
+        found = head.module.num_classes
+        if head.spec.owns_num_classes and found != channels:
+            shown = (
+                f"{_count(split)} labels, which need {channels} channels: one for the background, "
+                "and one for each label"
+            )
+            who, then = f"{split.title} has", f"the head is {head.type_name}"
+            key = _key(head.path, "num_classes")
+            yield _coded("MSF601", finding(key, found, who, channels, shown=shown, then=then))
+        for path, module in own_modules(head, heads):
+            if _is_loss(path, head):
+                yield from _check_label_loss(path, module, channels)
+
+
+def _check_label_loss(path: str, module: nn.Module, channels: int) -> Iterator[Diagnostic]:
+    kind = type(module).__name__
+    if kind in CLASS_LOSSES:
+        who = "it takes a label for the number of a class, and a map of label bits needs"
+        yield _coded("MSF603", finding(parse_key(f"model.{path}"), kind, who, LOSS))
+    weights = getattr(module, "class_weight", None) if kind == LOSS else None
+    if weights is not None and len(weights) not in (channels - 1, channels):
+        shown = f"{channels - 1} weights, or {channels} with that of the background first"
+        key = _key(path, "class_weight")
+        yield _coded("MSF607", finding(key, list(weights), "the labels ask for", None, shown=shown))
 
 
 def _coded(code: str, diagnostic: Diagnostic) -> Diagnostic:

@@ -13,6 +13,7 @@ from torch import nn
 from mmseg_fixkit.labels import LabelSpace
 from mmseg_fixkit.runtime.class_checks import built_splits
 from mmseg_fixkit.runtime.errors import ClassCountError
+from mmseg_fixkit.runtime.heads import has_several_labels
 from mmseg_fixkit.runtime.text import table
 from mmseg_fixkit.runtime.transplant import Swap, apply_swaps, brief, plan_swaps
 
@@ -36,13 +37,15 @@ def fix_model(runner: Any) -> None:
     if classes is None:
         return
     _check_fixable(runner)
-    _check_several(classes)
+    if not has_several_labels(runner.model):
+        _check_several(classes)
     patched = _patched_model(runner, classes)
     swaps = plan_model(runner.model, runner.cfg.model, patched)
     replaced = apply_swaps(swaps)
     for optimizer in _optimizers(getattr(runner, "optim_wrapper", None)):
         _hold_live(optimizer, replaced)
     _follow_head(runner.model)
+    _follow_thresholds(runner.model, patched)
     if swaps:
         runner.cfg.model = patched
         runner.dump_config()
@@ -145,6 +148,14 @@ def _follow_head(model: nn.Module) -> None:
     for name in _HEAD_ATTRIBUTES:
         if hasattr(model, name) and hasattr(head, name):
             setattr(model, name, getattr(head, name))
+
+
+def _follow_thresholds(model: Any, patched: Mapping[str, Any]) -> None:
+    """Give each label of a pixel that may have several the threshold of the new config."""
+    if has_several_labels(model):
+        limits = patched.get("threshold", 0.5)
+        listed = isinstance(limits, (list, tuple))
+        model.threshold = list(limits) if listed else [float(limits)] * model.num_labels
 
 
 def _last(head: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, Optional
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 
-from mmseg_fixkit.checkpoint.adapt import Needs, adapt, by_model_name
+from mmseg_fixkit.checkpoint.adapt import Needs, Source, adapt, by_model_name, named_rows
 from mmseg_fixkit.checkpoint.names import NamesLike, given_names, names_in_meta
 from mmseg_fixkit.checkpoint.report import AdaptReport
 from mmseg_fixkit.checkpoint.rows import MappingLike, RowPlan
@@ -57,9 +57,9 @@ class HeadAdaptHook(Hook):
         """Compare, move rows, and report."""
         name = str(getattr(runner, "_load_from", None) or "the checkpoint")
         needs = needs_of(loading_target(runner.model))
-        plan = self._plan(runner, checkpoint, needs)
         state = checkpoint.get("state_dict", checkpoint)
         source = source_of(state, name, _meta(checkpoint))
+        plan = self._plan(runner, source, needs)
         tensors, report = adapt(source, needs, plan)
         if getattr(runner, "_resume", False):
             _stop_if_resumed(report)
@@ -69,10 +69,11 @@ class HeadAdaptHook(Hook):
         if is_main_process():
             _log(runner.logger, report)
 
-    def _plan(self, runner: Any, checkpoint: Mapping[str, Any], needs: Needs) -> Optional[RowPlan]:
+    def _plan(self, runner: Any, source: Source, needs: Needs) -> Optional[RowPlan]:
         given = self.old_classes
-        old = names_in_meta(_meta(checkpoint)) if given is None else given_names(given)
-        new = next((s.classes for s in built_splits(runner) if s.classes), None)
+        named = names_in_meta(source.meta) if given is None else given_names(given)
+        classes = next((s.classes for s in built_splits(runner) if s.classes), None)
+        old, new = named_rows(source, needs, named, classes)
         if new and not _names_all(needs, new):
             new = None  # ClassCountHook has something to say of that
         asked = bool(given or self.mapping)  # what was asked for is done, or refused

@@ -8,6 +8,7 @@ from typing import Any, Optional
 from mmengine.config import Config
 from torch import nn
 
+from mmseg_fixkit.checkpoint.adapt import class_count, named_rows
 from mmseg_fixkit.checkpoint.files import Checkpoint, read_checkpoint
 from mmseg_fixkit.checkpoint.names import (
     NamesLike,
@@ -24,8 +25,9 @@ from mmseg_fixkit.labels import LabelSpace
 from mmseg_fixkit.load import ConfigLike, load
 from mmseg_fixkit.runtime.adapt import adapt_state_dict, needs_of, source_of
 from mmseg_fixkit.runtime.building import build, build_shapes, read_config
-from mmseg_fixkit.runtime.files import PathLike, class_count
-from mmseg_fixkit.runtime.heads import find_heads
+from mmseg_fixkit.runtime.files import PathLike
+from mmseg_fixkit.runtime.heads import find_heads, has_several_labels
+from mmseg_fixkit.several_labels import BACKGROUND, with_background
 
 
 def init_model(
@@ -69,8 +71,8 @@ def init_model(
         model = build(_sized(read, labels))
     else:
         file = read_checkpoint(checkpoint, trust=trust)
-        plan = _plan(file, read, given, mapping)
-        labels = _space(plan.new, file, _of_config(read))
+        plan, several = _plan(file, read, given, mapping)
+        labels = _space(plan.new[several:], file, _of_config(read))
         model = build(_sized(read, labels))
         _load(model, file, plan)
     palette = [list(color) for color in labels.colors]
@@ -114,29 +116,30 @@ def _space(
 
 def _plan(
     file: Checkpoint, config: Config, given: Optional[tuple[str, ...]], mapping: MappingLike
-) -> RowPlan:
-    count = _count(file, config)
-    said = names_in_meta(file.meta)
+) -> tuple[RowPlan, bool]:
+    """Return where rows come from, and whether the first of the model is the background's."""
+    source = source_of(file.unprefixed(), file.path.name, file.meta)
+    needs = needs_of(build_shapes(config))
+    count = class_count(source, needs)
+    names, several = names_in_meta(file.meta), needs.several
+    said, _ = named_rows(source, needs, names, None)
     old = said if said and count in (None, len(said)) else None
     if old is None:
         own = _of_config(config)
         found = given or (own.classes if own else None)
-        if found is None or count not in (None, len(found)):
+        rows = with_background(found) if found and several else found
+        if rows is None or count not in (None, len(rows)):
             raise _unnamed(file, count, said, found)
-        return plan_rows(found, found)
-    plan = plan_rows(old, given or old, mapping)
+        return plan_rows(rows, rows), several
+    own_rows = names if several and old != names else old
+    labels = given or tuple(n for n in own_rows or () if not (several and n == BACKGROUND))
+    plan = plan_rows(old, with_background(labels) if several else labels, mapping)
     if plan.fresh:
         raise FixkitError(
             f"{file.path}: it was not trained on {', '.join(plan.fresh)}; its classes are "
             f"{', '.join(old)}. Leave them out, or give mapping={{old: new}} for other names"
         )
-    return plan
-
-
-def _count(file: Checkpoint, config: Config) -> Optional[int]:
-    """Return how many classes the file has; None where that does not show (SAN's are words)."""
-    source = source_of(file.unprefixed(), file.path.name, file.meta)
-    return class_count(source, needs_of(build_shapes(config)))
+    return plan, several
 
 
 def _unnamed(
@@ -151,9 +154,11 @@ def _unnamed(
 
 def _sized(config: Config, labels: LabelSpace) -> Config:
     """Return the config with heads for ``labels``."""
-    heads = [h for h in find_heads(build_shapes(config)) if h.follows_dataset]
+    shapes = build_shapes(config)
+    heads = [h for h in find_heads(shapes) if h.follows_dataset]
+    rows = labels.num_classes + has_several_labels(shapes)
     texts = any(head.spec.kind is HeadKind.TEXT for head in heads)
-    if not texts and all(head.module.num_classes == labels.num_classes for head in heads):
+    if not texts and all(head.module.num_classes == rows for head in heads):
         return config
     from mmseg_fixkit.api import patch
 

@@ -1,0 +1,325 @@
+"""Family 6: channels, segmentors and heads, where a pixel may have several labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Optional
+
+from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, KeyPath, finding
+from mmseg_fixkit.host import type_name
+from mmseg_fixkit.parts import Head
+from mmseg_fixkit.registry import rule
+from mmseg_fixkit.rules.channels import is_threshold
+from mmseg_fixkit.rules.context import Context
+from mmseg_fixkit.rules.heads import count_edits, counts, has_to_count
+from mmseg_fixkit.several_labels import OWN_SEGMENTORS, SEGMENTORS, TTA_MODEL, head_fault
+from mmseg_fixkit.tree import lookup
+
+#: The score above which a pixel has a label, where nothing is said.
+EVEN = 0.5
+
+_MODEL = ("model", "tta_model")
+
+
+@rule("MSF601", "multilabel-channel-count")
+def multilabel_channel_count(context: Context) -> Iterator[Diagnostic]:
+    """A head has no channel for the background beside those of the labels.
+
+    ## What it does
+    Speaks of configs in which a pixel may have several labels. Compares `num_classes` of every
+    decode and auxiliary head, in lists and nested heads too, with the labels and one more, and
+    `out_channels` likewise. STDC's boundary head is left alone.
+
+    ## Why is this bad?
+    With L labels a head needs L + 1 channels: channel 0 is on where a pixel has no label. It
+    follows from the others, so no label file has it, and predictions and metrics are without it.
+    With one channel too few the last label has none, and training stops; with two real labels
+    and two channels PaddleSeg ends in an assertion of the GPU.
+
+    ## Example
+    ```python
+    custom_imports = dict(imports=['mmseg_fixkit'])
+    model = dict(
+        type='MultiLabelEncoderDecoder',
+        decode_head=dict(
+            type='FCNHead', in_channels=64, channels=16, num_classes=2,
+            loss_decode=dict(type='MultiLabelLoss')))
+    train_dataloader = dict(
+        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('person', 'shadow'))))
+    ```
+
+    ## Use instead
+    ```python
+    custom_imports = dict(imports=['mmseg_fixkit'])
+    model = dict(
+        type='MultiLabelEncoderDecoder',
+        decode_head=dict(
+            type='FCNHead', in_channels=64, channels=16, num_classes=3,
+            loss_decode=dict(type='MultiLabelLoss')))
+    train_dataloader = dict(
+        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('person', 'shadow'))))
+    ```
+
+    ## Fix safety
+    Safe: a head with another count cannot learn these labels.
+
+    ## References
+    PaddleSeg issue 3646 and pull request 3479.
+    """
+    for head in context.document.class_heads:
+        if not head.spec.owns_num_classes or unfit(head):
+            continue
+        edits = [*_count_edits(context, head), *_channel_edits(context, head)]
+        if edits:
+            key = edits[0].key
+            yield finding(
+                key,
+                head.config.get(str(key[-1])),
+                context.owner,
+                context.channels,
+                shown=f"{labels_in_words(context)}, which need {context.channels} channels: one "
+                "for the background, and one for each label",
+                edits=edits,
+                title=f"Give {head.type} {context.channels} channels",
+            )
+
+
+def labels_in_words(context: Context) -> str:
+    """Say how many labels there are."""
+    return f"{context.num_classes} label{'s' if context.num_classes != 1 else ''}"
+
+
+def _count_edits(context: Context, head: Head) -> list[Edit]:
+    if counts(head) == {context.channels}:
+        return []
+    if None in counts(head) and not has_to_count(context, head):
+        return []
+    return count_edits(head, context.channels)
+
+
+def _channel_edits(context: Context, head: Head) -> Iterator[Edit]:
+    found = head.config.get("out_channels")
+    if head.spec.channels_follow_classes and found not in (None, context.channels):
+        yield Edit((*head.key, "out_channels"), kind=EditKind.REMOVE)
+
+
+def unfit(head: Head) -> Optional[str]:
+    """Say why a head where MMSegmentation builds one cannot tell several labels a pixel."""
+    return head_fault(head.config) if head.placed and "type" in head.config else None
+
+
+@rule("MSF602", "multilabel-segmentor")
+def multilabel_segmentor(context: Context) -> Iterator[Diagnostic]:
+    """The segmentor gives each pixel the one class with the highest score.
+
+    ## What it does
+    Speaks of configs in which a pixel may have several labels. Finds `EncoderDecoder`,
+    `CascadeEncoderDecoder` and `SegTTAModel` in them.
+
+    ## Why is this bad?
+    The model trains, but these take the highest of all channels: one label a pixel, or the
+    background. `MultiLabelEncoderDecoder` and its kin give a pixel each label whose score is above
+    a `threshold`, 0.5 or one for each label.
+
+    ## Example
+    ```python
+    custom_imports = dict(imports=['mmseg_fixkit'])
+    model = dict(
+        type='EncoderDecoder',
+        decode_head=dict(
+            type='FCNHead', in_channels=64, channels=16, num_classes=3,
+            loss_decode=dict(type='MultiLabelLoss')))
+    train_dataloader = dict(
+        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('person', 'shadow'))))
+    ```
+
+    ## Use instead
+    ```python
+    custom_imports = dict(imports=['mmseg_fixkit'])
+    model = dict(
+        type='MultiLabelEncoderDecoder', threshold=0.5,
+        decode_head=dict(
+            type='FCNHead', in_channels=64, channels=16, num_classes=3,
+            loss_decode=dict(type='MultiLabelLoss')))
+    train_dataloader = dict(
+        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('person', 'shadow'))))
+    ```
+
+    ## Fix safety
+    Safe: the losses are the same, and predictions are what was learned.
+
+    ## References
+    `BaseSegmentor.postprocess_result` of mmsegmentation 1.2.2.
+    """
+    for key, kind in _segmentors(context):
+        wanted = {**SEGMENTORS, "SegTTAModel": TTA_MODEL}.get(kind)
+        if wanted is None:
+            continue
+        edits = [Edit((*key, "type"), wanted)]
+        if kind in SEGMENTORS and lookup(context.document.tree, (*key, "threshold")) is None:
+            edits.append(Edit((*key, "threshold"), EVEN))
+        yield finding(
+            (*key, "type"),
+            kind,
+            f"it takes the highest score, and {context.owner}",
+            wanted,
+            shown=f"{labels_in_words(context)} that may overlap, which needs {wanted!r}",
+            edits=edits,
+            title=f"Use {wanted}",
+        )
+
+
+def _segmentors(context: Context) -> Iterator[tuple[KeyPath, str]]:
+    """Yield where segmentors stand: the model, what wraps it, and that of several views."""
+    for name in _MODEL:
+        for key in ((name,), (name, "module")):
+            part = lookup(context.document.tree, key)
+            if isinstance(part, dict) and "type" in part:
+                yield key, type_name(part["type"])
+
+
+@rule("MSF605", "multilabel-head")
+def multilabel_head(context: Context) -> Iterator[Diagnostic]:
+    """A head cannot give a pixel several labels.
+
+    ## What it does
+    Speaks of configs in which a pixel may have several labels. Finds query heads (Mask2Former,
+    MaskFormer), SAN's, depth heads, and EncNet's. STDC's boundary head may stand beside others.
+
+    ## Why is this bad?
+    Query heads and SAN choose one class for each mask by a softmax; `EncHead` counts which classes
+    are in the label map. They learn something else, or stop at the first batch.
+
+    ## Example
+    ```python
+    custom_imports = dict(imports=['mmseg_fixkit'])
+    model = dict(
+        type='MultiLabelEncoderDecoder',
+        decode_head=dict(
+            type='EncHead', in_channels=[64], in_index=[0], channels=16, num_classes=3,
+            loss_decode=dict(type='MultiLabelLoss')))
+    train_dataloader = dict(
+        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('person', 'shadow'))))
+    ```
+
+    ## Use instead
+    ```python
+    custom_imports = dict(imports=['mmseg_fixkit'])
+    model = dict(
+        type='MultiLabelEncoderDecoder',
+        decode_head=dict(
+            type='FCNHead', in_channels=64, channels=16, num_classes=3,
+            loss_decode=dict(type='MultiLabelLoss')))
+    train_dataloader = dict(
+        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('person', 'shadow'))))
+    ```
+
+    ## Fix safety
+    There is no fix: take another head. `mmseg-fix patch --multilabel` refuses such a config.
+
+    ## References
+    `EncHead.loss_by_feat` of mmsegmentation 1.2.2; `MaskFormerHead` of mmdet 3.3.0.
+    """
+    for key, head, fault in unfit_heads(context):
+        yield finding(
+            (*key, "type"),
+            type_name(head["type"]),
+            f"{context.owner} {labels_in_words(context)} that may overlap:",
+            None,
+            shown=fault,
+        )
+
+
+def unfit_heads(context: Context) -> Iterator[tuple[KeyPath, dict[str, Any], str]]:
+    """Yield the heads that cannot tell several labels a pixel, and why."""
+    for head in context.document.heads:
+        beside = not head.follows_labels and "auxiliary_head" in head.key
+        fault = None if beside else unfit(head)
+        if fault:
+            yield head.key, head.config, fault
+
+
+@rule("MSF606", "multilabel-threshold")
+def multilabel_threshold(context: Context) -> Iterator[Diagnostic]:
+    """A threshold is none of a score, or there are not as many as labels.
+
+    ## What it does
+    Speaks of configs in which a pixel may have several labels. Looks at `threshold` of
+    `MultiLabelEncoderDecoder` and its kin: one number between 0 and 1, or one for each label, in
+    their order and without the background; 0.5 where it is left out. A `threshold` in a head, where
+    one sigmoid channel of two classes has it, belongs there.
+
+    ## Why is this bad?
+    The model is refused when it is built. A threshold in a head counts for nothing.
+
+    ## Example
+    ```python
+    custom_imports = dict(imports=['mmseg_fixkit'])
+    model = dict(
+        type='MultiLabelEncoderDecoder', threshold=[0.5, 0.4, 0.6],
+        decode_head=dict(
+            type='FCNHead', in_channels=64, channels=16, num_classes=3,
+            loss_decode=dict(type='MultiLabelLoss')))
+    train_dataloader = dict(
+        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('person', 'shadow'))))
+    ```
+
+    ## Use instead
+    ```python
+    custom_imports = dict(imports=['mmseg_fixkit'])
+    model = dict(
+        type='MultiLabelEncoderDecoder', threshold=[0.4, 0.6],
+        decode_head=dict(
+            type='FCNHead', in_channels=64, channels=16, num_classes=3,
+            loss_decode=dict(type='MultiLabelLoss')))
+    train_dataloader = dict(
+        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('person', 'shadow'))))
+    ```
+
+    ## Fix safety
+    Safe: the model could not be built, and thresholds have no part in training. Thresholds that fit
+    no labels become 0.5.
+
+    ## References
+    `checked_thresholds` of this package.
+    """
+    for key, kind in _segmentors(context):
+        written = lookup(context.document.tree, (*key, "threshold"))
+        fault = _threshold_fault(context, written) if kind in OWN_SEGMENTORS else ""
+        if fault:
+            yield finding(
+                (*key, "threshold"),
+                written,
+                context.owner,
+                EVEN,
+                shown=fault,
+                edits=[Edit((*key, "threshold"), EVEN)],
+                title=f"Set threshold to {EVEN}",
+            )
+    for head in context.document.class_heads:
+        if head.known and head.config.get("threshold") is not None:
+            yield _threshold_of_a_head(head)
+
+
+def _threshold_fault(context: Context, written: Any) -> str:
+    if written is None or is_threshold(written):
+        return ""
+    labels = labels_in_words(context)
+    listed = isinstance(written, (list, tuple))
+    if listed and len(written) != context.num_classes:
+        return f"{labels}: give one number, or {context.num_classes}"
+    odd = [t for t in written if not is_threshold(t)] if listed else [written]
+    return f"{labels}, whose scores are between 0 and 1: {odd[0]!r} is not" if odd else ""
+
+
+def _threshold_of_a_head(head: Head) -> Diagnostic:
+    key = (*head.key, "threshold")
+    return finding(
+        key,
+        head.config["threshold"],
+        "the threshold of several labels stands",
+        None,
+        shown="in the segmentor; in a head it counts for nothing",
+        edits=[Edit(key, kind=EditKind.REMOVE)],
+        title="Drop threshold",
+    )

@@ -1,0 +1,359 @@
+"""Family 6: label files and the data sets they are of, where a pixel may have several labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from os.path import isabs
+from pathlib import PurePosixPath
+from typing import Any, Optional
+
+from mmseg_fixkit.diagnostics import Diagnostic, Edit, KeyPath, Severity, finding
+from mmseg_fixkit.host import type_name
+from mmseg_fixkit.parts import Dataset
+from mmseg_fixkit.registry import rule
+from mmseg_fixkit.rules.context import Context
+from mmseg_fixkit.rules.datasets import plain_type_edits
+from mmseg_fixkit.several_labels import LOADER, named_background
+from mmseg_fixkit.steps import is_step
+
+#: Makes maps of bits of the planes that ``LoadAnnotations`` gives it.
+_PLANE_PACKER = "AddMultiLabelAuxiliaryCategory"
+
+#: Arguments of loading that say how files are to be read, and their defaults.
+_READING = {
+    "label_format": "bits",
+    "file_pattern": "{stem}_{label}.png",
+    "values": "auto",
+    "missing_ok": False,
+}
+
+_Step = Mapping[str, Any]
+
+
+@rule("MSF611", "multilabel-loading")
+def multilabel_loading(context: Context) -> Iterator[Diagnostic]:
+    """Labels are loaded as those of one class a pixel, or by other names than the data set has.
+
+    ## What it does
+    Speaks of configs in which a pixel may have several labels. Finds `LoadAnnotations` in the
+    pipelines of every split and in `tta_pipeline`, and compares `labels` of
+    `LoadMultiLabelAnnotations` with the label space. `LoadAnnotations` may stand before
+    `AddMultiLabelAuxiliaryCategory`, which makes maps of bits of PaddleSeg's planes. In a patch
+    with `--label-format`, `--file-pattern`, `--label-file` or `--label-values` it compares these
+    too.
+
+    ## Why is this bad?
+    `LoadAnnotations` reads what is there: planes side by side are another size than the image, and
+    in single-label maps class 3 becomes the labels 0 and 1. With other names, or another order of
+    them, one label is learned under the name of another.
+
+    ## Example
+    ```python
+    custom_imports = dict(imports=['mmseg_fixkit'])
+    model = dict(
+        type='MultiLabelEncoderDecoder',
+        decode_head=dict(
+            type='FCNHead', in_channels=64, channels=16, num_classes=3,
+            loss_decode=dict(type='MultiLabelLoss')))
+    train_dataloader = dict(
+        dataset=dict(
+            type='BaseSegDataset', metainfo=dict(classes=('person', 'shadow')),
+            pipeline=[dict(type='LoadAnnotations')]))
+    ```
+
+    ## Use instead
+    ```python
+    custom_imports = dict(imports=['mmseg_fixkit'])
+    model = dict(
+        type='MultiLabelEncoderDecoder',
+        decode_head=dict(
+            type='FCNHead', in_channels=64, channels=16, num_classes=3,
+            loss_decode=dict(type='MultiLabelLoss')))
+    train_dataloader = dict(
+        dataset=dict(
+            type='BaseSegDataset', metainfo=dict(classes=('person', 'shadow')),
+            pipeline=[dict(type='LoadMultiLabelAnnotations', labels=('person', 'shadow'))]))
+    ```
+
+    ## Fix safety
+    Safe: maps of bits are read as before, in the format of the other splits, and files that hold
+    something else stop the run.
+
+    ## References
+    The page on several labels a pixel in this documentation.
+    """
+    for dataset in context.document.datasets:
+        for steps in dataset.pipelines:
+            packs_planes = any(is_step(step, _PLANE_PACKER) for _, step in steps)
+            for key, step in steps:
+                if is_step(step, "LoadAnnotations") and not packs_planes:
+                    yield _loader_finding(context, dataset, key, step)
+                elif is_step(step, LOADER):
+                    yield from _other_arguments(context, dataset, key, step)
+
+
+def _loader_finding(context: Context, dataset: Dataset, key: KeyPath, step: _Step) -> Diagnostic:
+    reading = {
+        "label_format": "bits",
+        **_reading_elsewhere(context),
+        **_asked(context, dataset),
+    }
+    kept = {name: step[name] for name in ("backend_args",) if name in step}
+    loader = {"type": LOADER, "labels": context.labels.classes, **reading, **kept}
+    known = reading["label_format"] != "coco" or "ann_file" in reading
+    return finding(
+        (*key, "type"),
+        type_name(step["type"]),
+        f"{context.owner} labels that may overlap, which needs",
+        LOADER,
+        edits=[Edit(key, loader)] if known else [],
+        then="" if known else "--label-file says where the JSON of each split is",
+        title=f"Load the labels of the {dataset.role} dataset with {LOADER}",
+    )
+
+
+def _reading_elsewhere(context: Context) -> dict[str, Any]:
+    """Return how the first pipeline that loads several labels reads its files."""
+    steps = (step for d in context.document.datasets for _, step in d.transforms)
+    first = next((step for step in steps if is_step(step, LOADER)), {})
+    return {name: first[name] for name in _READING if name in first}
+
+
+def _asked(context: Context, dataset: Dataset) -> dict[str, Any]:
+    """Return the arguments that were asked for."""
+    files = context.wishes.multilabel
+    if files is None:
+        return {}
+    wanted = {
+        "label_format": files.label_format,
+        "file_pattern": files.file_pattern,
+        "ann_file": _label_file(dataset, files.label_file),
+        "values": files.label_values,
+    }
+    return {name: value for name, value in wanted.items() if value is not None}
+
+
+def _label_file(dataset: Dataset, pattern: Optional[str]) -> Optional[str]:
+    """Return the JSON of a split, below its ``data_root`` as other files are."""
+    if pattern is None:
+        return None
+    path = pattern.replace("{split}", dataset.split)
+    root = dataset.config.get("data_root")
+    return str(PurePosixPath(root) / path) if isinstance(root, str) and not isabs(path) else path
+
+
+def _other_arguments(
+    context: Context, dataset: Dataset, key: KeyPath, step: _Step
+) -> Iterator[Diagnostic]:
+    names = context.labels.classes
+    said = step.get("labels")
+    same = said == len(names) if isinstance(said, int) else tuple(said or ()) == names
+    if not same:
+        yield finding(
+            (*key, "labels"),
+            said,
+            context.owner,
+            names,
+            edits=[Edit((*key, "labels"), names)],
+            title=f"Load the labels {', '.join(names)}",
+        )
+    for name, value in _asked(context, dataset).items():
+        if step.get(name, _READING.get(name)) != value:
+            edit = Edit((*key, name), value)
+            yield finding(edit.key, step.get(name), "you asked for", value, edits=[edit],
+                          title=f"Set {name} of {LOADER}")  # fmt: skip
+
+
+@rule("MSF616", "multilabel-dataset-type")
+def multilabel_dataset_type(context: Context) -> Iterator[Diagnostic]:
+    """A dataset type of MMSegmentation is given some of its own classes as labels.
+
+    ## What it does
+    Speaks of configs in which a pixel may have several labels. Finds dataset types with classes of
+    their own, of which `metainfo` names a part.
+
+    ## Why is this bad?
+    Such a type maps the label values of its own files to those of the part. Here the values are
+    bits, and `LoadMultiLabelAnnotations` refuses them.
+
+    ## Example
+    ```python
+    custom_imports = dict(imports=['mmseg_fixkit'])
+    model = dict(
+        type='MultiLabelEncoderDecoder',
+        decode_head=dict(
+            type='FCNHead', in_channels=64, channels=16, num_classes=3,
+            loss_decode=dict(type='MultiLabelLoss')))
+    train_dataloader = dict(
+        dataset=dict(type='CityscapesDataset', metainfo=dict(classes=('person', 'car'))))
+    ```
+
+    ## Use instead
+    ```python
+    custom_imports = dict(imports=['mmseg_fixkit'])
+    model = dict(
+        type='MultiLabelEncoderDecoder',
+        decode_head=dict(
+            type='FCNHead', in_channels=64, channels=16, num_classes=3,
+            loss_decode=dict(type='MultiLabelLoss')))
+    train_dataloader = dict(
+        dataset=dict(
+            type='BaseSegDataset', metainfo=dict(classes=('person', 'car')),
+            img_suffix='_leftImg8bit.png', seg_map_suffix='_gtFine_labelTrainIds.png'))
+    ```
+
+    ## Fix safety
+    Safe: the run could not have started. The suffixes of the old type are written out.
+
+    ## References
+    `BaseSegDataset.get_label_map` of mmsegmentation 1.2.2.
+    """
+    for dataset in context.document.datasets:
+        info = dataset.info
+        named = isinstance(dataset.classes, (list, tuple)) and not dataset.foreign
+        if info and info.classes and named and tuple(dataset.classes) != info.classes:
+            yield finding(
+                (*dataset.key, "type"),
+                dataset.type,
+                "it maps label values to a part of its classes, and maps of label bits need",
+                info.plain_type,
+                edits=plain_type_edits(dataset, info),
+                title=f"Use {info.plain_type} with the suffixes of {dataset.type}",
+            )
+
+
+@rule("MSF617", "multilabel-background")
+def multilabel_background(context: Context) -> Iterator[Diagnostic]:
+    """The background is named as a label of its own.
+
+    ## What it does
+    Speaks of configs in which a pixel may have several labels. Finds a label that is called
+    `background` or the like.
+
+    ## Why is this bad?
+    The background is where no label is. It has a channel of its own already, which follows from
+    the labels: named again, there are two that say the same, and the second is in every mean.
+
+    ## Example
+    ```python
+    custom_imports = dict(imports=['mmseg_fixkit'])
+    model = dict(
+        type='MultiLabelEncoderDecoder',
+        decode_head=dict(
+            type='FCNHead', in_channels=64, channels=16, num_classes=4,
+            loss_decode=dict(type='MultiLabelLoss')))
+    train_dataloader = dict(
+        dataset=dict(
+            type='BaseSegDataset', metainfo=dict(classes=('background', 'person', 'shadow'))))
+    ```
+
+    ## Use instead
+    ```python
+    custom_imports = dict(imports=['mmseg_fixkit'])
+    model = dict(
+        type='MultiLabelEncoderDecoder',
+        decode_head=dict(
+            type='FCNHead', in_channels=64, channels=16, num_classes=3,
+            loss_decode=dict(type='MultiLabelLoss')))
+    train_dataloader = dict(
+        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('person', 'shadow'))))
+    ```
+
+    ## Fix safety
+    There is no fix: files may have a plane or a bit for it, which would move the others.
+
+    ## References
+    The page on several labels a pixel in this documentation.
+    """
+    background = named_background(context.labels.classes)
+    if background:
+        named = next((d for d in context.document.datasets if d.classes), None)
+        key = (*named.key, "metainfo", "classes") if named else ("model",)
+        yield finding(
+            key,
+            context.labels.classes,
+            "the background is",
+            tuple(name for name in context.labels.classes if name not in background),
+            shown="where no label is, and has a channel of its own",
+            then="leave it out; with files that have a plane or a bit for it, write them anew with "
+            "`mmseg-fix convert-labels`",
+            severity=Severity.WARNING,
+        )
+
+
+@rule("MSF618", "multilabel-mixed-formats")
+def multilabel_mixed_formats(context: Context) -> Iterator[Diagnostic]:
+    """Two splits read their label files in two ways.
+
+    ## What it does
+    Speaks of configs in which a pixel may have several labels. Compares `label_format`,
+    `file_pattern`, `values` and `missing_ok` of `LoadMultiLabelAnnotations` in every pipeline with
+    the first one.
+
+    ## Why is this bad?
+    Files of one data set are written in one way, as a rule. Read in another they stop the run at
+    the first validation, after hours of training.
+
+    ## Example
+    ```python
+    custom_imports = dict(imports=['mmseg_fixkit'])
+    labels = ('person', 'shadow')
+    model = dict(
+        type='MultiLabelEncoderDecoder',
+        decode_head=dict(
+            type='FCNHead', in_channels=64, channels=16, num_classes=3,
+            loss_decode=dict(type='MultiLabelLoss')))
+    train_dataloader = dict(
+        dataset=dict(
+            type='BaseSegDataset', metainfo=dict(classes=labels),
+            pipeline=[
+                dict(type='LoadMultiLabelAnnotations', labels=labels, label_format='planes')]))
+    val_dataloader = dict(
+        dataset=dict(
+            type='BaseSegDataset', metainfo=dict(classes=labels),
+            pipeline=[dict(type='LoadMultiLabelAnnotations', labels=labels)]))
+    ```
+
+    ## Use instead
+    ```python
+    custom_imports = dict(imports=['mmseg_fixkit'])
+    labels = ('person', 'shadow')
+    load = dict(type='LoadMultiLabelAnnotations', labels=labels, label_format='planes')
+    model = dict(
+        type='MultiLabelEncoderDecoder',
+        decode_head=dict(
+            type='FCNHead', in_channels=64, channels=16, num_classes=3,
+            loss_decode=dict(type='MultiLabelLoss')))
+    train_dataloader = dict(
+        dataset=dict(
+            type='BaseSegDataset', metainfo=dict(classes=labels), pipeline=[load]))
+    val_dataloader = dict(
+        dataset=dict(
+            type='BaseSegDataset', metainfo=dict(classes=labels), pipeline=[load]))
+    ```
+
+    ## Fix safety
+    There is no fix: your files may well be of two kinds.
+
+    ## References
+    `LoadMultiLabelAnnotations` of this package.
+    """
+    loaders = [
+        (dataset, key, step)
+        for dataset in context.document.datasets
+        for key, step in dataset.transforms
+        if is_step(step, LOADER)
+    ]
+    for _, key, step in loaders[1:]:
+        role, _, first = loaders[0]
+        for name, default in _READING.items():
+            found, other = step.get(name, default), first.get(name, default)
+            if found != other:
+                yield finding(
+                    (*key, name),
+                    found,
+                    f"the {role.role} dataset has",
+                    other,
+                    then="`--label-format` of `mmseg-fix patch` sets all splits",
+                    severity=Severity.WARNING,
+                )

@@ -1,0 +1,250 @@
+"""Family 6: losses, samplers and weights, where a pixel may have several labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Optional
+
+from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, KeyPath, finding
+from mmseg_fixkit.host import type_name
+from mmseg_fixkit.parts import Head, Loss
+from mmseg_fixkit.registry import rule
+from mmseg_fixkit.rules.context import Context
+from mmseg_fixkit.rules.label_weights import as_weights, weights_for
+from mmseg_fixkit.rules.multilabel import labels_in_words, unfit
+from mmseg_fixkit.several_labels import CLASS_LOSSES, LOSS
+
+#: Where losses on label maps stand; K-Net's are in the head that makes its kernels.
+_PLACES = ("decode_head", "auxiliary_head", "kernel_generate_head")
+
+
+@rule("MSF603", "multilabel-loss")
+def multilabel_loss(context: Context) -> Iterator[Diagnostic]:
+    """A loss takes the label of a pixel for the number of one class.
+
+    ## What it does
+    Speaks of configs in which a pixel may have several labels. Finds losses of MMSegmentation on
+    class numbers, and heads that write no loss, as theirs is a softmax cross-entropy. Cross
+    entropies become the cross entropy of `MultiLabelLoss`, `DiceLoss` and `TverskyLoss` its Dice
+    term, `LovaszLoss` its Lovász term; `loss_weight` and `loss_name` stay. Class weights follow
+    their label by name. `BoundaryLoss` has labels of its own and stays too.
+
+    ## Why is this bad?
+    The bits of a label map are no class numbers: a pixel with the labels 0 and 2 would be one of
+    class 5. Training stops there, or learns something else.
+
+    ## Example
+    ```python
+    custom_imports = dict(imports=['mmseg_fixkit'])
+    model = dict(
+        type='MultiLabelEncoderDecoder',
+        decode_head=dict(
+            type='FCNHead', in_channels=64, channels=16, num_classes=3,
+            loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True, loss_weight=2.0)))
+    train_dataloader = dict(
+        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('person', 'shadow'))))
+    ```
+
+    ## Use instead
+    ```python
+    custom_imports = dict(imports=['mmseg_fixkit'])
+    model = dict(
+        type='MultiLabelEncoderDecoder',
+        decode_head=dict(
+            type='FCNHead', in_channels=64, channels=16, num_classes=3,
+            loss_decode=dict(type='MultiLabelLoss', loss_weight=2.0)))
+    train_dataloader = dict(
+        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('person', 'shadow'))))
+    ```
+
+    ## Fix safety
+    Safe: `MultiLabelEncoderDecoder` refuses such a loss. Two losses have no term that learns the
+    same (`HuasdorffDisstanceLoss`, `KLDivLoss`) and are left to you.
+
+    ## References
+    The page on several labels a pixel in this documentation.
+    """
+    for head in context.document.class_heads:
+        if unfit(head):
+            continue
+        if _has_default_loss(head):
+            yield _loss_finding(context, (*head.key, "loss_decode"), None, {"type": LOSS})
+        for loss in decode_losses(context, head):
+            if loss.type in CLASS_LOSSES:
+                yield _loss_finding(context, loss.key, loss.type, as_label_loss(context, loss))
+
+
+def _has_default_loss(head: Head) -> bool:
+    takes = head.known and head.spec.owns_num_classes and bool(head.spec.class_layers)
+    return takes and head.placed_in(_PLACES) and "loss_decode" not in head.config
+
+
+def decode_losses(context: Context, head: Head) -> Iterator[Loss]:
+    """Yield the losses on the label map, without what ``OneChannelLoss`` holds."""
+    for loss in context.document.losses(head):
+        if loss.key[len(head.key)] == "loss_decode" and not loss.wrapped:
+            yield loss
+
+
+def as_label_loss(context: Context, loss: Loss) -> Optional[dict[str, Any]]:
+    """Return the loss that learns the same of each label; None if there is none."""
+    inner = loss.config.get("loss")
+    config = inner if isinstance(inner, dict) else loss.config
+    known = CLASS_LOSSES.get(type_name(config.get("type", "")))
+    if known is None:
+        return None
+    term, name = known
+    found: dict[str, Any] = {"type": LOSS}
+    if term != "bce":
+        found.update({"bce_weight": 0.0, f"{term}_weight": 1.0, "loss_name": name})
+    found.update({key: config[key] for key in ("loss_weight", "loss_name") if key in config})
+    weights = weights_for(context, loss.weights)
+    return found if weights is None else {**found, "class_weight": weights}
+
+
+def _loss_finding(
+    context: Context, key: KeyPath, found: Optional[str], new: Optional[dict[str, Any]]
+) -> Diagnostic:
+    edits = [] if new is None else [Edit(key, new)]
+    return finding(
+        (*key, "type") if found else key,
+        found,
+        f"{'it' if found else 'the loss of such a head'} takes a label for the number of a class, "
+        "and a map of label bits needs",
+        LOSS,
+        then=""
+        if new
+        else f"no term of {LOSS} learns the same: leave it out, or write a loss of your own",
+        edits=edits,
+        title=f"Use {LOSS}",
+    )
+
+
+@rule("MSF604", "multilabel-sampler")
+def multilabel_sampler(context: Context) -> Iterator[Diagnostic]:
+    """A sampler looks the chance of a pixel up by its label.
+
+    ## What it does
+    Speaks of configs in which a pixel may have several labels. Finds `OHEMPixelSampler` with a
+    `thresh`. Without one it keeps the pixels of the highest loss, which `MultiLabelLoss` gives it.
+
+    ## Why is this bad?
+    The label is a map of bits: looked up as a channel it is another one, or none: `index out of
+    bounds`, on a GPU `device-side assert triggered`.
+
+    ## Example
+    ```python
+    custom_imports = dict(imports=['mmseg_fixkit'])
+    model = dict(
+        type='MultiLabelEncoderDecoder',
+        decode_head=dict(
+            type='FCNHead', in_channels=64, channels=16, num_classes=3,
+            sampler=dict(type='OHEMPixelSampler', thresh=0.7, min_kept=100000),
+            loss_decode=dict(type='MultiLabelLoss')))
+    train_dataloader = dict(
+        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('person', 'shadow'))))
+    ```
+
+    ## Use instead
+    ```python
+    custom_imports = dict(imports=['mmseg_fixkit'])
+    model = dict(
+        type='MultiLabelEncoderDecoder',
+        decode_head=dict(
+            type='FCNHead', in_channels=64, channels=16, num_classes=3,
+            loss_decode=dict(type='MultiLabelLoss')))
+    train_dataloader = dict(
+        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('person', 'shadow'))))
+    ```
+
+    ## Fix safety
+    Safe: the run could not have started. The sampler is removed; all pixels are learned then.
+
+    ## References
+    `OHEMPixelSampler.sample` of mmsegmentation 1.2.2.
+    """
+    for head in context.document.class_heads:
+        if samples_by_label(head):
+            key = (*head.key, "sampler")
+            yield finding(
+                key,
+                head.config["sampler"],
+                "it looks chances up by the label, which is",
+                None,
+                shown="a map of bits here",
+                edits=[Edit(key, kind=EditKind.REMOVE)],
+                title="Learn all pixels",
+            )
+
+
+def samples_by_label(head: Head) -> bool:
+    """Whether a head has a sampler that takes the label for the number of a channel."""
+    sampler = head.config.get("sampler")
+    return isinstance(sampler, dict) and sampler.get("thresh") is not None
+
+
+@rule("MSF607", "multilabel-class-weight")
+def multilabel_class_weight(context: Context) -> Iterator[Diagnostic]:
+    """A `MultiLabelLoss` has another number of weights than there are labels.
+
+    ## What it does
+    Counts `class_weight` and `pos_weight` of every `MultiLabelLoss`: one weight a label, or one
+    more with that of the background first; `pos_weight` may be one number. In `mmseg-fix patch
+    --class-weight` it compares `class_weight` with yours.
+
+    ## Why is this bad?
+    Training stops at the first batch. Weights that are negative reward the wrong answer.
+
+    ## Example
+    ```python
+    custom_imports = dict(imports=['mmseg_fixkit'])
+    model = dict(
+        type='MultiLabelEncoderDecoder',
+        decode_head=dict(
+            type='FCNHead', in_channels=64, channels=16, num_classes=3,
+            loss_decode=dict(type='MultiLabelLoss', class_weight=[1.0, 1.0, 1.0, 2.0])))
+    train_dataloader = dict(
+        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('person', 'shadow'))))
+    ```
+
+    ## Use instead
+    ```python
+    custom_imports = dict(imports=['mmseg_fixkit'])
+    model = dict(
+        type='MultiLabelEncoderDecoder',
+        decode_head=dict(
+            type='FCNHead', in_channels=64, channels=16, num_classes=3,
+            loss_decode=dict(type='MultiLabelLoss', class_weight=[1.0, 2.0])))
+    train_dataloader = dict(
+        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('person', 'shadow'))))
+    ```
+
+    ## Fix safety
+    Safe: the run stops at the first batch, or you asked for it. Weights follow their label by name;
+    where they fit no labels they are dropped.
+
+    ## References
+    `MultiLabelLoss` of this package.
+    """
+    for head in context.document.class_heads:
+        for loss in decode_losses(context, head):
+            if loss.type == LOSS:
+                yield from (_weight_finding(context, *found) for found in as_weights(context, loss))
+
+
+def _weight_finding(
+    context: Context, key: KeyPath, found: Any, expected: Any, who: str
+) -> Diagnostic:
+    shown = None if context.wishes.class_weight and key[-1] == "class_weight" else (
+        f"{labels_in_words(context)}: give {context.num_classes} weights of 0 or more, or "
+        f"{context.channels} with that of the background first"
+    )  # fmt: skip
+    return finding(
+        key,
+        found,
+        who,
+        expected,
+        shown=shown,
+        edits=[Edit(key, expected)],
+        title=f"Set {key[-1]} to {expected}",
+    )
