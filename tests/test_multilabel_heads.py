@@ -12,8 +12,9 @@ import torch
 from mmseg_fixkit import FixkitError
 from mmseg_fixkit.host import HEAD_SPECS, HeadKind
 from mmseg_fixkit.label_bits import pack
-from mmseg_fixkit.multilabel.heads import check_heads, head_fault
+from mmseg_fixkit.multilabel.heads import check_heads
 from mmseg_fixkit.multilabel.losses import MultiLabelLoss
+from mmseg_fixkit.several_labels import head_fault
 from tests.multilabel.data import head_config
 from tests.multilabel.heads import (
     BATCH,

@@ -274,3 +274,9 @@ def test_what_cannot_be_scanned_is_said(wrong: str) -> None:
         scan("nowhere.py")
     with pytest.raises(FixkitError, match="class name"):
         scan(wrong, ["", "b"])
+
+
+def test_labels_that_overlap_are_not_read_as_numbers_of_classes() -> None:
+    cells = Path(__file__).parent.parent / "configs" / "multilabel" / "deeplabv3plus_cells.py"
+    with pytest.raises(FixkitError, match="has several labels a pixel"):
+        scan(cells)

@@ -113,12 +113,13 @@ def _text(report: ExportReport) -> str:
 
 def _shape(report: ExportReport) -> str:
     form, count = report.form, len(report.form.classes)
+    batch, size = report.input_shape.strip("()").split(", 3, ")
     if form.output == "scores":
         channels = 1 if form.task.value == "sigmoid" else count
-        return f"scores (batch, {channels}, height, width), float32, by {form.task.value}"
+        return f"scores ({batch}, {channels}, {size}), float32, by {form.task.value}"
     if form.task.value == "multi-label":
-        return f"labels (batch, {count}, height, width), uint8: 1 where a label is"
-    return "labels (batch, height, width), uint8: a class for each pixel"
+        return f"labels ({batch}, {count}, {size}), uint8: 1 where a label is"
+    return f"labels ({batch}, {size}), uint8: a class for each pixel"
 
 
 def _record(report: ExportReport) -> dict[str, Any]:

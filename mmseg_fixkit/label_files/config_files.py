@@ -37,9 +37,14 @@ def of_config(
         asked: what the user says of the labels.
 
     Raises:
-        FixkitError: there is no such split, no dataset whose files can be listed, or a folder or
-            list is not there.
+        FixkitError: the config has several labels a pixel; there is no such split, no dataset
+            whose files can be listed, or a folder or list is not there.
     """
+    if document.multilabel:
+        raise FixkitError(
+            f"{document.name} has several labels a pixel, and its label files are bits or planes, "
+            "not numbers of classes; `mmseg-fix convert-labels` reads and checks those"
+        )
     asked = asked or Asked()
     datasets = _of_splits(document, splits)
     known = tuple(dataset for dataset in datasets if not _unlisted(dataset))

@@ -3,52 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Optional
+from typing import Any
 
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.host import HeadKind, head_spec, type_name
-
-#: Losses of the host and of this package that take a label for the number of a class.
-CLASS_LOSSES = frozenset(
-    {
-        "ClassWeightedCrossEntropyLoss",
-        "CrossEntropyLoss",
-        "DiceLoss",
-        "FocalLoss",
-        "HuasdorffDisstanceLoss",
-        "KLDivLoss",
-        "LovaszLoss",
-        "OhemCrossEntropy",
-        "OneChannelLoss",
-        "TverskyLoss",
-    }
-)
-
-_ELSEWHERE = "take a per-pixel head, UPerHead or SegformerHead for one, over the same backbone"
-
-_REASONS = {
-    HeadKind.QUERY: "gives each query one class by a softmax over all and 'no object'",
-    HeadKind.TEXT: "compares masks with words by a softmax over all and 'no object'",
-    HeadKind.BOUNDARY: "predicts edges and no labels",
-    HeadKind.DEPTH: "predicts depth and no labels",
-}
-
-#: Per-pixel heads that need to know the classes of a label map beside its loss.
-_UNFIT = {"EncHead": "counts which classes are in the label map for its loss_se_decode"}
-
-
-def head_fault(config: Any) -> Optional[str]:
-    """Say why a head cannot tell several labels a pixel; None if it can.
-
-    Args:
-        config: the dict of the head.
-    """
-    kind = config["type"]
-    name = type_name(kind)
-    reason = _UNFIT.get(name) or _REASONS.get(head_spec(kind, dict(config)).kind)
-    return (
-        f"{name} {reason}, so a pixel cannot have several labels; {_ELSEWHERE}" if reason else None
-    )
+from mmseg_fixkit.several_labels import CLASS_LOSSES, head_fault
 
 
 def check_heads(decode: Any, auxiliary: Any = None) -> None:

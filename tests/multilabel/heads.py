@@ -12,7 +12,7 @@ from mmengine.structures import PixelData
 from mmseg_fixkit import patch
 from mmseg_fixkit.host import HeadKind, head_spec, type_name
 from mmseg_fixkit.label_bits import pack
-from mmseg_fixkit.multilabel.heads import CLASS_LOSSES
+from mmseg_fixkit.several_labels import CLASS_LOSSES
 from tests.support import run_portable
 from tests.zoo.build import build
 from tests.zoo.configs import ROOT
