@@ -541,6 +541,26 @@ def test_zoo_models_train_after_the_fix(tmp_path: Path, data: Path, name: str) -
     assert offences(runner.model, 5) == {}
 
 
+def test_what_the_rules_know_of_the_config_is_in_the_log(tmp_path: Path, data: Path) -> None:
+    config = run_config(
+        tmp_path, run_model(run_head(5)), dataset(data), dataset(data), hooks=[HOOK]
+    )
+    config.val_evaluator.ignore_index = 254  # as on the command line, after the file was read
+    runner = run_runner(config)
+    runner.train()
+    log = run_log(runner)
+    assert log.count("MSF303 ignore-index-mismatch: val_evaluator.ignore_index is 254") == 1
+
+
+def test_a_sound_config_has_nothing_said_of_it(tmp_path: Path, data: Path) -> None:
+    config = run_config(
+        tmp_path, run_model(run_head(5)), dataset(data), dataset(data), hooks=[HOOK]
+    )
+    runner = run_runner(config)
+    runner.train()
+    assert "MSF" not in run_log(runner)
+
+
 # What it says of an evaluation
 
 

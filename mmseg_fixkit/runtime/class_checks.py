@@ -23,6 +23,9 @@ from mmseg_fixkit.several_labels import CLASS_LOSSES, LOSS
 #: Codes whose cause is in the model, so that rebuilding its class layers helps.
 MODEL_CODES = frozenset({"MSF101", "MSF102", "MSF104", "MSF601"})
 
+#: Codes that are found in built objects.
+BUILT_CODES = MODEL_CODES | {"MSF108", "MSF109", "MSF201", "MSF203", "MSF204", "MSF205"}
+
 _SPLITS = {"train": "training", "val": "validation", "test": "test"}
 
 #: Head kind -> its one class layer and how its rows follow from the head's own attributes.

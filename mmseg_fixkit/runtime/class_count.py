@@ -9,7 +9,13 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 
 from mmseg_fixkit.diagnostics import Diagnostic, Severity
-from mmseg_fixkit.runtime.class_checks import MODEL_CODES, built_splits, check_classes
+from mmseg_fixkit.errors import FixkitError
+from mmseg_fixkit.runtime.class_checks import (
+    BUILT_CODES,
+    MODEL_CODES,
+    built_splits,
+    check_classes,
+)
 from mmseg_fixkit.runtime.errors import ClassCountError
 from mmseg_fixkit.runtime.label_changes import LabelChangeLog
 from mmseg_fixkit.runtime.seen_classes import SeenClasses
@@ -23,6 +29,9 @@ class ClassCountHook(Hook):
     Looks at the objects that were built, not at the config, before training, validation and test
     (``before_run``, which all three call once their loops exist), and reports all findings at
     once. STDC's boundary head, depth heads and one-channel heads of two classes are left alone.
+
+    What the rules of ``check`` know beyond that is written to the log: a config that was changed
+    on the command line, or in Python, is looked at as it runs.
 
     After a validation or a test with ``IoUMetric``, the log names the classes without ground truth
     and those that were never predicted: what a 0 or a nan in the table stands for.
@@ -63,6 +72,9 @@ class ClassCountHook(Hook):
             fix_model(runner)
             findings = check_classes(runner.model, built_splits(runner))
         self._report(runner, findings)
+        if is_main_process():
+            for found in of_config(runner.cfg):
+                runner.logger.warning(f"{found.code} {found.name}: {found.message}")
         self._changes.watch(runner)
 
     def after_train_iter(
@@ -127,6 +139,17 @@ class ClassCountHook(Hook):
             raise ClassCountError(describe(findings, runner.cfg.filename))
         if findings and is_main_process():
             runner.logger.warning(describe(findings, runner.cfg.filename))
+
+
+def of_config(config: Any) -> tuple[Diagnostic, ...]:
+    """Return what ``check`` finds in a config beside what the built objects show."""
+    from mmseg_fixkit.api import check
+
+    try:
+        found = check(config).diagnostics
+    except FixkitError:  # nothing in it can be checked
+        return ()
+    return tuple(d for d in found if d.code not in BUILT_CODES)
 
 
 def describe(findings: Sequence[Diagnostic], config: Any) -> str:
