@@ -14,6 +14,7 @@ SCOPE = "_scope_"
 #: Where a new-style config imports the types that rules write. Others are imported from where
 #: the config itself has them from.
 MODULES = {
+    "AddMultiLabelAuxiliaryCategory": "mmseg_fixkit.multilabel.transforms",
     "AssertLabelBounds": "mmseg_fixkit.runtime",
     "BaseCDDataset": "mmseg.datasets",
     "BaseSegDataset": "mmseg.datasets",
@@ -22,6 +23,7 @@ MODULES = {
     "HeadAdaptHook": "mmseg_fixkit.runtime",
     "IoUMetric": "mmseg.evaluation",
     "LoadMultiLabelAnnotations": "mmseg_fixkit.multilabel.loading",
+    "LossSanityHook": "mmseg_fixkit.runtime",
     "MultiLabelCascadeEncoderDecoder": "mmseg_fixkit.multilabel.segmentors",
     "MultiLabelEncoderDecoder": "mmseg_fixkit.multilabel.segmentors",
     "MultiLabelIoUMetric": "mmseg_fixkit.multilabel.metrics",
@@ -32,6 +34,7 @@ MODULES = {
     "MultiLabelTTAModel": "mmseg_fixkit.multilabel.segmentors",
     "OneChannelLoss": "mmseg_fixkit.runtime",
     "PackMultiLabelInputs": "mmseg_fixkit.multilabel.transforms",
+    "RemapLabels": "mmseg_fixkit.runtime",
 }
 
 

@@ -376,10 +376,10 @@ def test_nothing_on_a_terminal_is_wrong_use() -> None:
     assert "there is nothing to explain" in told
 
 
-def test_colours_are_for_terminals_that_want_them() -> None:
+def test_colours_are_for_terminals_that_want_them(monkeypatch: pytest.MonkeyPatch) -> None:
     error = "IndexError: Target 15 is out of bounds."
-    environment = {key: value for key, value in os.environ.items() if key != "NO_COLOR"}
-    assert "\x1b[" in on_a_terminal(error, **{**environment, "TERM": "xterm"})[1]
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert "\x1b[" in on_a_terminal(error, TERM="xterm")[1]
     assert "\x1b[" not in on_a_terminal(error, NO_COLOR="1")[1]
     assert "\x1b[" not in run(error).stdout
 
