@@ -39,7 +39,7 @@ def load(config: ConfigLike) -> ConfigDocument:
     else:
         path = find_config(str(config))
         name = str(config)
-        config = _from_file(path)
+        config = from_file(path)
     document = ConfigDocument(name, _tree(config), path, _new_style(config))
     _refuse_others(document)
     return document
@@ -90,7 +90,12 @@ def _named(value: Any) -> Any:
     return value
 
 
-def _from_file(path: Path) -> Config:
+def from_file(path: Path) -> Config:
+    """Read a config with MMEngine, without the modules in its ``custom_imports``.
+
+    Raises:
+        FixkitError: it cannot be read, or MMEngine is not installed.
+    """
     try:
         from mmengine.config import Config
     except ModuleNotFoundError as error:

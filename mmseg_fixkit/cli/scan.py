@@ -117,7 +117,7 @@ def scan(
         asked_for(names, palette_from(palette), ignore_index, reduce_zero_label),
         seg_map_suffix=seg_map_suffix,
     )
-    with _ended_by_ctrl_c():
+    with ended_by_ctrl_c():
         if _are_saved(targets):
             if fix is not None:
                 raise FixkitError("--fix needs a config or a folder, not saved statistics")
@@ -166,7 +166,8 @@ def _codes(
 
 
 @contextmanager
-def _ended_by_ctrl_c() -> Iterator[None]:
+def ended_by_ctrl_c() -> Iterator[None]:
+    """End the program with a sentence where Ctrl-C stops what is done within."""
     try:
         yield
     except KeyboardInterrupt:
@@ -209,12 +210,12 @@ def _listing(
 def _scanned(source: str, inventory: Inventory, how: dict[str, Any]) -> LabelStats:
     from mmseg_fixkit.label_files.scan import scan_inventory
 
-    with _bar("Scanning", inventory) as progress:
+    with progress_bar("Scanning", inventory) as progress:
         return scan_inventory(source, inventory, progress=progress, **how)
 
 
 @contextmanager
-def _bar(word: str, inventory: Inventory) -> Iterator[Optional[Callable[[int], None]]]:
+def progress_bar(word: str, inventory: Inventory) -> Iterator[Optional[Callable[[int], None]]]:
     """Yield what draws a progress bar: on a terminal, for work of more than a second."""
     if not sys.stderr.isatty():
         yield None
@@ -335,7 +336,7 @@ def _fix(
     """Write corrected copies; return whether some files were refused."""
     from mmseg_fixkit.label_files.rewrite import rewrite
 
-    with _bar("Writing", inventory) as progress:
+    with progress_bar("Writing", inventory) as progress:
         report = rewrite(
             inventory.files,
             out,

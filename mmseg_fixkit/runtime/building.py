@@ -17,7 +17,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from mmseg_fixkit.errors import FixkitError
-from mmseg_fixkit.load import ConfigLike, _from_file, find_config
+from mmseg_fixkit.load import ConfigLike, find_config, from_file
 
 #: What fills a tensor with random numbers: methods, and functions of ``torch.nn.init`` that hand
 #: themselves over whole.
@@ -77,7 +77,7 @@ def read_config(config: ConfigLike) -> Config:
     if isinstance(config, Config):
         return copy.deepcopy(config)
     path = find_config(str(config))
-    read = _from_file(path)
+    read = from_file(path)
     if read.get("custom_imports") and not getattr(read, "_imported_names", ()):
         _import_modules(path, read.custom_imports)  # MMEngine does not in new-style configs
     return read
