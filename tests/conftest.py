@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import sys
+import weakref
+from collections.abc import Iterator
+from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # Machines are shared: how long one example takes says nothing. CI takes the same examples each
@@ -15,3 +21,32 @@ settings.register_profile(
     derandomize=bool(os.environ.get("CI")),
 )
 settings.load_profile("project")
+
+_loading: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+@pytest.fixture(autouse=True)
+def _loaders_end_with_their_test() -> Iterator[None]:
+    """End the workers of data loaders whose training has ended, by an error or not.
+
+    A runner is a circle of references. Where the garbage collector finds it, the queues to the
+    workers may be gone before the order to stop is sent, and torch waits five seconds for each.
+    """
+    _watch_loaders()
+    yield
+    for loading in list(_loading):
+        loading._shutdown_workers()
+
+
+def _watch_loaders() -> None:
+    module = sys.modules.get("torch.utils.data.dataloader")
+    if module is None or hasattr(module._MultiProcessingDataLoaderIter.__init__, "__wrapped__"):
+        return
+    begin = module._MultiProcessingDataLoaderIter.__init__
+
+    @functools.wraps(begin)
+    def watched(self: Any, *args: Any, **kwargs: Any) -> None:
+        _loading.add(self)
+        begin(self, *args, **kwargs)
+
+    module._MultiProcessingDataLoaderIter.__init__ = watched
