@@ -16,7 +16,7 @@ _LOW_BYTE = np.uint64(255)
 _EIGHT_TIMES = np.uint64(0x0101010101010101)
 
 #: With more runs than this share of words, counting each byte is faster.
-_NOISY = 0.5
+_NOISY = 0.4
 
 #: Bytes from which on Pillow counts faster than NumPy.
 _LARGE = 20_000
@@ -95,8 +95,14 @@ def _lengths(ends: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def _histogram(flat: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Count bytes one by one: NumPy is fast to begin, Pillow at each pixel."""
+    """Count bytes one by one: NumPy is fast to begin, Pillow at each pixel.
+
+    Pillow gets four bytes as one pixel of four colours, each of which it counts in a table of its
+    own: a processor waits where it adds to the same place again, as equal neighbours make it do.
+    """
+    pixels = flat.size // 4
     if flat.size < _LARGE:
         return np.bincount(flat, minlength=256)
-    image = Image.frombuffer("L", (flat.size, 1), flat, "raw", "L", 0, 1)
-    return np.array(image.histogram(), np.int64)
+    image = Image.frombuffer("CMYK", (pixels, 1), flat[: 4 * pixels], "raw", "CMYK", 0, 1)
+    counts: NDArray[np.int64] = np.array(image.histogram(), np.int64).reshape(4, 256).sum(axis=0)
+    return counts + np.bincount(flat[4 * pixels :], minlength=256)
