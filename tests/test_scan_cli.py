@@ -280,3 +280,17 @@ def test_labels_that_overlap_are_not_read_as_numbers_of_classes() -> None:
     cells = Path(__file__).parent.parent / "configs" / "multilabel" / "deeplabv3plus_cells.py"
     with pytest.raises(FixkitError, match="has several labels a pixel"):
         scan(cells)
+
+
+def test_a_config_in_json_is_a_config(wrong: str) -> None:
+    from mmengine.config import Config
+
+    Config.fromfile(wrong).dump("farm.json")
+    done = run("farm.json")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "77 (40 pixels)" in done.stdout
+    for text in ('{"model": 1', "[]", '{"format": 1, "model": {}}'):
+        Path("other.json").write_text(text)
+        done = run("other.json")
+        assert done.returncode == 2
+        assert "other.json holds no label statistics" in done.stderr

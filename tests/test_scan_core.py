@@ -242,6 +242,17 @@ def test_a_decoder_that_is_not_there_is_said_before_anything_is_read(backend: st
         scan_files([LabelFile("train", "x.png")], {"train": Reading(backend=backend)})
 
 
+@pytest.mark.parametrize("kind", ["u1", "u2", "f4"])
+def test_tiff_files_are_what_the_host_makes_of_them(kind: str) -> None:
+    tifffile, mmcv = pytest.importorskip("tifffile"), pytest.importorskip("mmcv")
+    file = BytesIO()
+    tifffile.imwrite(file, blobs(40, 33, [0, 3, 255]).astype(kind), compression="zlib")
+    theirs = mmcv.imfrombytes(file.getvalue(), flag="unchanged", backend="tifffile")
+    facts = facts_of(file.getvalue(), "tifffile")
+    assert facts.values == count_values(theirs)
+    assert (facts.format, facts.shape) == ("TIFF", theirs.shape)
+
+
 # --- counting -----------------------------------------------------------------------------------
 
 
@@ -261,6 +272,13 @@ def test_counting_is_counting(h: int, w: int, top: int, scale: int, kind: str, s
     values, counts = np.unique(array, return_counts=True)
     assert count_values(array) == tuple(zip(values.astype(int).tolist(), counts.tolist()))
     assert count_values(array[:, ::-1]) == count_values(array)
+
+
+@pytest.mark.parametrize("size", [19_999, 20_000, 20_001, 100_003])
+def test_counting_noise_is_counting(size: int) -> None:
+    array = RNG.integers(0, 256, size).astype(np.uint8)
+    values, counts = np.unique(array, return_counts=True)
+    assert count_values(array) == tuple(zip(values.tolist(), counts.tolist()))
 
 
 def test_colours_are_counted_without_alpha() -> None:

@@ -176,7 +176,9 @@ def ended_by_ctrl_c() -> Iterator[None]:
 
 
 def _are_saved(targets: Sequence[str]) -> bool:
-    return all(target.endswith(".json") for target in targets)
+    from mmseg_fixkit.label_files.stats_json import are_stats
+
+    return all(are_stats(target) for target in targets)
 
 
 def _single(targets: Sequence[str]) -> str:

@@ -163,10 +163,11 @@ def _stats(
 ) -> tuple[LabelStats, Optional[float]]:
     """Return the statistics, and the weight of "no object" in a config with query heads."""
     from mmseg_fixkit.label_files.scan import asked_for
+    from mmseg_fixkit.label_files.stats_json import are_stats
 
     names = labels_from(classes, classes_file, num_classes)
     asked = asked_for(names, None, ignore_index, reduce_zero_label)
-    if source.endswith(".json"):
+    if are_stats(source):
         return _saved(source, asked), None
     name, inventory, no_object = _listed(source, split, asked)
     return _scanned(name, inventory, jobs, cache=not no_cache), no_object

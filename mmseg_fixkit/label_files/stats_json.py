@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Union
@@ -24,6 +25,17 @@ _Path = Union[str, Path]
 
 #: Counts whose keys are words; those of the others are numbers.
 _BY_WORD = ("shapes", "modes", "formats")
+
+
+def are_stats(path: str) -> bool:
+    """Whether a file is meant to hold statistics: any ``.json`` that is not a config in JSON."""
+    if not path.endswith(".json"):
+        return False
+    try:
+        tree = json.loads(Path(path).read_text("utf-8"))
+    except (OSError, ValueError):
+        return True
+    return not (isinstance(tree, dict) and "format" not in tree and "model" in tree)
 
 
 def no_stats(path: _Path) -> FixkitError:
