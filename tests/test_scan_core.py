@@ -26,7 +26,7 @@ from mmseg_fixkit.label_files.count import count_colors, count_values
 from mmseg_fixkit.label_files.examine import facts_of
 from mmseg_fixkit.label_files.facts import Facts, LabelFile, Reading
 from mmseg_fixkit.label_files.fold import scan_files
-from mmseg_fixkit.label_files.headers import png_header
+from mmseg_fixkit.label_files.headers import png_header, png_pixels
 from mmseg_fixkit.label_files.stats import SAME_FILE, SAME_LABEL, Offender
 from tests.png_files import CHANNELS, png_file
 
@@ -86,7 +86,7 @@ def png_files(draw: Any) -> bytes:
     )
 
 
-LIBRARIES = [entry for entry in decode.LIBRARIES if decode._installed(entry[0])]
+LIBRARIES = [entry for entry in decode.LIBRARIES if decode._installed(entry.name)]
 
 
 def facts_with(library: Any, data: bytes) -> Facts:
@@ -105,7 +105,7 @@ def facts_with(library: Any, data: bytes) -> Facts:
 def test_every_png_file_is_read_as_pillow_reads_it(data: bytes) -> None:
     with Image.open(BytesIO(data)) as image:
         array, mode = np.array(image), image.mode
-    for library in [(), *([entry] for entry in LIBRARIES)]:
+    for library in [(), *((entry,) for entry in LIBRARIES)]:
         facts = facts_with(library, data)
         assert facts.mode == mode
         assert facts.shape == array.shape
@@ -133,13 +133,40 @@ def test_a_damaged_png_file_is_what_pillow_makes_of_it(data: bytes, draws: Any) 
             expected = np.array(image)
     except Exception:
         expected = None
-    for library in [(), *([entry] for entry in LIBRARIES)]:
+    for library in [(), *((entry,) for entry in LIBRARIES)]:
         if expected is None:
             with pytest.raises(Exception):  # noqa: B017, PT011 - whatever Pillow raises
                 facts_with(library, wrong)
         elif expected.ndim == 2:
             facts = facts_with(library, wrong)
             assert facts.values == count_values(expected)
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize("library", LIBRARIES, ids=lambda library: library.name)
+def test_large_files_are_decoded_in_parts(library: decode.Library, depth: int) -> None:
+    if depth not in library.depths:
+        pytest.skip(f"{library.name} does not keep {depth} bit")
+    decoder = library.decoder(decode._installed(library.name))
+    array = blobs(300, 457, [0, 3, 2**depth - 1]).astype(f"u{depth // 8}")
+    array[100:200] = RNG.integers(0, 2**depth, (100, 457))
+    data = encoded(array)
+    header = png_header(data)
+    assert header is not None
+    pixels = png_pixels(data, header)
+    assert (decoder(data, header, pixels) == array).all()
+
+
+@pytest.mark.parametrize("change", [-1, -40_000, 100_000])
+def test_isal_leaves_files_of_another_size_to_pillow(change: int) -> None:
+    isal = pytest.importorskip("isal.isal_zlib")
+    data = encoded(blobs(300, 457, [0, 3, 255]).astype(np.uint8))
+    header = png_header(data)
+    assert header is not None
+    whole = zlib.decompress(b"".join(png_pixels(data, header)))
+    wrong = whole[:change] if change < 0 else whole + bytes(change)
+    with pytest.raises(ValueError, match="damaged, or are more or fewer"):
+        decode._by_isal(isal)(data, header, [zlib.compress(wrong)])
 
 
 def test_ordinary_label_maps_are_decoded_the_fast_way() -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from io import BytesIO
-from typing import Any, Callable, Optional
+from typing import Any, Callable, NamedTuple, Optional
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from PIL import Image
 
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.label_files.headers import PngHeader, png_chunks, png_header, png_pixels
+from mmseg_fixkit.label_files.inflate import fill
 
 Array = NDArray[Any]
 
@@ -100,7 +101,7 @@ def _fast_png(data: bytes, header: PngHeader) -> Optional[Decoded]:
     if mode is None or not header.plain or not _is_reasonable(header):
         return None
     pixels = png_pixels(data, header)
-    decoder = _by_pillow if mode == "P" else fastest_png(header.depth)
+    decoder = fastest_png(header.depth, indices=mode == "P")
     try:
         array: Any = decoder(data, header, pixels) if pixels else None
         palette = _palette(data) if mode == "P" else b""
@@ -128,12 +129,28 @@ _MODES_OF_PNG = {(8, 0): "L", (16, 0): "I;16", (8, 3): "P"}
 
 def _by_pillow(data: bytes, header: PngHeader, pixels: list[bytes]) -> Array:
     """Let Pillow's decoder write right into an array: a tenth faster than OpenCV, and no copies."""
-    kind, mode, raw = (np.uint8, "L", "L") if header.depth == 8 else (np.uint16, "I;16", "I;16B")
-    array = np.empty((header.height, header.width), kind)
-    size = header.width, header.height
-    image = Image.frombuffer(mode, size, array.view(np.uint8), "raw", mode, 0, 1)
-    image.frombytes(pixels[0] if len(pixels) == 1 else b"".join(pixels), "zip", raw, 0)
+    array, image, raw = _blank(header)
+    image.frombytes(b"".join(pixels), "zip", raw, 0)
     return array
+
+
+def _by_isal(isal: Any) -> Decoder:
+    """Let isal inflate what Pillow's decoder then puts together: another tenth faster."""
+
+    def decoder(data: bytes, header: PngHeader, pixels: list[bytes]) -> Array:
+        array, image, raw = _blank(header)
+        fill(image, b"".join(pixels), raw, isal)
+        return array
+
+    return decoder
+
+
+def _blank(header: PngHeader) -> tuple[Array, Image.Image, str]:
+    """Return an array, an image that has it for its memory, and how its file stores samples."""
+    kind, mode, raw = (np.uint8, "L", "L") if header.depth == 8 else (np.uint16, "I;16", "I;16B")
+    array: Array = np.empty((header.height, header.width), kind)
+    size = header.width, header.height
+    return array, Image.frombuffer(mode, size, array.view(np.uint8), "raw", mode, 0, 1), raw
 
 
 Decoder = Callable[[bytes, PngHeader, list[bytes]], Any]
@@ -143,21 +160,44 @@ def _of_file(decode_file: Callable[[bytes], Any]) -> Decoder:
     return lambda data, header, pixels: decode_file(data)
 
 
-#: Libraries that decode grey PNG files, the fastest first, the bit depths that they keep, and how.
-LIBRARIES: tuple[tuple[str, tuple[int, ...], Callable[[Any], Decoder]], ...] = (
-    ("imagecodecs", (8, 16), lambda module: _of_file(module.png_decode)),
-    ("pyspng", (8,), lambda module: _of_file(module.load)),
-    ("PIL", (8, 16), lambda module: _by_pillow),
+class Library(NamedTuple):
+    """What decodes grey PNG files.
+
+    Args:
+        name: of the module.
+        depths: the bit depths that it keeps.
+        indices: whether it gives those of a palette file, and not its colours.
+        decoder: how, once the module is imported.
+    """
+
+    name: str
+    depths: tuple[int, ...]
+    indices: bool
+    decoder: Callable[[Any], Decoder]
+
+
+#: The fastest first.
+LIBRARIES = (
+    Library("imagecodecs", (8, 16), False, lambda module: _of_file(module.png_decode)),
+    Library("pyspng", (8,), False, lambda module: _of_file(module.load)),
+    Library("isal.isal_zlib", (8, 16), True, _by_isal),
+    Library("PIL", (8, 16), True, lambda module: _by_pillow),
 )
 
 
 @cache
-def fastest_png(depth: int = 8) -> Decoder:
-    """Return what decodes grey PNG files of a bit depth fastest of what is installed."""
-    for name, depths, decoder in LIBRARIES:
-        module = _installed(name) if depth in depths else None
-        if module is not None and _works(decoder(module), depth):
-            return decoder(module)
+def fastest_png(depth: int = 8, indices: bool = False) -> Decoder:
+    """Return what decodes grey PNG files of a bit depth fastest of what is installed.
+
+    Args:
+        depth: of the files.
+        indices: whether they have a palette.
+    """
+    for library in LIBRARIES:
+        if depth in library.depths and library.indices >= indices:
+            module = _installed(library.name)
+            if module is not None and _works(library.decoder(module), depth):
+                return library.decoder(module)
     return _by_nothing
 
 
