@@ -21,6 +21,9 @@ _NOISY = 0.4
 #: Bytes from which on Pillow counts faster than NumPy.
 _LARGE = 20_000
 
+#: Bytes from which on it counts four at a time faster.
+_HUGE = 1 << 17
+
 
 def count_values(array: Array) -> Pairs:
     """Return ``(value, pixels)`` of a map of whole numbers, by value."""
@@ -67,7 +70,8 @@ def _count_bytes(flat: NDArray[np.uint8]) -> NDArray[np.int64]:
     """
     whole = flat.size // 8
     words = flat[: 8 * whole].view(np.uint64)
-    last = np.ones(whole, bool)
+    last = np.empty(whole, bool)
+    last[-1:] = True
     np.not_equal(words[1:], words[:-1], out=last[:-1])
     ends = last.nonzero()[0]
     if ends.size > _NOISY * whole or not whole:
@@ -97,12 +101,15 @@ def _lengths(ends: NDArray[np.int64]) -> NDArray[np.float64]:
 def _histogram(flat: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Count bytes one by one: NumPy is fast to begin, Pillow at each pixel.
 
-    Pillow gets four bytes as one pixel of four colours, each of which it counts in a table of its
+    Many bytes go to Pillow as pixels of four colours, each of which it counts in a table of its
     own: a processor waits where it adds to the same place again, as equal neighbours make it do.
     """
-    pixels = flat.size // 4
     if flat.size < _LARGE:
         return np.bincount(flat, minlength=256)
-    image = Image.frombuffer("CMYK", (pixels, 1), flat[: 4 * pixels], "raw", "CMYK", 0, 1)
-    counts: NDArray[np.int64] = np.array(image.histogram(), np.int64).reshape(4, 256).sum(axis=0)
-    return counts + np.bincount(flat[4 * pixels :], minlength=256)
+    mode, colors = ("L", 1) if flat.size < _HUGE else ("CMYK", 4)
+    pixels = flat.size // colors
+    whole = flat[: colors * pixels]
+    image = Image.frombuffer(mode, (pixels, 1), whole, "raw", mode, 0, 1)
+    tables: NDArray[np.int64] = np.array(image.histogram(), np.int64).reshape(colors, 256)
+    counts: NDArray[np.int64] = tables.sum(axis=0)
+    return counts + np.bincount(flat[whole.size :], minlength=256)

@@ -70,15 +70,19 @@ class Tally:
     def _add_values(self, values: tuple[tuple[int, int], ...]) -> None:
         labels: dict[int, int] = {}
         classes: dict[int, int] = {}
+        inside = 0
+        raw = self._counts["raw"]
         for value, pixels in values:
+            raw[value] = raw.get(value, 0) + pixels
             label, is_class = self._meaning(value)
             labels[label] = labels.get(label, 0) + pixels
             if is_class:
                 classes[label] = pixels
-        inside = sum(labels[label] for label in classes)
-        _add(self._counts["raw"], values)
-        _add(self._counts["labels"], labels.items())
-        _add(self._counts["images"], ((label, 1) for label in labels))
+                inside += pixels
+        totals, images = self._counts["labels"], self._counts["images"]
+        for label, pixels in labels.items():
+            totals[label] = totals.get(label, 0) + pixels
+            images[label] = images.get(label, 0) + 1
         _add(self._counts["images_pixels"], ((label, inside) for label in classes))
         self._together.add(classes)
 
