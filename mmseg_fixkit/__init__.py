@@ -27,7 +27,7 @@ _HOMES = {
     "adapt_state_dict": "mmseg_fixkit.runtime.adapt",
     "check": "mmseg_fixkit.api",
     "explain": "mmseg_fixkit.explanations.core",
-    "Explanation": "mmseg_fixkit.explanations.core",
+    "Explanation": "mmseg_fixkit.explanations.explanation",
     "init_model": "mmseg_fixkit.runtime.inference",
     "patch": "mmseg_fixkit.api",
     "load_checkpoint": "mmseg_fixkit.checkpoint.files",

@@ -23,7 +23,8 @@ from mmseg_fixkit.class_balance import METHODS, rounded
 from mmseg_fixkit.class_counts import class_counts, remarks
 from mmseg_fixkit.cli import app
 from mmseg_fixkit.cli.patch import METHODS as WORDS_OF_THE_COMMAND
-from mmseg_fixkit.label_files.stats import Problem, SplitStats, save_stats
+from mmseg_fixkit.label_files.stats import Problem, SplitStats
+from mmseg_fixkit.label_files.stats_json import save_stats
 from mmseg_fixkit.load import load
 from mmseg_fixkit.tree import lookup
 

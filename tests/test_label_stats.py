@@ -20,10 +20,9 @@ from mmseg_fixkit.label_files.stats import (
     Problem,
     SplitStats,
     bounded,
-    load_stats,
     merged,
-    save_stats,
 )
+from mmseg_fixkit.label_files.stats_json import load_stats, save_stats
 from mmseg_fixkit.label_files.tally import Tally
 
 NUMBERS = st.integers(0, 10**12)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from mmseg_fixkit import LabelSpace, LabelStats, scan
 from mmseg_fixkit.errors import FixkitError
-from mmseg_fixkit.label_files.stats import load_stats
+from mmseg_fixkit.label_files.stats_json import load_stats
 from tests.scan_data import areas, config, dataset, save
 
 CODE = "from mmseg_fixkit.cli import main; main()"

@@ -193,7 +193,8 @@ def _single(targets: Sequence[str]) -> str:
 def _merged(targets: Sequence[str]) -> LabelStats:
     from functools import reduce
 
-    from mmseg_fixkit.label_files.stats import load_stats, merged
+    from mmseg_fixkit.label_files.stats import merged
+    from mmseg_fixkit.label_files.stats_json import load_stats
 
     return reduce(merged, (load_stats(Path(target)) for target in targets))
 
@@ -252,7 +253,7 @@ def progress_bar(word: str, inventory: Inventory) -> Iterator[Optional[Callable[
 
 
 def _save(stats: LabelStats, path: Path) -> None:
-    from mmseg_fixkit.label_files.stats import save_stats
+    from mmseg_fixkit.label_files.stats_json import save_stats
 
     save_stats(stats, path)
 

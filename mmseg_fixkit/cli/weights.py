@@ -184,7 +184,7 @@ def _scanned(name: str, inventory: Inventory, jobs: Optional[int], *, cache: boo
 
 
 def _saved(source: str, asked: Asked) -> LabelStats:
-    from mmseg_fixkit.label_files.stats import load_stats
+    from mmseg_fixkit.label_files.stats_json import load_stats
 
     stats = load_stats(Path(source))
     if asked.ignore_index is not None or asked.reduce_zero_label is not None:

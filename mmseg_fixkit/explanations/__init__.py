@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from mmseg_fixkit.explanations.core import Explanation, Possibility, explain
+from mmseg_fixkit.explanations.core import explain
+from mmseg_fixkit.explanations.explanation import Explanation, Possibility
 
 __all__ = ["Explanation", "Possibility", "explain"]

@@ -5,72 +5,21 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Optional, Union
 
 from mmseg_fixkit.explanations.entries import by_anchor
 from mmseg_fixkit.explanations.entry import Cause, Entry, Told, fill, merged
+from mmseg_fixkit.explanations.explanation import Explanation, Possibility
 from mmseg_fixkit.explanations.losses import PLACES, LossFinder, LossReader
 from mmseg_fixkit.explanations.matching import Match, matches
 from mmseg_fixkit.explanations.stream import literals, windows
 from mmseg_fixkit.explanations.tables import HEAD, read_last_table
 
 if TYPE_CHECKING:
-    from mmseg_fixkit.diagnostics import Diagnostic
     from mmseg_fixkit.load import ConfigLike
 
 #: Lines of evidence that an explanation keeps.
 _SHOWN = 5
-
-
-@dataclass(frozen=True)
-class Possibility:
-    """One of several causes of a text, and whether the config has it; None without a config."""
-
-    id: str
-    what: str
-    next: tuple[str, ...]
-    fits: Optional[bool] = None
-    because: str = ""
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """A fault that a text tells of.
-
-    Args:
-        id: stable, for programs.
-        title: the fault in a few words.
-        evidence: the first line that tells of it, without colours and prefixes.
-        line: its number, counted from 1.
-        count: how many lines tell of it.
-        what: what happened.
-        why: how it comes about.
-        sure: how to be sure.
-        next: commands and steps, in order.
-        values: numbers, names and files from the text; several of a kind as a list.
-        rules: codes of the rules that find the cause in a config.
-        references: threads and sources.
-        consequence_of: the id of the fault in the same text that brought this one about.
-        possibilities: where the text has several causes.
-        findings: with a config, what ``check`` finds in it that fits.
-    """
-
-    id: str
-    title: str
-    evidence: str
-    line: int
-    count: int
-    what: str
-    why: str
-    sure: str
-    next: tuple[str, ...]
-    values: dict[str, Any]
-    rules: tuple[str, ...] = ()
-    references: tuple[str, ...] = ()
-    consequence_of: Optional[str] = None
-    possibilities: tuple[Possibility, ...] = ()
-    findings: tuple[Diagnostic, ...] = ()
 
 
 def explain(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Callable, Optional
 
 from mmseg_fixkit.diagnostics import Diagnostic, format_key
-from mmseg_fixkit.explanations.core import Explanation, Possibility
+from mmseg_fixkit.explanations.explanation import Explanation, Possibility
 
 #: Marks up a text for a terminal: its words and what they are.
 Style = Callable[[str, str], str]

@@ -8,7 +8,7 @@ from typing import Callable
 
 from mmseg_fixkit.diagnostics import Diagnostic, format_key
 from mmseg_fixkit.document import ConfigDocument
-from mmseg_fixkit.explanations.core import Explanation, Possibility
+from mmseg_fixkit.explanations.explanation import Explanation, Possibility
 from mmseg_fixkit.host import HeadKind
 from mmseg_fixkit.load import ConfigLike, load
 

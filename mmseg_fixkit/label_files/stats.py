@@ -16,14 +16,10 @@ Merging does not look for more of them: statistics remember no names.
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Optional, TypeVar, Union
+from typing import Any, Optional, TypeVar
 
-from mmseg_fixkit.atomic import beside
 from mmseg_fixkit.errors import FixkitError
 
 #: Files that are named for a problem, worst first.
@@ -261,37 +257,3 @@ def merged(a: LabelStats, b: LabelStats) -> LabelStats:
 
 #: Between the sources of merged statistics.
 _AND = " + "
-
-
-def save_stats(stats: LabelStats, path: Union[str, Path]) -> None:
-    """Write statistics to a JSON file, in one step.
-
-    Raises:
-        FixkitError: it cannot be written.
-    """
-    from mmseg_fixkit.label_files.stats_json import stats_to_json
-
-    target = Path(path)
-    text = json.dumps(stats_to_json(stats), indent=1)
-    try:
-        with beside(target, f"{text}\n".encode()) as temporary:
-            os.replace(temporary, target)
-    except OSError as error:
-        raise FixkitError(f"{target} cannot be written: {error.strerror}") from None
-
-
-def load_stats(path: Union[str, Path]) -> LabelStats:
-    """Return the statistics in a file that :func:`save_stats` wrote.
-
-    Raises:
-        FixkitError: it cannot be read, or is something else.
-    """
-    from mmseg_fixkit.label_files.stats_json import no_stats, stats_from_json
-
-    try:
-        tree = json.loads(Path(path).read_text("utf-8"))
-    except OSError as error:
-        raise FixkitError(f"{path} cannot be read: {error.strerror}") from None
-    except ValueError:
-        raise no_stats(path) from None
-    return stats_from_json(tree, path)

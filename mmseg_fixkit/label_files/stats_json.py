@@ -1,12 +1,14 @@
-"""Label statistics <-> what JSON knows; see ``save_stats`` and ``load_stats``."""
+"""Label statistics <-> the JSON file that keeps them."""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Union
 
+from mmseg_fixkit.atomic import beside
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.label_files.stats import (
     COUNTS,
@@ -25,6 +27,36 @@ _Path = Union[str, Path]
 
 #: Counts whose keys are words; those of the others are numbers.
 _BY_WORD = ("shapes", "modes", "formats")
+
+
+def save_stats(stats: LabelStats, path: _Path) -> None:
+    """Write statistics to a JSON file, in one step.
+
+    Raises:
+        FixkitError: it cannot be written.
+    """
+    target = Path(path)
+    text = json.dumps(stats_to_json(stats), indent=1)
+    try:
+        with beside(target, f"{text}\n".encode()) as temporary:
+            os.replace(temporary, target)
+    except OSError as error:
+        raise FixkitError(f"{target} cannot be written: {error.strerror}") from None
+
+
+def load_stats(path: _Path) -> LabelStats:
+    """Return the statistics in a file that :func:`save_stats` wrote.
+
+    Raises:
+        FixkitError: it cannot be read, or is something else.
+    """
+    try:
+        tree = json.loads(Path(path).read_text("utf-8"))
+    except OSError as error:
+        raise FixkitError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise no_stats(path) from None
+    return stats_from_json(tree, path)
 
 
 def are_stats(path: str) -> bool:

@@ -14,7 +14,8 @@ from typing import Any, Optional
 
 from mmseg_fixkit.diagnostics import Diagnostic
 from mmseg_fixkit.errors import FixkitError
-from mmseg_fixkit.explanations.core import Explanation, explain
+from mmseg_fixkit.explanations.core import explain
+from mmseg_fixkit.explanations.explanation import Explanation
 
 
 class State(str, Enum):
