@@ -159,6 +159,11 @@ STOPPING_LOSSES = frozenset({"HuasdorffDisstanceLoss"})
 #: Losses of the host that cannot be built with ``class_weight``.
 UNWEIGHTED_LOSSES = frozenset({"BoundaryLoss", "DiceLoss", "KLDivLoss", "SiLogLoss"})
 
+#: Losses that take scores and labels and nothing else, and the heads that call them so. All other
+#: per-pixel heads also hand over ``weight`` and ``ignore_index`` (``BaseDecodeHead.loss_by_feat``).
+TWO_ARGUMENT_LOSSES = frozenset({"BoundaryLoss", "OhemCrossEntropy"})
+TWO_ARGUMENT_HEADS = frozenset({"DDRHead", "PIDHead"})
+
 #: Losses that ignore a label of their own, whatever their head ignores. ``DiceLoss`` is not one of
 #: them: its ``ignore_index`` is a channel that it leaves out.
 IGNORING_LOSSES = {

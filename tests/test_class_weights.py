@@ -177,7 +177,7 @@ def test_losses_that_read_no_file_get_the_numbers(kind: str, tmp_path: Path) -> 
     loss = {"type": kind, "class_weight": str(file)}
     with pytest.raises((TypeError, AssertionError)):
         loss_of(loss)
-    path = written(tmp_path, loss)
+    path = written(tmp_path, loss, head={"type": "DDRHead"})
     assert codes(check(path)) == ["MSF115"]
     fixed = patch(path, guards=False)
     assert fixed.config.model.decode_head.loss_decode.class_weight == [0.5, 1.5, 2.0]
@@ -322,7 +322,7 @@ def test_a_loss_with_an_ignored_label_of_its_own_does_not_follow_its_head(
     name: str, tmp_path: Path
 ) -> None:
     argument = {"TverskyLoss": "ignore_index", "OhemCrossEntropy": "ignore_label"}[name]
-    path = written(tmp_path, {"type": name})
+    path = written(tmp_path, {"type": name}, head={"type": "DDRHead"})
     planned = patch(path, ignore_index=200, guards=False).config.model.decode_head
     assert planned.ignore_index == planned.loss_decode[argument] == 200
     torch.manual_seed(0)

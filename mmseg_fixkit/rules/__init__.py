@@ -9,6 +9,7 @@ from mmseg_fixkit.rules import (  # noqa: F401 - each import registers its rules
     heads,
     ignore_index,
     ignored_labels,
+    loss_calls,
     losses,
     metainfo,
     multilabel,

@@ -228,6 +228,34 @@ ENTRIES = (
         rules=("MSF109", "MSF113"),
     ),
     Entry(
+        id="loss-of-other-heads",
+        title="A loss is called with arguments that it does not take",
+        rank=60,
+        patterns=(
+            r"(?:(?P<loss>OhemCrossEntropy|BoundaryLoss)\.)?forward\(\) got an unexpected keyword "
+            r"argument '(?P<name>weight)'",
+        ),
+        anchors=("forward()gotanunexpectedkeywordargument'weight'",),
+        what=(
+            "The head handed {name} to {loss}, which does not take it.",
+            "The head handed {name} to a loss that does not take it: OhemCrossEntropy or "
+            "BoundaryLoss, or one of your own.",
+        ),
+        why="Per-pixel heads hand weight and ignore_index to their losses. OhemCrossEntropy and "
+        "BoundaryLoss take scores and labels only: they were made for PIDHead and DDRHead, which "
+        "call them so. A loss of your own takes **kwargs, or both arguments.",
+        sure="The traceback goes through loss_by_feat of decode_head.py.",
+        next=(
+            _FIX + "  # MSF118: CrossEntropyLoss with OHEMPixelSampler does the same",
+            "mmseg-fix rule MSF118",
+        ),
+        examples=(
+            "TypeError: OhemCrossEntropy.forward() got an unexpected keyword argument 'weight'",
+            "TypeError: forward() got an unexpected keyword argument 'weight'",
+        ),
+        rules=("MSF118",),
+    ),
+    Entry(
         id="one-channel-advice",
         title="Advice for two classes that can be left alone",
         rank=88,

@@ -13,5 +13,5 @@ model = dict(
             in_channels=64,
             channels=16,
             num_classes=3,
-            loss_decode=dict(type='OhemCrossEntropy', class_weight=None))
+            loss_decode=dict(type='TverskyLoss', class_weight=None))
     ])

@@ -3,7 +3,7 @@ model = dict(
     type='EncoderDecoder',
     decode_head=dict(
         type='PSPHead', in_channels=64, channels=16, num_classes=3,
-        loss_decode=dict(type='OhemCrossEntropy')),
+        loss_decode=dict(type='TverskyLoss')),
     auxiliary_head=dict(
         type='FCNHead', in_channels=64, channels=16, num_classes=3,
         loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True)))
