@@ -19,7 +19,8 @@ _RESIZING = ("Resize", "ResizeToMultiple", "ResizeShortestEdge")
 _LOADERS = ("LoadAnnotations", LOADER)
 
 #: Steps that look at label values only, so that a resize may be put before them.
-_LABEL_STEPS = (*_LOADERS, "AssertLabelBounds", "RemapLabels")
+_GUARD, _REMAP = "AssertLabelBounds", "RemapLabels"
+_LABEL_STEPS = (*_LOADERS, _GUARD, _REMAP)
 
 
 @rule("MSF209", "labels-loaded-before-resize")
@@ -104,3 +105,100 @@ def _moved(between: Steps, key: KeyPath, step: dict[str, Any]) -> tuple[Edit, ..
     if not movable or "transforms" in key:
         return ()
     return Edit(key, kind=EditKind.REMOVE), Edit(between[0][0], step, EditKind.INSERT)
+
+
+@rule("MSF212", "guard-out-of-place")
+def guard_out_of_place(context: Context) -> Iterator[Diagnostic]:
+    """`AssertLabelBounds` looks at the labels too early.
+
+    ## What it does
+    Looks for steps that load labels (`LoadAnnotations`) or give them other values (`RemapLabels`)
+    behind `AssertLabelBounds` in the same pipeline.
+
+    ## Why is this bad?
+    Before the labels are loaded there is nothing to look at, and the guard says nothing: labels
+    out of range reach the loss as without it. Before `RemapLabels` it stops a run that is right,
+    at values that the loss never sees.
+
+    ## Example
+    ```python
+    model = dict(
+        type='EncoderDecoder',
+        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
+    train_dataloader = dict(
+        dataset=dict(
+            type='BaseSegDataset', metainfo=dict(classes=('weed', 'crop')),
+            pipeline=[
+                dict(type='LoadAnnotations'),
+                dict(type='AssertLabelBounds', num_classes=2),
+                dict(type='RemapLabels', mapping={7: 0, 8: 1}),
+                dict(type='PackSegInputs')]))
+    ```
+
+    ## Use instead
+    ```python
+    model = dict(
+        type='EncoderDecoder',
+        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
+    train_dataloader = dict(
+        dataset=dict(
+            type='BaseSegDataset', metainfo=dict(classes=('weed', 'crop')),
+            pipeline=[
+                dict(type='LoadAnnotations'),
+                dict(type='RemapLabels', mapping={7: 0, 8: 1}),
+                dict(type='AssertLabelBounds', num_classes=2),
+                dict(type='PackSegInputs')]))
+    ```
+
+    ## Fix safety
+    Safe: the guard changes nothing in a run that is right. Where it, or what it has to follow, is
+    one of the steps within another step, nothing is moved.
+
+    ## References
+    The guide to the guards in this documentation.
+    """
+    # Where a pixel may have several labels, the guard goes altogether (MSF612).
+    for dataset in () if context.labels.multilabel else context.document.datasets:
+        for steps in dataset.pipelines:
+            yield from _early_guards(steps)
+
+
+def _early_guards(steps: Steps) -> Iterator[Diagnostic]:
+    for place, (key, step) in enumerate(steps):
+        behind = [s for s in steps[place + 1 :] if _comes_after(key, s[0])]
+        # Labels that are loaded again may have a guard of their own.
+        guarded = any(is_step(s, _GUARD) for _, s in behind)
+        changing = (_REMAP,) if guarded else (*_LOADERS, _REMAP)
+        later = [(k, s) for k, s in behind if is_step(s, *changing)]
+        if not is_step(step, _GUARD) or not later:
+            continue
+        last, name = later[-1][0], type_name(later[-1][1]["type"])
+        stops = not any(is_step(s, *_LOADERS) for _, s in later)
+        yield finding(
+            key,
+            _GUARD,
+            "the labels that it has to look at come from",
+            name,
+            shown=f"{name}, behind it",
+            then="it belongs behind that one",
+            edits=_moved_behind(key, step, last),
+            title=f"Put {_GUARD} behind {name}",
+            severity=Severity.ERROR if stops else Severity.WARNING,
+        )
+        return
+
+
+def _comes_after(key: KeyPath, later: KeyPath) -> bool:
+    """Whether a sample passes a later step of the same list, or one within it.
+
+    Entries of ``transforms`` may be ways of which a sample takes one.
+    """
+    return key[-2] != "transforms" and later[: len(key) - 1] == key[:-1]
+
+
+def _moved_behind(key: KeyPath, step: dict[str, Any], last: KeyPath) -> tuple[Edit, ...]:
+    """Move a step behind another one of the same list."""
+    if key[:-1] != last[:-1] or "transforms" in key:
+        return ()
+    behind = (*last[:-1], int(last[-1]) + 1)
+    return Edit(behind, step, EditKind.INSERT), Edit(key, kind=EditKind.REMOVE)
