@@ -66,7 +66,7 @@ def _count_bytes(flat: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Count bytes, eight at a time.
 
     Labels are smooth: most words of eight pixels equal the one before, and go with it in one run.
-    Each run counts eight times its first byte; the few words with a border in them are put right.
+    Each run counts eight times its first byte; the few words with a border in them go byte by byte.
     """
     whole = flat.size // 8
     words = flat[: 8 * whole].view(np.uint64)
@@ -79,9 +79,9 @@ def _count_bytes(flat: NDArray[np.uint8]) -> NDArray[np.int64]:
     runs, lengths = words.take(ends), _lengths(ends)
     first = runs & _LOW_BYTE
     mixed = (runs != first * _EIGHT_TIMES).nonzero()[0]
-    first = first.view(np.int64)
     borders, times = runs.take(mixed), lengths.take(mixed)
-    even = np.bincount(first, lengths, 256) - np.bincount(first.take(mixed), times, 256)
+    lengths[mixed] = 0
+    even = np.bincount(first.view(np.int64), lengths, 256)
     counts = (8 * even).astype(np.int64) + _histogram(borders.view(np.uint8))
     if times.sum() > times.size:
         more = times > 1
