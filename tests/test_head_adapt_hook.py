@@ -403,10 +403,12 @@ def test_a_test_run_counts_in_the_order_of_its_dataset(
     runner = runner_of(tmp_path, data, named(tmp_path / "c.pth", five, run_names(5)[::-1]))
     assert "mIoU" in runner.test()
     assert first_row_values(runner) == [5, 4, 3, 2, 1]
-    other = runner_of(tmp_path, data, named(tmp_path / "d.pth", five, run_names(5)))
+    # In a folder of its own: logs of runs that begin in the same second are one.
+    other = runner_of(tmp_path / "other", data, named(tmp_path / "d.pth", five, run_names(5)))
     other.test()
     assert first_row_values(other) == [1, 2, 3, 4, 5]
-    assert "class name" not in run_log(other).partition("Load checkpoint from")[0][-2000:]
+    assert "Load checkpoint from" in run_log(other)
+    assert "class name" not in run_log(other)
 
 
 def test_the_hook_takes_names_and_a_mapping(tmp_path: Path, data: Any, five: Any) -> None:
