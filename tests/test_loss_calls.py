@@ -87,3 +87,29 @@ def test_what_it_cannot_take_is_not_dropped(given: dict[str, Any], words: str) -
     loss = MODELS.build({"type": "OneChannelLoss", "loss": OHEM})
     with pytest.raises(ValueError, match=words):
         loss(torch.randn(1, 1, 4, 4), torch.zeros(1, 4, 4).long(), **given)
+
+
+def test_a_sampler_beside_it_is_found(tmp_path: Path) -> None:
+    head = run_head(
+        2,
+        **ONE,
+        loss_decode={"type": "OneChannelLoss", "loss": OHEM},
+        sampler={"type": "OHEMPixelSampler", "min_kept": 10},
+    )
+    (found,) = check(written(tmp_path, head, 2)).diagnostics
+    assert (found.code, found.fix) == ("MSF118", None)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'reduction_override'"):
+        train_once(build(run_model(head)), 32)
+
+
+def test_edges_are_found_in_one_channel_too(tmp_path: Path) -> None:
+    head = run_head(2, **ONE, loss_decode={"type": "BoundaryLoss"})
+    assert "MSF118" in [d.code for d in check(written(tmp_path, head, 2)).diagnostics]
+    with pytest.raises(TypeError, match="unexpected keyword argument 'weight'"):
+        train_once(build(run_model(head)), 32)
+
+
+@pytest.mark.parametrize("more", [{"ignore_label": 200}, {"min_kept": 1}])
+def test_what_the_sampler_cannot_do_is_left(more: dict[str, Any], tmp_path: Path) -> None:
+    found = check(written(tmp_path, run_head(3, loss_decode={**OHEM, **more}))).diagnostics
+    assert [d.fix for d in found if d.code == "MSF118"] == [None]

@@ -289,6 +289,8 @@ def test_a_config_in_json_is_a_config(wrong: str) -> None:
     done = run("farm.json")
     assert (done.returncode, done.stderr) == (1, "")
     assert "77 (40 pixels)" in done.stdout
+    Path("child.json").write_text('{"_base_": "farm.json"}')
+    assert "77 (40 pixels)" in run("child.json").stdout
     for text in ('{"model": 1', "[]", '{"format": 1, "model": {}}'):
         Path("other.json").write_text(text)
         done = run("other.json")

@@ -32,7 +32,7 @@ def fill(image: Image.Image, stream: bytes, raw_mode: str, isal_zlib: Any) -> No
         isal_zlib: the module of isal.
 
     Raises:
-        Exception: the stream is damaged, or has other than as many pixels.
+        Exception: the stream is damaged, has too few pixels, or goes on for long behind them.
     """
     decoder: Any = Image._getdecoder(image.mode, "zip", (raw_mode, 0))  # as Image.frombytes does
     decoder.setimage(image.im, (0, 0, *image.size))
@@ -40,9 +40,7 @@ def fill(image: Image.Image, stream: bytes, raw_mode: str, isal_zlib: Any) -> No
     inflater = isal_zlib.decompressobj()
     taken = error = 0
     part = inflater.decompress(stream, PART)
-    while part:
-        if taken < 0 or error:
-            break
+    while part and taken >= 0 and not error:
         block = _BLOCK.pack(0, len(part), len(part) ^ 0xFFFF) + part
         taken, error = decoder.decode(block)
         if 0 <= taken < len(block):

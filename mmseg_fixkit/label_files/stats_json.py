@@ -67,7 +67,10 @@ def are_stats(path: str) -> bool:
         tree = json.loads(Path(path).read_text("utf-8"))
     except (OSError, ValueError):
         return True
-    return not (isinstance(tree, dict) and "format" not in tree and "model" in tree)
+    is_config = (
+        isinstance(tree, dict) and "format" not in tree and tree.keys() & {"model", "_base_"}
+    )
+    return not is_config
 
 
 def no_stats(path: _Path) -> FixkitError:

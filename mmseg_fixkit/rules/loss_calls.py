@@ -16,6 +16,8 @@ _OHEM = "OhemCrossEntropy"
 
 #: Arguments of ``OhemCrossEntropy`` that ``CrossEntropyLoss`` does not have.
 _OF_OHEM = ("thres", "min_kept", "ignore_label")
+#: Its defaults; those of the heads ignore the same label.
+_THRESHOLD, _MIN_KEPT, _IGNORE = 0.7, 100_000, 255
 _OHEM_INSTEAD = "take CrossEntropyLoss, and sampler=dict(type='OHEMPixelSampler') in the head"
 
 
@@ -25,8 +27,8 @@ def loss_of_other_heads(context: Context) -> Iterator[Diagnostic]:
 
     ## What it does
     Looks for `OhemCrossEntropy` and `BoundaryLoss` in per-pixel heads of MMSegmentation other than
-    `PIDHead` and `DDRHead`, which were written for them. In `OneChannelLoss` they are at home
-    everywhere.
+    `PIDHead` and `DDRHead`, which were written for them. `OneChannelLoss` may hold
+    `OhemCrossEntropy` in any head, if that has no sampler.
 
     ## Why is this bad?
     Every other head hands `weight` and `ignore_index` to its losses, which these two do not take.
@@ -60,7 +62,8 @@ def loss_of_other_heads(context: Context) -> Iterator[Diagnostic]:
     Safe: the run could not have started. `OHEMPixelSampler` learns the pixels whose class has a
     chance below `thresh`, at least `min_kept` of them, as the loss would; it counts `min_kept` for
     each image, the loss for the batch. There is a fix where the head has no other loss and no
-    sampler. There is none for `BoundaryLoss`, which needs the edges that only `PIDHead` has.
+    sampler, and ignores the label that the loss ignores. There is none for `BoundaryLoss`, which
+    needs the edges that only `PIDHead` has.
 
     ## References
     `BaseDecodeHead.loss_by_feat`, `OhemCrossEntropy` and `OHEMPixelSampler` of mmsegmentation
@@ -69,40 +72,53 @@ def loss_of_other_heads(context: Context) -> Iterator[Diagnostic]:
     for head in context.document.class_heads:
         losses = tuple(context.document.losses(head))
         for loss in losses:
-            if _takes_too_little(loss) and not _is_held(context, loss):
-                alone = len(losses) == 1 and not head.config.get("sampler")
-                yield _finding(loss, fixable=alone)
+            if _takes_too_little(loss) and not _is_replaced(context, loss):
+                yield _finding(loss, fixable=len(losses) == 1 and _can_sample(loss))
 
 
 def _takes_too_little(loss: Loss) -> bool:
     head = loss.head
-    calls = head.spec.kind is HeadKind.PER_PIXEL and host.knows_head(head.config["type"])
+    hands_over = head.spec.kind is HeadKind.PER_PIXEL and host.knows_head(head.config["type"])
+    held = loss.wrapped and loss.type == _OHEM and not head.config.get("sampler")
     return (
-        calls
+        hands_over
         and head.type not in host.TWO_ARGUMENT_HEADS
         and loss.of_host
         and loss.type in host.TWO_ARGUMENT_LOSSES
+        and not held
     )
 
 
-def _is_held(context: Context, loss: Loss) -> bool:
-    """Whether ``OneChannelLoss`` holds the loss, or another rule replaces it (MSF109, MSF603)."""
-    replaced = context.labels.multilabel or context.wishes.binary == "sigmoid"
-    return loss.wrapped or replaced or one_channel(loss.head)
+def _is_replaced(context: Context, loss: Loss) -> bool:
+    """Whether another rule replaces the loss (MSF109, MSF603) or holds it in another."""
+    one = one_channel(loss.head) or context.wishes.binary == "sigmoid"
+    return loss.type == _OHEM and not loss.wrapped and (context.labels.multilabel or one)
+
+
+def _can_sample(loss: Loss) -> bool:
+    """Whether ``OHEMPixelSampler`` can pick what the loss would."""
+    head, kept = loss.head.config, loss.config.get("min_kept", _MIN_KEPT)
+    same = head.get("ignore_index", _IGNORE) == loss.config.get("ignore_label", _IGNORE)
+    return same and not loss.wrapped and not head.get("sampler") and kept > 1
 
 
 def _finding(loss: Loss, *, fixable: bool) -> Diagnostic:
-    key, hard = (*loss.key, "type"), loss.type == _OHEM
     return finding(
-        key,
+        (*loss.key, "type"),
         loss.config["type"],
         f"{loss.head.type} hands its losses weight and ignore_index, which this one does not take:",
         "CrossEntropyLoss",
         shown="it is for PIDHead and DDRHead",
-        then=_OHEM_INSTEAD if hard else "take it out",
-        edits=_with_sampler(loss) if hard and fixable else (),
+        then=_advice(loss),
+        edits=_with_sampler(loss) if fixable and loss.type == _OHEM else (),
         title="Use CrossEntropyLoss with OHEMPixelSampler",
     )
+
+
+def _advice(loss: Loss) -> str:
+    if loss.wrapped:
+        return "take out the sampler of the head, or this loss"
+    return _OHEM_INSTEAD if loss.type == _OHEM else "take it out"
 
 
 def _with_sampler(loss: Loss) -> Iterator[Edit]:
@@ -114,9 +130,9 @@ def _with_sampler(loss: Loss) -> Iterator[Edit]:
 
 
 def _sampler(loss: Loss) -> dict[str, object]:
-    """Return the sampler that picks as the loss would; its defaults are those of the loss."""
+    """Return the sampler that picks as the loss would."""
     return {
         "type": "OHEMPixelSampler",
-        "thresh": loss.config.get("thres", 0.7),
-        "min_kept": loss.config.get("min_kept", 100_000),
+        "thresh": loss.config.get("thres", _THRESHOLD),
+        "min_kept": loss.config.get("min_kept", _MIN_KEPT),
     }

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, KeyPath, Severity, finding
+from mmseg_fixkit.diagnostics import (
+    Applicability,
+    Diagnostic,
+    Edit,
+    EditKind,
+    KeyPath,
+    Severity,
+    finding,
+)
 from mmseg_fixkit.host import type_name
 from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.context import Context
@@ -151,8 +159,9 @@ def guard_out_of_place(context: Context) -> Iterator[Diagnostic]:
     ```
 
     ## Fix safety
-    Safe: the guard changes nothing in a run that is right. Where it, or what it has to follow, is
-    one of the steps within another step, nothing is moved.
+    Safe: the guard changes nothing in a run that is right. Unsafe where its `action` rewrites
+    labels: others are rewritten then. Where it, or what it has to follow, is one of the steps
+    within another step, nothing is moved.
 
     ## References
     The guide to the guards in this documentation.
@@ -173,7 +182,8 @@ def _early_guards(steps: Steps) -> Iterator[Diagnostic]:
         if not is_step(step, _GUARD) or not later:
             continue
         last, name = later[-1][0], type_name(later[-1][1]["type"])
-        stops = not any(is_step(s, *_LOADERS) for _, s in later)
+        rewrites = step.get("action", "raise") != "raise"
+        stops = not rewrites and not any(is_step(s, *_LOADERS) for _, s in later)
         yield finding(
             key,
             _GUARD,
@@ -183,6 +193,7 @@ def _early_guards(steps: Steps) -> Iterator[Diagnostic]:
             then="it belongs behind that one",
             edits=_moved_behind(key, step, last),
             title=f"Put {_GUARD} behind {name}",
+            applicability=Applicability.UNSAFE if rewrites else Applicability.SAFE,
             severity=Severity.ERROR if stops else Severity.WARNING,
         )
         return

@@ -9,6 +9,9 @@ import torch
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
+#: What per-pixel heads hand to their losses beside scores and labels.
+_SAID_BY_HEADS = frozenset({"weight", "ignore_index"})
+
 
 class OneChannelLoss(nn.Module):
     """Hands another loss two channels where the head has one for two classes.
@@ -49,29 +52,34 @@ class OneChannelLoss(nn.Module):
         return result
 
     def _taken(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Return what the other loss takes of what heads hand over.
+        """Return what to hand on of what heads hand over.
 
-        ``OhemCrossEntropy`` takes nothing of it: it is made for heads that call it so.
+        ``OhemCrossEntropy`` takes nothing of it, as its own heads hand over nothing; what says no
+        more than it does itself is left out.
 
         Raises:
             ValueError: what it does not take would change its result.
         """
-        if self._names is None:
+        kind, own = type(self.loss).__name__, getattr(self.loss, "ignore_label", None)
+        if self._names is None or own is None:
             return options
-        kind, left = type(self.loss).__name__, options.keys() - self._names
-        if "weight" in left and options["weight"] is not None:
+        left = {name: value for name, value in options.items() if name not in self._names}
+        if left.get("weight") is not None:
             raise ValueError(
                 f"the sampler of the head weighs pixels, but {kind}, which OneChannelLoss holds, "
                 "takes no weights; remove the sampler or take another loss"
             )
-        own = getattr(self.loss, "ignore_label", None)
-        if "ignore_index" in left and own is not None and options["ignore_index"] != own:
+        ignored = left.get("ignore_index", own)
+        if ignored != own:
             raise ValueError(
-                f"ignore_index of the head is {options['ignore_index']}, but {kind}, which "
-                f"OneChannelLoss holds, ignores {own}; give it "
-                f"ignore_label={options['ignore_index']}"
+                f"ignore_index of the head is {ignored}, but {kind}, which OneChannelLoss holds, "
+                f"ignores {own}; give it ignore_label={ignored}"
             )
-        return {name: value for name, value in options.items() if name in self._names}
+        return {
+            name: value
+            for name, value in options.items()
+            if name not in _SAID_BY_HEADS & left.keys()
+        }
 
 
 def _keywords(loss: nn.Module) -> Optional[frozenset[str]]:

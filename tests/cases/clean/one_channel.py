@@ -9,7 +9,7 @@ model = dict(
             dict(type='CrossEntropyLoss', use_sigmoid=True, class_weight=[4.0]),
             dict(
                 type='OneChannelLoss',
-                loss=dict(type='OhemCrossEntropy', class_weight=[1.0, 4.0])),
+                loss=dict(type='TverskyLoss', class_weight=[1.0, 4.0])),
             dict(type='FocalLoss', alpha=0.75)]),
     auxiliary_head=[
         dict(type='FCNHead', in_channels=32, channels=16, num_classes=2),
