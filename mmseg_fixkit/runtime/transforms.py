@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import threading
 import warnings
 from collections.abc import Iterator
-from functools import cached_property
 from typing import Any, Optional, Union
 
 import cv2
@@ -216,10 +214,11 @@ def _fits_uint8(label: np.ndarray, num_classes: int) -> bool:
     if num_classes <= 128:
         parts = _parts(flat.view(np.int8), 2 * _BLOCK)
         return all(_is_between(part, num_classes) for part in parts)
+    scratch = np.empty(min(_BLOCK, flat.size), np.uint8)
     rare = True  # many sets have their rare classes beyond: most maps have none, which is faster
     for part in _parts(flat, _BLOCK):
         rare = rare and _is_low(part)
-        if not (rare or _is_below(part, num_classes)):
+        if not (rare or _is_below(part, num_classes, scratch)):
             return False
     return True
 
@@ -236,21 +235,10 @@ def _is_between(part: np.ndarray, num_classes: int) -> bool:
     return bool(np.maximum.reduce(part) < num_classes and np.minimum.reduce(part) >= -1)
 
 
-def _is_below(part: np.ndarray, num_classes: int) -> bool:
+def _is_below(part: np.ndarray, num_classes: int, scratch: np.ndarray) -> bool:
     """Whether all values are below or 255, which one more turns into 0."""
-    shifted = np.add(part, _ONE, _scratch.block[: part.size])
+    shifted = np.add(part, _ONE, scratch[: part.size])
     return bool(np.maximum.reduce(shifted) <= num_classes)
-
-
-class _Scratch(threading.local):
-    """Memory of each thread to calculate in: to get it anew would take a third of the time."""
-
-    @cached_property
-    def block(self) -> np.ndarray:
-        return np.empty(_BLOCK, np.uint8)
-
-
-_scratch = _Scratch()
 
 
 def _is_low(label: np.ndarray) -> bool:

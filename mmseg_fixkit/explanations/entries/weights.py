@@ -246,7 +246,7 @@ ENTRIES = (
         "call them so. A loss of your own takes **kwargs, or both arguments.",
         sure="The traceback goes through loss_by_feat of decode_head.py.",
         next=(
-            _FIX + "  # MSF118: CrossEntropyLoss with OHEMPixelSampler does the same",
+            _FIX + "  # MSF118: CrossEntropyLoss with OHEMPixelSampler",
             "mmseg-fix rule MSF118",
         ),
         examples=(
