@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "mmseg_fixkit"
 ROWS = (
     "errors",
     "atomic",
+    "core",
     "registration",
     "__init__",
     "labels",
