@@ -6,10 +6,11 @@ import contextlib
 import sys
 import warnings
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
-PAGE = Path(__file__).parent.parent / "docs" / "adapt-table.md"
+from tests.helpers.paths import DOCS
+
+PAGE = DOCS / "adapt-table.md"
 COMMAND = "python -m tests.adapt_table > docs/adapt-table.md"
 
 HEADS = (

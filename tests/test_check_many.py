@@ -31,8 +31,8 @@ from mmseg_fixkit.many import (
     looks_like_config,
     portable,
 )
+from tests.helpers.paths import ROOT
 
-ROOT = Path(__file__).parent.parent
 COMMAND = [sys.executable, "-c", "from mmseg_fixkit.cli import main; main()"]
 
 RIGHT = """model = dict(

@@ -28,8 +28,7 @@ from mmseg_fixkit.checkpoint.allowed import ALLOWED
 from mmseg_fixkit.checkpoint.files import Checkpoint, read_checkpoint, write_checkpoint
 from mmseg_fixkit.checkpoint.storages import tight
 from mmseg_fixkit.errors import FixkitError
-
-ROOT = Path(__file__).parent.parent
+from tests.helpers.paths import ROOT
 
 
 def weights() -> dict[str, Any]:

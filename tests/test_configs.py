@@ -16,11 +16,11 @@ from mmengine.config import Config
 from mmseg_fixkit import check, patch
 from mmseg_fixkit.demo.shapes import make_shapes
 from mmseg_fixkit.host import zoo_path
+from tests.helpers.paths import CONFIGS
 from tests.multilabel.data import write_data
 from tests.support import run_log, run_portable, run_runner, skip_unless_installed
 from tests.zoo.build import build
 
-CONFIGS = Path(__file__).parent.parent / "configs"
 SIZE = 64
 STEPS = 2
 

@@ -15,6 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.helpers.paths import ROOT
 from tests.support import (
     run_config,
     run_dataset,
@@ -56,7 +57,7 @@ def free_port() -> int:
 
 def train_on_two(config: Any) -> list[str]:
     """Run ``config`` in two processes; return what each said, by rank."""
-    root = Path(__file__).resolve().parent.parent
+    root = ROOT
     shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     started = []
     for rank in "01":

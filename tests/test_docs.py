@@ -35,10 +35,10 @@ from tests.docs_pages import (
     without_numbers,
 )
 from tests.docs_scene import CITYSCAPES, MY_PSPNET, make_checkpoint, make_scene
+from tests.helpers.paths import ROOT
 from tests.pages import PAGES as GENERATED
 from tests.pictures import recording
 
-ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 README, CHINESE = ROOT / "README.md", ROOT / "README_zh-CN.md"
 PAGES = [README, CHINESE, *sorted(DOCS.glob("*.md"))]

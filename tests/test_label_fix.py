@@ -28,6 +28,7 @@ from mmseg_fixkit.label_files.recode import Recoding, value_of_label
 from mmseg_fixkit.label_files.rewrite import rewrite
 from mmseg_fixkit.label_files.rewrite_log import LOG, REPORT, SCRATCH, Change, RewriteReport
 from mmseg_fixkit.labels import voc_palette
+from tests.helpers.paths import ROOT
 
 FOUR = ("background", "car", "person", "sky")
 COLORS = voc_palette(4)
@@ -581,7 +582,7 @@ def test_a_run_that_is_killed_goes_on(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for index in range(60):
         write(root, f"{index:02}.png", rng.integers(0, 9, (300, 300)).astype(np.uint8))
-    here = str(Path(__file__).resolve().parent.parent)
+    here = str(ROOT)
     program = KILLED.format(here=here, source=str(root))
     process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parent.parent / "mmseg_fixkit"
+from tests.helpers.paths import PACKAGE
 
 #: From the ground up. A module may import from rows before its own, and within its own folder.
 ROWS = (

@@ -19,6 +19,7 @@ from PIL import Image
 from mmseg_fixkit import FixkitError
 from mmseg_fixkit.label_bits import pack
 from mmseg_fixkit.multilabel.metrics import MultiLabelIoUMetric
+from tests.helpers.paths import ROOT
 from tests.multilabel.data import config_of, model_config
 from tests.support import run_log, run_runner
 from tests.test_distributed import free_port
@@ -155,7 +156,7 @@ os._exit(0)
 
 
 def validated(config: Any, processes: int) -> list[dict[str, float]]:
-    root = Path(__file__).resolve().parent.parent
+    root = ROOT
     base = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)}
     group = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     ranks = [{**group, "RANK": r, "LOCAL_RANK": r} for r in "01"] if processes == 2 else [{}]

@@ -13,6 +13,7 @@ from mmseg_fixkit import FixkitError, LabelSpace, check, patch
 from mmseg_fixkit.host import zoo_path
 from mmseg_fixkit.load import load
 from mmseg_fixkit.tree import lookup, plain, same
+from tests.helpers.paths import CONFIGS
 
 PSPNET = "mmseg::pspnet/pspnet_r50-d8_4xb2-40k_cityscapes-512x1024.py"
 MASK2FORMER = "mmseg::mask2former/mask2former_r50_8xb2-90k_cityscapes-512x1024.py"
@@ -218,7 +219,7 @@ def test_custom_modules_are_not_imported(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_the_guards_can_be_inherited(tmp_path: Path) -> None:
-    guards = Path(__file__).parent.parent / "configs" / "_base_" / "guards.py"
+    guards = CONFIGS / "_base_" / "guards.py"
     config = tmp_path / "mine.py"
     config.write_text(
         f"_base_ = [{str(guards)!r}]\n"

@@ -18,6 +18,7 @@ from mmengine.runner import CheckpointLoader
 
 from mmseg_fixkit.checkpoint.allowed import ALLOWED, globals_with
 from mmseg_fixkit.runtime.reading import OneCycleMethods, allow_checkpoints
+from tests.helpers.paths import ROOT
 from tests.support import (
     run_config,
     run_dataset,
@@ -33,7 +34,6 @@ HOOK = {"type": "HeadAdaptHook"}
 SAID = "has told it of the types that checkpoints of MMEngine also hold"
 #: The fork tries a list of its own, and then runs whatever the file asks for.
 FALLS_BACK = hasattr(host, "get_torch_safe_globals")
-ROOT = Path(__file__).parent.parent
 
 SCHEDULERS = [
     {"type": "LinearLR", "start_factor": 0.1, "by_epoch": False, "end": 2},

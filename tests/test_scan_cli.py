@@ -15,6 +15,7 @@ from PIL import Image
 from mmseg_fixkit import LabelSpace, LabelStats, scan
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.label_files.stats_json import load_stats
+from tests.helpers.paths import CONFIGS
 from tests.scan_data import areas, config, dataset, save
 
 CODE = "from mmseg_fixkit.cli import main; main()"
@@ -277,7 +278,7 @@ def test_what_cannot_be_scanned_is_said(wrong: str) -> None:
 
 
 def test_labels_that_overlap_are_not_read_as_numbers_of_classes() -> None:
-    cells = Path(__file__).parent.parent / "configs" / "multilabel" / "deeplabv3plus_cells.py"
+    cells = CONFIGS / "multilabel" / "deeplabv3plus_cells.py"
     with pytest.raises(FixkitError, match="has several labels a pixel"):
         scan(cells)
 

@@ -43,8 +43,8 @@ from mmseg_fixkit.reporters.scan_rows import (
     short,
 )
 from mmseg_fixkit.reporters.scan_text import SCREEN, scan_text
+from tests.helpers.paths import PACKAGE
 
-PACKAGE = Path(__file__).parent.parent / "mmseg_fixkit"
 CITY = (
     "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign",
     "vegetation", "terrain", "sky", "person", "rider", "car", "truck", "bus", "train",

@@ -17,6 +17,7 @@ from mmengine.config import Config
 
 from mmseg_fixkit import patch
 from mmseg_fixkit.many import Target, check_all
+from tests.helpers.paths import DOCS
 from tests.support import NEEDS, run_portable
 from tests.zoo.build import build, build_shapes
 from tests.zoo.configs import ROOT, all_configs, head_types, one_of_each_method
@@ -28,7 +29,7 @@ from tests.zoo.tensors import Tensors, compare, wrong_counts
 from tests.zoo.train import STEPS, Step, Trained, train
 from tests.zoo.work import Log, versions
 
-PAGE = Path(__file__).parent.parent / "docs" / "zoo.md"
+PAGE = DOCS / "zoo.md"
 METHODS = one_of_each_method()
 #: The other ways of writing are tried on each case in ``tests/cases``.
 READ_IN_THE_SUITE = tuple(mode for mode in MODES if mode.name in ("overlay", "in-place"))
