@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,9 +22,9 @@ from tests.helpers.paths import DOCS
 from tests.support import NEEDS, run_portable
 from tests.zoo.build import build, build_shapes
 from tests.zoo.configs import ROOT, all_configs, head_types, one_of_each_method
-from tests.zoo.findings import findings_of, name_of, unexplained
+from tests.zoo.findings import Finding, findings_of, name_of, unexplained
 from tests.zoo.modes import MODES, Written, read
-from tests.zoo.page import TOTAL, Zoo, findings_section, render
+from tests.zoo.page import TOTAL, Zoo, findings_section, render, with_findings
 from tests.zoo.steps import Result, run, wrong_plan
 from tests.zoo.tensors import Tensors, compare, wrong_counts
 from tests.zoo.train import STEPS, Step, Trained, train
@@ -202,7 +203,7 @@ def checked() -> tuple[Any, ...]:
 def test_the_page_is_fresh() -> None:
     page = PAGE.read_text()
     assert f"| {TOTAL} | {len(all_configs())} |" in page, "run: make zoo"
-    assert findings_section(findings_of(checked())) in page, "run: make zoo"
+    assert findings_section(findings_of(checked())) in page, "run: make zoo-findings"
     assert unexplained(findings_of(checked())) == []
     refused = [name_of(outcome.config) for outcome in checked() if outcome.error]
     assert len(refused) == 2
@@ -305,6 +306,9 @@ def test_the_page_tells_what_is_wrong() -> None:
     assert zoo.untrained() == ["no training step for BHead"]
     page = render(zoo)
     assert f"| {TOTAL} | 3 |" in page
+    found = (Finding("san/san-vit-b16_voc12aug-640x640.py", "MSF101", "model.x"),)
+    assert with_findings(render(replace(zoo, findings=found)), ()) == page
+    assert with_findings(page, found) == render(replace(zoo, findings=found))
     assert "| tensors compared | 1,234 |" in page
     assert "| AHead | 2 | `a/b.py` | 64 | 2 | 1.9 (of 1) |" in page
     assert "- `d/e.py`: needs mmpretrain" in page

@@ -3,6 +3,8 @@
 python -m tests.zoo --jobs 2 -o docs/zoo.md
 python -m tests.zoo --resume            go on where an interrupted run stopped
 python -m tests.zoo --only 'pspnet/*'   a part; nothing is written then
+python -m tests.zoo --findings -o docs/zoo.md
+                                        write only the section on ``check`` again (half a minute)
 """
 
 from __future__ import annotations
@@ -16,9 +18,9 @@ from typing import Optional
 
 from mmseg_fixkit.many import Outcome, Target, check_all
 from tests.zoo.configs import ROOT, all_configs
-from tests.zoo.findings import unexplained
+from tests.zoo.findings import Finding, findings_of, unexplained
 from tests.zoo.modes import COUNTS
-from tests.zoo.page import Zoo, render
+from tests.zoo.page import Zoo, render, with_findings
 from tests.zoo.work import Log, jobs_for, run_all, versions
 
 
@@ -32,6 +34,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", metavar="PATTERN", help="configs that fit, as pspnet/*")
     parser.add_argument("--counts", type=_counts, default=COUNTS, help="1,2,7,171")
     parser.add_argument("--resume", action="store_true", help="go on from the log")
+    parser.add_argument("--findings", action="store_true", help="only what check says")
     parser.add_argument("--log", type=Path, default=Path("build/zoo.jsonl"), help="JSON lines")
     parser.add_argument("-o", "--output", type=Path, help="the page (docs/zoo.md)")
     return parser.parse_args()
@@ -53,6 +56,8 @@ def main() -> int:
     every = all_configs()
     configs = tuple(c for c in every if not options.only or fnmatch(c, options.only))
     outcomes = check_zoo(configs, options.jobs)
+    if options.findings:
+        return finish_findings(findings_of(outcomes), options.output)
     log = Log.open(options.log, options.counts, options.resume)
     jobs = jobs_for(configs, options.counts, every=configs == every)
     run_all(jobs, log, options.jobs, tell)
@@ -69,6 +74,18 @@ def finish(zoo: Zoo, output: Optional[Path], problems: list[str]) -> int:
     """Write the page of a whole run in which nothing is wrong."""
     if output is not None and not problems:
         output.write_text(render(zoo))
+        tell(f"wrote {output}")
+    return 1 if problems else 0
+
+
+def finish_findings(findings: tuple[Finding, ...], output: Optional[Path]) -> int:
+    """Write the section on ``check`` of a page that is there, if all of it is explained."""
+    problems = unexplained(findings)
+    for problem in problems:
+        tell(f"wrong: {problem}")
+    tell(f"{len(findings)} findings")
+    if output is not None and not problems:
+        output.write_text(with_findings(output.read_text(), findings))
         tell(f"wrote {output}")
     return 1 if problems else 0
 

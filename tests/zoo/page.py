@@ -204,6 +204,10 @@ def _loss(step: Trained) -> str:
     return f"{step.losses.get('loss', 0):.1f} (of {parts})" if step.losses else ""
 
 
+#: The heading above what ``check`` says.
+FINDINGS = "## What `check` says of the unchanged zoo"
+
+
 def findings_section(findings: Sequence[Finding]) -> str:
     """Return what ``check`` says of the unchanged zoo; each of it is a real fault."""
     rows = [
@@ -212,11 +216,18 @@ def findings_section(findings: Sequence[Finding]) -> str:
     ]
     configs = len({f.config for f in findings})
     return f"""\
-## What `check` says of the unchanged zoo
+{FINDINGS}
 
 {len(findings)} findings in {configs} configs, each of which is a real fault of that config:
 
 {_table(("code", "configs", "keys", "what happens"), rows)}"""
+
+
+def with_findings(page: str, findings: Sequence[Finding]) -> str:
+    """Return ``page`` with its section of findings written from scratch, the rest as it is."""
+    before, _, rest = page.partition(f"{FINDINGS}\n")
+    _, heading, after = rest.partition("\n\n## ")
+    return f"{before}{findings_section(findings)}{heading}{after}"
 
 
 def _list(entries: Iterable[str]) -> str:
