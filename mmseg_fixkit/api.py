@@ -294,7 +294,7 @@ class Patch:
             return False
         rendered = render_in_place(self.context.document, self.plan)
         assert self.context.document.path is not None
-        path = self.context.document.path.resolve()
+        path = self.context.document.path
         return write_proved(rendered, path, self._replan, overwrite=True)
 
     def _replan(self, document: ConfigDocument) -> FixPlan:

@@ -1,12 +1,11 @@
-"""A rendered config -> a file: proved by loading it, written atomically."""
+"""A rendered config -> a file: proved by loading it, then written in one step."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Callable
 
-from mmseg_fixkit.atomic import beside
+from mmseg_fixkit.core.files import check_target, temporary_next_to, write_file, writing
 from mmseg_fixkit.diagnostics import format_key
 from mmseg_fixkit.dialect import comparable
 from mmseg_fixkit.document import ConfigDocument
@@ -26,8 +25,8 @@ def write_proved(
 ) -> bool:
     """Write the file if loading it gives what was planned, and planning again gives nothing.
 
-    The proof runs on a temporary file in the same folder, which then takes the place of
-    ``output`` in one step.
+    The proof runs on a temporary file in the folder of ``output``: where that is a link into
+    another folder, the folder of the link, which MMEngine resolves ``_base_`` from.
 
     Args:
         rendered: what to write.
@@ -42,20 +41,13 @@ def write_proved(
         FixkitError: the file exists with another text, cannot be written, or the proof fails.
             Nothing is written then.
     """
-    if output.is_file() and output.read_bytes() == rendered.text.encode():
+    content = rendered.text.encode()
+    if output.is_file() and output.read_bytes() == content:
         return False
-    if output.exists() and not overwrite:
-        raise FixkitError(f"{output} exists already; give --overwrite to replace it, or another -o")
-    if not output.parent.is_dir():
-        raise FixkitError(f"{output} cannot be written: there is no folder {output.parent}")
-    try:
-        with beside(output, rendered.text.encode()) as temporary:
-            _prove(rendered, temporary, output, replan)
-            os.replace(temporary, output)
-    except OSError as error:
-        raise FixkitError(
-            f"{output} cannot be written: {error.strerror} in {output.parent}"
-        ) from None
+    check_target(output, overwrite=overwrite)
+    with writing(output), temporary_next_to(output, content) as temporary:
+        _prove(rendered, temporary, output, replan)
+    write_file(output, content)
     return True
 
 

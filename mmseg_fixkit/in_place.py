@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mmseg_fixkit.atomic import beside
+from mmseg_fixkit.core.files import temporary_next_to, writing
 from mmseg_fixkit.dialect import comparable
 from mmseg_fixkit.document import ConfigDocument
 from mmseg_fixkit.errors import FixkitError
@@ -48,20 +48,17 @@ def render_in_place(document: ConfigDocument, plan: FixPlan) -> Rendered:
 
 
 def _loaded(text: bytes, path: Path, new_style: bool) -> dict[str, Any]:
-    try:
-        with beside(path, text) as file:
-            return comparable(load(file).tree, new_style)
-    except OSError as error:
-        raise FixkitError(f"{path} cannot be changed: {error.strerror}") from None
+    with writing(path), temporary_next_to(path, text) as file:
+        return comparable(load(file).tree, new_style)
 
 
 def _own_file(document: ConfigDocument) -> Path:
     if document.path is None:
         raise FixkitError("this config was made in Python and has no file to change; use flat")
-    path = document.path.resolve()
-    if "site-packages" in path.parts or "dist-packages" in path.parts:
+    real = document.path.resolve()
+    if "site-packages" in real.parts or "dist-packages" in real.parts:
         raise FixkitError(
-            f"{document.name} belongs to an installed package ({path}), which is not changed in "
+            f"{document.name} belongs to an installed package ({real}), which is not changed in "
             "place; write a file of your own with -o"
         )
-    return path
+    return document.path  # by which it was loaded: a link inherits from what is around the link

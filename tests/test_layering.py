@@ -13,7 +13,6 @@ from tests.helpers.paths import PACKAGE
 #: From the ground up. A module may import from rows before its own, and within its own folder.
 ROWS = (
     "errors",
-    "atomic",
     "core",
     "registration",
     "__init__",

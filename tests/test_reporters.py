@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from mmseg_fixkit.reporters.output import write_report
 
 from mmseg_fixkit import __version__
 from mmseg_fixkit.api import check
@@ -23,7 +24,6 @@ from mmseg_fixkit.registry import all_rules, find_rule
 from mmseg_fixkit.reporters import REPORTERS, reporter
 from mmseg_fixkit.reporters.github import github_report
 from mmseg_fixkit.reporters.json import json_report
-from mmseg_fixkit.reporters.output import write_report
 from mmseg_fixkit.reporters.sarif import file_uri, sarif_report
 from mmseg_fixkit.reporters.text import report_text, summary_text
 

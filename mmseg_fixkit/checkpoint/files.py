@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Optional, Union
@@ -15,6 +13,7 @@ from mmseg_fixkit.checkpoint.faults import FileKind, identify
 from mmseg_fixkit.checkpoint.opening import load_safely, load_trusted
 from mmseg_fixkit.checkpoint.safetensors_files import read_safetensors, write_safetensors
 from mmseg_fixkit.checkpoint.storages import tight
+from mmseg_fixkit.core.files import check_target, replacing
 from mmseg_fixkit.errors import FixkitError
 
 AnyPath = Union[str, "os.PathLike[str]"]
@@ -148,7 +147,7 @@ def write_checkpoint(
             f"{output} has room for one set of weights, but this checkpoint also holds those of "
             "EMAHook; write a .pth"
         )
-    with _beside(output) as temporary:
+    with replacing(output) as temporary:
         if output.suffix == SAFETENSORS:
             write_safetensors(temporary, output, tight(state_dict), meta)
         else:
@@ -160,12 +159,7 @@ def check_output(path: AnyPath, *, overwrite: bool, source: Optional[AnyPath] = 
     output = Path(path)
     if source is not None and _same(output, Path(source)):
         raise FixkitError(f"{output} is the checkpoint that is read; give another output")
-    if output.is_dir():
-        raise FixkitError(f"{output} is a folder; give the name of a file in it")
-    if output.exists() and not overwrite:
-        raise FixkitError(f"{output} exists already; give --overwrite to replace it, or another -o")
-    if not output.parent.is_dir():
-        raise FixkitError(f"{output} cannot be written: there is no folder {output.parent}")
+    check_target(output, overwrite=overwrite)
 
 
 def _same(output: Path, source: Path) -> bool:
@@ -187,40 +181,9 @@ def _save(
     if ema is not None:
         whole["ema_state_dict"] = tight(ema)
     # To an open file: given a path, torch writes the name of the temporary file into it.
-    with path.open("wb") as file:
-        torch.save(whole, file)
-
-
-@contextmanager
-def _beside(output: Path) -> Iterator[Path]:
-    """Give a temporary file in the folder of ``output`` that takes its place at the end."""
     try:
-        handle, name = tempfile.mkstemp(output.suffix, f".{output.stem}-", output.parent)
-    except OSError as error:
-        raise _unwritten(output, error) from None
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(_mode(output))
-        temporary.replace(output)
-    except (OSError, RuntimeError) as error:
-        raise _unwritten(output, error) from None
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _unwritten(output: Path, error: Exception) -> FixkitError:
-    # torch wraps what the system said.
-    cause = error if isinstance(error, OSError) else error.__context__
-    reason = getattr(cause, "strerror", None) or str(error).splitlines()[0]
-    return FixkitError(f"{output} cannot be written: {reason} in {output.parent}")
-
-
-def _mode(output: Path) -> int:
-    """Return the permissions of the file to be replaced, or those of any new file."""
-    if output.exists():
-        return output.stat().st_mode & 0o777
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
+        with path.open("wb") as file:
+            torch.save(whole, file)
+    except RuntimeError as error:  # torch wraps what the system said
+        said = error.__context__
+        raise said if isinstance(said, OSError) else OSError(str(error).splitlines()[0]) from None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Optional
 import click
 
 from mmseg_fixkit.cli import console
+from mmseg_fixkit.core.files import write_file
 from mmseg_fixkit.errors import FixkitError
 
 if TYPE_CHECKING:
@@ -104,9 +105,7 @@ def check(
     elif output_file is None:
         click.echo(result, nl=False)
     else:
-        from mmseg_fixkit.reporters.output import write_report
-
-        write_report(result, output_file)
+        write_file(output_file, result, option="--output-file")
     _say(reports, errors)
     if repaired:
         click.echo(repairs_text(repaired, written=fix), nl=False, err=True)

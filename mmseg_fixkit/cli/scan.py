@@ -15,6 +15,7 @@ import click
 
 from mmseg_fixkit.cli import console
 from mmseg_fixkit.cli.check import FORMATS, INTERRUPTED
+from mmseg_fixkit.core.files import write_file
 from mmseg_fixkit.errors import FixkitError
 
 if TYPE_CHECKING:
@@ -265,9 +266,7 @@ def _tell(
     if output_file is None:
         click.echo(text, nl=False)
         return
-    from mmseg_fixkit.reporters.output import write_report
-
-    write_report(text, output_file)
+    write_file(output_file, text, option="--output-file")
 
 
 def _text(
@@ -300,14 +299,12 @@ def _write_page(
     from functools import partial
 
     from mmseg_fixkit.label_files.examine import read_bytes
-    from mmseg_fixkit.reporters.output import write_report
     from mmseg_fixkit.reporters.scan_html import scan_html
 
     elsewhere = dict(inventory.parts[0].reading.backend_args) if inventory else {}
     read = partial(read_bytes, backend_args=elsewhere)
-    write_report(
-        scan_html(stats, found, files=inventory.files if inventory else (), read=read), path
-    )
+    page = scan_html(stats, found, files=inventory.files if inventory else (), read=read)
+    write_file(path, page, option="--html")
 
 
 def _recodings(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
@@ -10,7 +9,7 @@ from typing import Any, Optional
 import torch
 
 from mmseg_fixkit import __version__
-from mmseg_fixkit.atomic import beside
+from mmseg_fixkit.core.files import check_target, replacing
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.export.graph import OUTPUTS, Exported, Form, form_of
 from mmseg_fixkit.export.onnx_file import INPUT, WAYS, Compared, Way, compare, describe, need, write
@@ -90,10 +89,9 @@ def export(
     form = form_of(model, output, keep_background=keep_background)
     module = Exported(model, form).eval()
     shape = size or _size(model)
-    with beside(target) as temporary:
+    with replacing(target) as temporary:
         way, compared, failed = _write(module, form, shape, temporary, fixed=size is not None)
         describe(temporary, _metadata(model, form))
-        os.replace(temporary, target)
     return ExportReport(target, form, shape, way, compared, failed, _notes(model, way, size))
 
 
@@ -102,10 +100,7 @@ def _check(target: Path, output: str, overwrite: bool) -> None:
         raise FixkitError(f"output is {output!r}, but one of {', '.join(OUTPUTS)} is needed")
     if target.suffix != ".onnx":
         raise FixkitError(f"{target} does not end with .onnx; only ONNX files are written")
-    if target.exists() and not overwrite:
-        raise FixkitError(f"{target} is there already; give another name, or --overwrite")
-    if not target.parent.is_dir():
-        raise FixkitError(f"{target.parent} is no folder")
+    check_target(target, overwrite=overwrite)
 
 
 def _size(model: Any) -> Size:

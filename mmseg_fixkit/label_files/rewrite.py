@@ -34,6 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from mmseg_fixkit.core.files import put_in_place, writing
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.label_files.decode import Decoded, decode
 from mmseg_fixkit.label_files.examine import examine, is_local, read_bytes
@@ -88,7 +89,7 @@ def rewrite(
     target = Path(out)
     _check_places(target, roots)
     try:
-        with Log.opened(target, _digests(recoding), overwrite) as log:
+        with writing(target), Log.opened(target, _digests(recoding), overwrite) as log:
             work = _Work(target, recoding, roots, overwrite, log)
             for number, entry in enumerate(_in_parallel(work, files, jobs), start=1):
                 if entry is not None:
@@ -96,8 +97,6 @@ def rewrite(
                 if progress is not None:
                     progress(number)
             return log.finished(_texts(recoding))
-    except OSError as error:
-        raise FixkitError(f"{target} cannot be written: {error.strerror or error}") from None
     finally:
         shutil.rmtree(target / SCRATCH, ignore_errors=True)
 
@@ -220,7 +219,7 @@ class _Work:
         try:
             if not _holds(scratch, new, data):
                 raise OSError(f"{target} did not read back as it was written")
-            return _placed(scratch, target, replace)
+            return put_in_place(scratch, target, overwrite=replace)
         finally:
             scratch.unlink(missing_ok=True)
 
@@ -262,18 +261,3 @@ def _holds(path: Path, new: NewLabel, data: bytes) -> bool:
 
 def _equal(found: NDArray[np.uint8], meant: NDArray[np.uint8]) -> bool:
     return found.shape == meant.shape and bool((found == meant).all())
-
-
-def _placed(scratch: Path, target: Path, replace: bool) -> bool:
-    if replace:
-        os.replace(scratch, target)
-        return True
-    try:
-        os.link(scratch, target)  # which fails where there is a file, unlike a replacement
-    except FileExistsError:
-        return False
-    except OSError:  # a file system without links
-        if target.exists():
-            return False
-        os.replace(scratch, target)
-    return True

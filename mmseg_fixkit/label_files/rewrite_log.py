@@ -11,6 +11,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Optional, TextIO
 
+from mmseg_fixkit.core.files import put_in_place, write_file
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.label_files.pixels import NewLabel
 
@@ -277,7 +278,7 @@ class Log:
                     tally.add(entry)
                 else:
                     ours.add(_key(entry.name))
-        os.replace(fresh, path)
+        put_in_place(fresh, path)
         (folder / REPORT).unlink(missing_ok=True)
         with path.open("a", encoding="utf-8", buffering=1) as file:
             yield cls(folder, file, done, ours, tally)
@@ -299,7 +300,7 @@ class Log:
         """Return the report, after it is written beside the log."""
         report = self._tally.report(str(self.folder), recoding)
         text = json.dumps(report.as_dict(), indent=1)
-        (self.folder / REPORT).write_text(text + "\n", encoding="utf-8")
+        write_file(self.folder / REPORT, f"{text}\n")
         return report
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Union
 
-from mmseg_fixkit.atomic import beside
+from mmseg_fixkit.core.files import write_file
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.label_files.stats import (
     COUNTS,
@@ -35,13 +34,8 @@ def save_stats(stats: LabelStats, path: _Path) -> None:
     Raises:
         FixkitError: it cannot be written.
     """
-    target = Path(path)
     text = json.dumps(stats_to_json(stats), indent=1)
-    try:
-        with beside(target, f"{text}\n".encode()) as temporary:
-            os.replace(temporary, target)
-    except OSError as error:
-        raise FixkitError(f"{target} cannot be written: {error.strerror}") from None
+    write_file(path, f"{text}\n")
 
 
 def load_stats(path: _Path) -> LabelStats:

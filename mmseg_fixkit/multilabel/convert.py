@@ -15,7 +15,7 @@ from typing import Any, Callable, Optional, Union
 import numpy as np
 from numpy.typing import NDArray
 
-from mmseg_fixkit.atomic import beside
+from mmseg_fixkit.core.files import replacing
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.label_bits import LabelFileError, Map, unpack
 from mmseg_fixkit.label_planes import (
@@ -251,10 +251,10 @@ def _put(file: Path, values: NDArray[Any], overwrite: bool) -> bool:
         if not overwrite:
             raise LabelFileError(f"{file} exists with another content; --overwrite replaces it")
     file.parent.mkdir(parents=True, exist_ok=True)
-    with beside(file, encode(values)) as temporary:
+    with replacing(file) as temporary:
+        temporary.write_bytes(encode(values))
         if not _holds(temporary, values):
             raise LabelFileError(f"{file} reads back as something else than was written")
-        os.replace(temporary, file)
     return True
 
 

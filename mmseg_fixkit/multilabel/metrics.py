@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from prettytable import PrettyTable
 from torch import Tensor
 
+from mmseg_fixkit.core.files import write_file
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.label_bits import MAX_PNG_LABELS, map_type
 from mmseg_fixkit.label_planes import encode
@@ -91,8 +92,7 @@ class MultiLabelIoUMetric(BaseMetric):
                 f"bits for {MAX_PNG_LABELS}"
             )
         file = osp.join(folder, f"{osp.splitext(osp.basename(image))[0]}.png")
-        with open(file, "wb") as target:
-            target.write(encode(predicted.cpu().numpy().astype(map_type(len(self.labels)))))
+        write_file(file, encode(predicted.cpu().numpy().astype(map_type(len(self.labels)))))
 
     def compute_metrics(self, results: list[Any]) -> dict[str, float]:
         """Return the means, and print the table of the labels."""

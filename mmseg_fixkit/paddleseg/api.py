@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import copy
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Optional
 
-from mmseg_fixkit.atomic import beside
+from mmseg_fixkit.core.files import check_target, write_file
 from mmseg_fixkit.diagnostics import Applicability, Diagnostic, Edit, EditKind, Location, Report
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.paddleseg.document import PaddleConfig, parsed, read, yaml_module
@@ -65,22 +64,16 @@ class PaddlePatch:
             FixkitError: the file exists, or cannot be written.
         """
         content = self.text.encode("utf-8")
-        if path.exists():
-            if path.read_bytes() == content:
-                return False
-            if not overwrite:
-                raise FixkitError(f"{path} is there already; give another name, or --overwrite")
+        if path.is_file() and path.read_bytes() == content:
+            return False
+        check_target(path, overwrite=overwrite)
         elsewhere = path.parent.resolve() != self.config.path.parent.resolve()
         if "_base_" in self.config.own and elsewhere:
             raise FixkitError(
                 f"{path} would not find what {self.config.path.name} inherits from; write it into "
                 "the same folder"
             )
-        try:
-            with beside(path, content) as temporary:
-                os.replace(temporary, path)
-        except OSError as error:
-            raise FixkitError(f"{path} cannot be written: {error}") from None
+        write_file(path, content)
         return True
 
 
