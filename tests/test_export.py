@@ -191,8 +191,8 @@ def test_nothing_is_left_where_no_file_gives_the_same(
     [
         ({"output": "masks"}, "one of labels, scores"),
         ({"path": "m.pb"}, "does not end with .onnx"),
-        ({"path": "there.onnx"}, "is there already"),
-        ({"path": "no/m.onnx"}, "is no folder"),
+        ({"path": "there.onnx"}, "exists already"),
+        ({"path": "no/m.onnx"}, "there is no folder no"),
         ({"keep_background": True}, "is for multi-label models"),
     ],
 )

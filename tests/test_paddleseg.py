@@ -257,7 +257,7 @@ def test_the_commands(tmp_path: Path) -> None:
     assert "is up to date" in again.stdout
     there = run("patch", str(path), "--classes", "a,b,c")
     assert isinstance(there.exception, FixkitError)
-    assert "is there already" in str(there.exception)
+    assert "exists already" in str(there.exception)
 
 
 def test_in_place_and_options_that_mean_nothing(tmp_path: Path) -> None:

@@ -5,21 +5,17 @@ from __future__ import annotations
 import importlib.resources
 import json
 import math
-import os
-import stat
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from mmseg_fixkit.reporters.output import write_report
 
 from mmseg_fixkit import __version__
 from mmseg_fixkit.api import check
 from mmseg_fixkit.cli.check import FORMATS
 from mmseg_fixkit.diagnostics import Diagnostic, Location, Report, Severity
-from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.registry import all_rules, find_rule
 from mmseg_fixkit.reporters import REPORTERS, reporter
 from mmseg_fixkit.reporters.github import github_report
@@ -252,40 +248,3 @@ def test_the_closing_lines_count_what_was_skipped() -> None:
     assert "Skipped" not in summary_text([report_of()])
     assert "Skipped 1 file in " in summary_text([report_of()], skipped=1)
     assert "Skipped 2 files in " in summary_text([report_of()], failed=1, skipped=2)
-
-
-def test_a_report_file_is_replaced_in_one_step(tmp_path: Path) -> None:
-    file = tmp_path / "out.txt"
-    write_report("first\n", file)
-    umask = os.umask(0)
-    os.umask(umask)
-    assert stat.S_IMODE(file.stat().st_mode) == 0o666 & ~umask
-    file.chmod(0o640)
-    before = file.stat().st_ino
-    write_report("zwei é\n", file)
-    assert file.read_text("utf-8") == "zwei é\n"
-    assert stat.S_IMODE(file.stat().st_mode) == 0o640
-    assert file.stat().st_ino != before
-    assert os.listdir(tmp_path) == ["out.txt"]
-
-
-def test_a_link_stays_a_link(tmp_path: Path) -> None:
-    (tmp_path / "real.txt").write_text("old")
-    link = tmp_path / "link.txt"
-    link.symlink_to("real.txt")
-    write_report("new", link)
-    assert link.is_symlink()
-    assert (tmp_path / "real.txt").read_text() == "new"
-
-
-def test_a_device_stays_a_device() -> None:
-    write_report("gone", Path(os.devnull))
-    assert stat.S_ISCHR(os.stat(os.devnull).st_mode)
-
-
-@pytest.mark.parametrize("place", [".", "gone/out.txt", "wrong.py/out.txt"])
-def test_a_place_that_cannot_be_written_to(place: str) -> None:
-    Path("wrong.py").write_text(WRONG)
-    with pytest.raises(FixkitError, match=r"--output-file .* cannot be written: "):
-        write_report("text", Path(place))
-    assert os.listdir() == ["wrong.py"]

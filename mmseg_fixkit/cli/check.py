@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Optional
 import click
 
 from mmseg_fixkit.cli import console
-from mmseg_fixkit.core.files import write_file
 from mmseg_fixkit.errors import FixkitError
 
 if TYPE_CHECKING:
@@ -105,6 +104,8 @@ def check(
     elif output_file is None:
         click.echo(result, nl=False)
     else:
+        from mmseg_fixkit.core.files import write_file
+
         write_file(output_file, result, option="--output-file")
     _say(reports, errors)
     if repaired:

@@ -15,7 +15,6 @@ import click
 
 from mmseg_fixkit.cli import console
 from mmseg_fixkit.cli.check import FORMATS, INTERRUPTED
-from mmseg_fixkit.core.files import write_file
 from mmseg_fixkit.errors import FixkitError
 
 if TYPE_CHECKING:
@@ -266,6 +265,8 @@ def _tell(
     if output_file is None:
         click.echo(text, nl=False)
         return
+    from mmseg_fixkit.core.files import write_file
+
     write_file(output_file, text, option="--output-file")
 
 
@@ -298,6 +299,7 @@ def _write_page(
 ) -> None:
     from functools import partial
 
+    from mmseg_fixkit.core.files import write_file
     from mmseg_fixkit.label_files.examine import read_bytes
     from mmseg_fixkit.reporters.scan_html import scan_html
 

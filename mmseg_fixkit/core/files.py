@@ -138,6 +138,12 @@ def check_target(target: AnyPath, *, overwrite: bool) -> None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
 
 
+def lies_in(target: AnyPath, *folders: AnyPath) -> bool:
+    """Whether a name stands for one of ``folders`` or what is in it, whatever links lead there."""
+    real = Path(os.path.realpath(target))
+    return any(real.is_relative_to(os.path.realpath(folder)) for folder in folders)
+
+
 @contextmanager
 def writing(target: Path, option: str = "") -> Iterator[None]:
     """Turn what the system says while ``target`` is written into one sentence.

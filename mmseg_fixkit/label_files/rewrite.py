@@ -34,7 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mmseg_fixkit.core.files import put_in_place, writing
+from mmseg_fixkit.core.files import lies_in, put_in_place, writing
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.label_files.decode import Decoded, decode
 from mmseg_fixkit.label_files.examine import examine, is_local, read_bytes
@@ -103,8 +103,7 @@ def rewrite(
 
 def _check_places(out: Path, roots: Sequence[Path]) -> None:
     for root in roots:
-        source, target = root.resolve(), out.resolve()
-        if target == source or source in target.parents:
+        if lies_in(out, root):
             raise FixkitError(
                 f"--out is {out}, but the label files to correct are in {root}; they stay as they "
                 "are, so give a folder outside"
@@ -205,6 +204,8 @@ class _Work:
         # A run that was interrupted may have written it, but not its line in the log.
         there = not replace and target.exists()
         if not there:
+            if lies_in(target, *self.roots):
+                return entry.refused(f"{target} is a link to an original, which stays as it is")
             content = data if new.label is None else _packed(found, new, recoding)
             there = not self._put(content, target, new, data, replace)
         if there and not _holds(target, new, data):

@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Optional, Union
@@ -15,7 +15,7 @@ from typing import Any, Callable, Optional, Union
 import numpy as np
 from numpy.typing import NDArray
 
-from mmseg_fixkit.core.files import replacing
+from mmseg_fixkit.core.files import lies_in, replacing
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.label_bits import LabelFileError, Map, unpack
 from mmseg_fixkit.label_planes import (
@@ -148,7 +148,13 @@ def convert_labels(
     _check_apart(work)
     known = next((m for m in (_meaning(job, read) for job in work) if m is not None), None)
     step = partial(
-        _convert, read=read, write=write, known=known, out=Path(out), overwrite=overwrite
+        _convert,
+        read=read,
+        write=write,
+        known=known,
+        source=Path(source),
+        out=Path(out),
+        overwrite=overwrite,
     )
     done = []
     for number, image in enumerate(_run(step, work, min(jobs or _cores(), len(work))), 1):
@@ -168,7 +174,7 @@ def _check(read: Labels, write: Labels, source: Path, out: Path) -> None:
     if (read.kind == "coco") == source.is_dir():
         kind = "the JSON file" if read.kind == "coco" else "a folder of label files"
         raise FixkitError(f"{source} is not {kind} that the format {read.kind!r} needs")
-    if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
+    if source.is_dir() and lies_in(out, source):
         raise FixkitError(
             f"{out} lies in {source}, where it would be read again; converted labels go elsewhere"
         )
@@ -214,42 +220,49 @@ def _meaning(job: Job, read: Labels) -> Optional[Meaning]:
 
 
 def _convert(
-    job: Job, *, read: Labels, write: Labels, known: Optional[Meaning], out: Path, overwrite: bool
+    job: Job,
+    *,
+    read: Labels,
+    write: Labels,
+    known: Optional[Meaning],
+    source: Path,
+    out: Path,
+    overwrite: bool,
 ) -> Done:
     name = job.name
     try:
         packed, _ = read_job(job, read, known)
-        done = _write(packed, job.stem, write, out, overwrite)
+        contents = _contents(packed, out / f"{job.stem}.png", write)
+        written = sum(_put(*content, source, overwrite) for content in contents.items())
     except FixkitError as error:
         return Done(name, fault=str(error))
     except OSError as error:
         return Done(name, fault=f"{name}: {error.strerror or error}")
     planes, _ = unpack(packed, len(read.names))
-    return replace(done, source=name, pixels=tuple(int(plane.sum()) for plane in planes))
+    pixels = tuple(int(plane.sum()) for plane in planes)
+    return Done(name, written, len(contents) - written, pixels=pixels)
 
 
-def _write(packed: Map, stem: str, write: Labels, out: Path, overwrite: bool) -> Done:
-    target = out / f"{stem}.png"
+def _contents(packed: Map, target: Path, write: Labels) -> dict[Path, NDArray[Any]]:
+    """Return what is to be written, by file."""
     if write.kind == "bits":
-        contents = {target: packed}
-    else:
-        planes = planes_in(packed, len(write.names))
-        if write.kind == "planes":
-            contents = {target: joined(planes)}
-        else:
-            files = label_file_names(target.as_posix(), write.names, write.pattern)
-            contents = dict(zip(map(Path, files), planes))
-    written = sum(_put(file, values, overwrite) for file, values in contents.items())
-    return Done("", written, len(contents) - written)
+        return {target: packed}
+    planes = planes_in(packed, len(write.names))
+    if write.kind == "planes":
+        return {target: joined(planes)}
+    files = label_file_names(target.as_posix(), write.names, write.pattern)
+    return dict(zip(map(Path, files), planes))
 
 
-def _put(file: Path, values: NDArray[Any], overwrite: bool) -> bool:
+def _put(file: Path, values: NDArray[Any], source: Path, overwrite: bool) -> bool:
     """Write one file unless it is there already; return whether it was written."""
     if file.exists():
         if _holds(file, values):
             return False
         if not overwrite:
             raise LabelFileError(f"{file} exists with another content; --overwrite replaces it")
+    if lies_in(file, source):
+        raise LabelFileError(f"{file} is a link to a file of {source}, which stays as it is")
     file.parent.mkdir(parents=True, exist_ok=True)
     with replacing(file) as temporary:
         temporary.write_bytes(encode(values))
