@@ -5,6 +5,7 @@ What only a patch needs is imported when there is one: ``check`` runs in hooks a
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -271,7 +272,11 @@ class Patch:
 
         output = Path(path)
         source = self.context.document.path
-        if source is not None and output.resolve() == source.resolve():
+        if output.suffix != ".py":
+            raise FixkitError(
+                f"{output} does not end with .py; MMEngine reads configs in Python by no other name"
+            )
+        if source is not None and os.path.realpath(output) == os.path.realpath(source):
             raise FixkitError(
                 f"{output} is the config itself; give another file with -o, or --in-place"
             )

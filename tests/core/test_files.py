@@ -157,10 +157,12 @@ def test_a_new_file_has_the_permissions_of_any_new_file(mask: int) -> None:
     assert mode("near/f.txt") == 0o666 & ~mask
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
 def test_owner_and_group_are_kept() -> None:
     file()
-    os.chown("near/f.txt", 1234, 2345)
+    try:
+        os.chown("near/f.txt", 1234, 2345)
+    except PermissionError:
+        pytest.skip("only root may give files away")
     Path("near/f.txt").chmod(0o640)
     write_file("near/f.txt", "new")
     found = os.stat("near/f.txt")

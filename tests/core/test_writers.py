@@ -17,6 +17,7 @@ from PIL import Image
 
 from mmseg_fixkit import patch
 from mmseg_fixkit.cli import app
+from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.load import load
 from tests import scan_data
 from tests.support import run_head, run_model
@@ -227,6 +228,19 @@ def test_a_linked_config_that_inherits_is_changed_as_the_link_inherits(command: 
     assert load(link).tree["model"]["decode_head"]["num_classes"] == 2
     assert Path("near/base.py").read_text() == CONFIG
     assert everything() == {"near/base.py", "near/own.py", "far/real.py"}
+
+
+@pytest.mark.parametrize("name", ["out.txt", "/dev/null", "out.yaml", "out"])
+def test_a_config_goes_to_a_name_that_can_be_loaded(name: str) -> None:
+    with pytest.raises(FixkitError, match=rf"^{name} does not end with \.py"):
+        patch(write("c.py", CONFIG), ("a", "b")).write(Path(name), overwrite=True)
+    assert not Path(name).is_file()
+
+
+def test_links_in_a_circle_are_one_sentence() -> None:
+    Path("near/f.py").symlink_to("f.py")
+    with pytest.raises(FixkitError, match=r"near/f\.py cannot be written: Too many levels of sym"):
+        patch(write("c.py", CONFIG), ("a", "b")).write("near/f.py", overwrite=True)
 
 
 # What is read is never written to, whatever links lead to it
