@@ -68,6 +68,7 @@ ROWS = (
     "preflight",
     "demo",
     "cli",
+    "__main__",
 )
 HEAVY = {"torch", "mmcv", "mmseg", "mmdet"}
 FILES = sorted(PACKAGE.rglob("*.py"))
