@@ -261,8 +261,8 @@ class Patch:
         """Write the patched config once it is proved; return False if it is there already.
 
         Args:
-            path: the new file, which ends with ``.py``. The config that was patched is never written
-                to. Where it is a link, the file that it points to is written.
+            path: the new file, which ends with ``.py``. Of a link, the file that it points to is
+                written. The config that was patched is never written to.
             mode: ``'overlay'`` (inherits from the config) or ``'flat'`` (one file).
             overwrite: whether an existing file may be replaced.
 

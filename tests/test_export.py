@@ -192,7 +192,7 @@ def test_nothing_is_left_where_no_file_gives_the_same(
         ({"output": "masks"}, "one of labels, scores"),
         ({"path": "m.pb"}, "does not end with .onnx"),
         ({"path": "there.onnx"}, "exists already"),
-        ({"path": "no/m.onnx"}, "there is no folder no"),
+        ({"path": "no/m.onnx"}, "there is no folder"),
         ({"keep_background": True}, "is for multi-label models"),
     ],
 )
