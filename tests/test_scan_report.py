@@ -30,8 +30,8 @@ from mmseg_fixkit.label_files.facts import LabelFile
 from mmseg_fixkit.label_files.findings import findings
 from mmseg_fixkit.label_files.scan import scan
 from mmseg_fixkit.label_files.stats import LabelStats, Offender, Problem, SplitStats
-from mmseg_fixkit.reporters.markup import join, prose, tag
-from mmseg_fixkit.reporters.scan_gallery import shots
+from mmseg_fixkit.registry import find_rule
+from mmseg_fixkit.reporters.scan_gallery import worst_files
 from mmseg_fixkit.reporters.scan_html import scan_html
 from mmseg_fixkit.reporters.scan_pictures import BOX, FRAME, MARK, MOST_BYTES, overlay
 from mmseg_fixkit.reporters.scan_rows import (
@@ -418,13 +418,17 @@ def test_bars_are_seen_on_their_ground() -> None:
         assert contrast(colors["bar"][mode], colors["sunken"][mode]) >= 3
 
 
-def test_markup_escapes_what_is_not_markup() -> None:
-    made = tag("b", "<", tag("i", '"'), title='">', data_x=1, hidden=True, id=None)
-    assert made == '<b title="&quot;&gt;" data-x="1" hidden>&lt;<i>&quot;</i></b>'
-    assert join("<", tag("br")) == "&lt;<br>"
-    assert prose("a `<b>`\nc\n\n- x\n- y") == (
-        "<p>a <code>&lt;b&gt;</code> c</p><ul><li>x</li><li>y</li></ul>"
-    )
+def test_rules_are_laid_out_and_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+    doc = "Fault.\n\n## Use instead\na `<b>`\nc\n\n- x\n- `y`\n\n```python\na < 1\n  b\n```\n"
+    rule = replace(find_rule("MSF401"), check=type("Check", (), {"__doc__": doc}))
+    monkeypatch.setattr("mmseg_fixkit.reporters.scan_html.all_rules", lambda: [rule])
+    text = scan_html(*city())
+    for part in (
+        "<p>a <code>&lt;b&gt;</code> c</p>",
+        "<ul><li>x</li><li><code>y</code></li></ul>",
+        "<pre><code>a &lt; 1\n  b</code></pre>",
+    ):
+        assert part in text
 
 
 # --- pictures -----------------------------------------------------------------------------------
@@ -592,7 +596,7 @@ def test_a_real_scan_is_reported_with_a_picture_of_each_fault(tmp_path: Path) ->
     wrong = findings(stats)
     codes = {d.code for d in wrong}
     assert {"MSF401", "MSF402", "MSF403", "MSF408", "MSF411", "MSF414"} <= codes
-    drawn = {shot.diagnostic.code for shot in shots(stats, wrong, 12)}
+    drawn = {file.diagnostic.code for file in worst_files(stats, wrong, 12)}
     assert {"MSF401", "MSF402", "MSF403", "MSF408", "MSF411", "MSF414"} <= drawn
     page = Page(scan_html(stats, wrong, files=files_of(tmp_path)))
     pictures = [img for img in page.all("img") if (img.get("src") or "").startswith("data:")]
@@ -630,8 +634,8 @@ def test_the_gallery_is_fair_and_bounded(tmp_path: Path) -> None:
         found("MSF401", "label-out-of-range", "x", "train"),
         found("MSF402", "label-wraps", "y", "train"),
     ]
-    chosen = shots(stats, wrong, 12)
-    assert [shot.diagnostic.code for shot in chosen] == ["MSF401"] * 11 + ["MSF402"]
+    chosen = worst_files(stats, wrong, 12)
+    assert [file.diagnostic.code for file in chosen] == ["MSF401"] * 11 + ["MSF402"]
     text = scan_html(stats, wrong)
     assert text.count("data:image/") == 12
     assert scan_html(stats, wrong, pictures=0).count("data:image/") == 0
@@ -659,5 +663,5 @@ def test_the_wheel_has_the_parts_of_the_page(tmp_path: Path) -> None:
     builder = build.WheelBuilder(str(PACKAGE.parent))
     wheel = next(builder.build(directory=str(tmp_path), versions=["standard"]))
     names = zipfile.ZipFile(wheel).namelist()
-    for kind in ("html", "css", "js"):
+    for kind in ("html.jinja", "css", "js"):
         assert f"mmseg_fixkit/reporters/scan_page.{kind}" in names

@@ -1,31 +1,29 @@
-"""A scan as one page of HTML that needs nothing else: no network, no fonts, no other scripts."""
+"""A scan as one page of HTML that needs nothing else: no network, no fonts, no other scripts.
+
+The page is ``scan_page.html.jinja``; what stands on it is prepared here and in the modules beside.
+"""
 
 from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files as resources
-from string import Template
-from typing import Optional
+from typing import Any, Optional
+
+from jinja2 import Environment, StrictUndefined, Template
 
 import mmseg_fixkit
 from mmseg_fixkit.diagnostics import Diagnostic, Severity
+from mmseg_fixkit.label_files import problems as kinds
 from mmseg_fixkit.label_files.facts import LabelFile
 from mmseg_fixkit.label_files.stats import LabelStats
 from mmseg_fixkit.registry import Rule, all_rules
-from mmseg_fixkit.reporters import scan_charts, scan_matrix
-from mmseg_fixkit.reporters.markup import Markup, inline, join, prose, tag
-from mmseg_fixkit.reporters.scan_charts import name
-from mmseg_fixkit.reporters.scan_gallery import (
-    Shot,
-    gallery,
-    images_of,
-    path_of,
-    shots,
-    told_of,
-)
-from mmseg_fixkit.reporters.scan_pictures import Read, read_bytes
+from mmseg_fixkit.reporters import markdown, scan_charts, scan_gallery, scan_rows
+from mmseg_fixkit.reporters.scan_gallery import WorstFile, drawings, images_of, worst_files
+from mmseg_fixkit.reporters.scan_matrix import class_matrix
+from mmseg_fixkit.reporters.scan_pictures import FRAME, MARK, Read, read_bytes
 from mmseg_fixkit.reporters.scan_rows import (
     Fault,
     absent,
@@ -40,11 +38,66 @@ from mmseg_fixkit.reporters.scan_rows import (
     verdict,
 )
 
-#: Pictures on a page, unless the caller says otherwise.
+#: Images on a page, unless the caller says otherwise.
 PICTURES = 12
 
 _MOST_FILES = 20
-_EXPLAINED = ("Why is this bad?", "Use instead", "Fix safety")
+
+#: What the template is written with, besides the data of a scan.
+_FILTERS = {
+    "bar_lengths": scan_charts.bar_lengths,
+    "blocks": markdown.blocks,
+    "code_spans": markdown.code_spans,
+    "color_name": scan_rows.color_name,
+    "counted": counted,
+    "hexed": scan_rows.hexed,
+    "most_frequent": scan_charts.most_frequent,
+    "percent": percent,
+    "printable": printable,
+    "rgb": scan_rows.unpacked,
+    "short": short,
+    "thousands": "{:,}".format,
+}
+_CONSTANTS = {
+    "CLASS": scan_rows.CLASS,
+    "COLOR": scan_rows.COLOR,
+    "COLOUR": kinds.COLOUR,
+    "FRAME": FRAME,
+    "MARK": MARK,
+    "MOST_COLORS": scan_charts.MOST_COLORS,
+    "MOST_VALUES": scan_gallery.MOST_VALUES,
+}
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A figure at the head of the page; ``state`` colours it."""
+
+    title: str
+    figure: str
+    words: str
+    state: str = ""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A finding with its rule and its files.
+
+    Args:
+        diagnostic: the finding.
+        rule: that found it, if it is one of ours.
+        first: whether it is the first of its code, to which links lead.
+        drawn: whether some of its files are drawn.
+        faults: the worst of its files.
+        files: how many it has.
+    """
+
+    diagnostic: Diagnostic
+    rule: Optional[Rule]
+    first: bool
+    drawn: bool
+    faults: tuple[Fault, ...]
+    files: int
 
 
 def scan_html(
@@ -65,23 +118,38 @@ def scan_html(
         pictures: how many files to draw at most; each has up to 60 kB.
         read: how to get at the bytes of a file.
     """
-    chosen = shots(stats, diagnostics, pictures)
-    style, script = _resource("css"), _resource("js")
-    pictured = gallery(stats, chosen, images_of(chosen, files), read) if chosen else None
-    sections = _sections(stats, diagnostics, chosen, pictured)
-    return Template(_resource("html")).substitute(
-        title=join(f"Labels of {printable(stats.source)}"),
-        style=style,
-        script=script,
-        style_hash=_hash(style),
-        script_hash=_hash(script),
-        source=path_of(stats.source),
+    chosen = worst_files(stats, diagnostics, pictures)
+    return _template().render(
+        version=mmseg_fixkit.__version__,
+        style=_resource("css"),
+        script=_resource("js"),
+        stats=stats,
         subtitle=_subtitle(stats),
-        links=join(*(_link(key, title) for key, title, _ in sections)),
-        tiles=join(*_tiles(stats, diagnostics)),
-        sections=join(*(_section(*section) for section in sections)),
-        version=join(mmseg_fixkit.__version__),
+        sections=_sections(stats, chosen),
+        tiles=_tiles(stats, diagnostics),
+        findings=_findings(stats, diagnostics, chosen),
+        drawings=drawings(stats, chosen, images_of(chosen, files), read),
+        distributions=scan_charts.distributions(stats),
+        matrix=class_matrix(stats),
     )
+
+
+def _template() -> Template:
+    environment = Environment(
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+        finalize=_finalized,
+    )
+    environment.filters.update(_FILTERS, hash=_hash)
+    environment.globals.update(_CONSTANTS)
+    return environment.from_string(_resource("html.jinja"))
+
+
+def _finalized(value: Any) -> Any:
+    """Make text printable, unless it is HTML already."""
+    return printable(value) if type(value) is str else value
 
 
 def _resource(kind: str) -> str:
@@ -93,55 +161,36 @@ def _hash(text: str) -> str:
     return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
 
 
-def _sections(
-    stats: LabelStats,
-    diagnostics: Sequence[Diagnostic],
-    chosen: Sequence[Shot],
-    pictured: Optional[Markup],
-) -> list[tuple[str, str, Markup]]:
-    sections = [("findings", "Findings", _findings(stats, diagnostics, chosen))]
-    if pictured is not None:
-        sections.append(("files", "Worst files", pictured))
-    if any(split.files for split in stats.splits.values()):
-        sections += [
-            ("classes", "Classes", _classes(stats)),
-            ("together", "Classes that meet", scan_matrix.together(stats)),
-            ("sizes", "Sizes and modes", tag("div", scan_charts.files(stats), class_="cards")),
-        ]
-    return sections
+def _sections(stats: LabelStats, chosen: Sequence[WorstFile]) -> dict[str, str]:
+    counted_any = any(split.files for split in stats.splits.values())
+    classes = {"classes": "Classes", "together": "Classes that meet", "sizes": "Sizes and modes"}
+    return {
+        "findings": "Findings",
+        **({"files": "Worst files"} if chosen else {}),
+        **(classes if counted_any else {}),
+    }
 
 
-def _link(key: str, title: str) -> Markup:
-    return tag("a", title, href=f"#{key}")
-
-
-def _section(key: str, title: str, body: Markup) -> Markup:
-    heading = tag("h2", title, id=f"{key}-title")
-    return tag("section", heading, body, id=key, aria_labelledby=f"{key}-title")
-
-
-def _subtitle(stats: LabelStats) -> Markup:
+def _subtitle(stats: LabelStats) -> str:
     found = [f"{count.files:,} {split}".strip() for split, count in stats.splits.items()]
-    words = [" + ".join(found) or "no", " files"]
     reading = readings(stats)
-    text = f"{printable(''.join(words))}{f'; read with {printable(reading)}' if reading else ''}"
-    return join(text)
+    return f"{' + '.join(found) or 'no'} files{f'; read with {reading}' if reading else ''}"
 
 
-def _tiles(stats: LabelStats, diagnostics: Sequence[Diagnostic]) -> Iterator[Markup]:
+def _tiles(stats: LabelStats, diagnostics: Sequence[Diagnostic]) -> Iterator[Tile]:
     splits = stats.splits.values()
     files = sum(split.files for split in splits)
     labels = sum(sum(split.labels.values()) for split in splits)
     ignored = sum(split.labels.get(stats.ignore_index, 0) for split in splits)
     bad = len({f.offender.file for d in diagnostics for f in faults(stats, d)})
-    yield _tile("Findings", f"{len(diagnostics):,}", verdict(diagnostics), _state(diagnostics))
-    yield _tile("Files", f"{files:,}", f"{bad:,}{'+' * (bad >= 200)} with a fault" if bad else "")
-    yield _tile("Pixels", short(sum(map(pixels, splits))), "")
+    yield Tile("Findings", f"{len(diagnostics):,}", verdict(diagnostics), _state(diagnostics))
+    yield Tile("Files", f"{files:,}", f"{bad:,}{'+' * (bad >= 200)} with a fault" if bad else "")
+    yield Tile("Pixels", short(sum(map(pixels, splits))), "")
     yield _classes_tile(stats)
     share = ignored / labels if labels else 0.0
-    yield _tile("Ignored", percent(share), f"label {stats.ignore_index}")
+    yield Tile("Ignored", percent(share), f"label {stats.ignore_index}")
     sizes = sorted({size for split in splits for size in split.shapes})
-    yield _tile("Sizes", f"{len(sizes):,}", sizes[0] if len(sizes) == 1 else "height x width")
+    yield Tile("Sizes", f"{len(sizes):,}", sizes[0] if len(sizes) == 1 else "height x width")
 
 
 def _state(diagnostics: Sequence[Diagnostic]) -> str:
@@ -150,106 +199,29 @@ def _state(diagnostics: Sequence[Diagnostic]) -> str:
     return "warning" if diagnostics else "good"
 
 
-def _classes_tile(stats: LabelStats) -> Markup:
+def _classes_tile(stats: LabelStats) -> Tile:
     if stats.num_classes is None:
         found = {n for split in stats.splits.values() for n in split.labels}
-        return _tile("Labels", f"{len(found - {stats.ignore_index}):,}", "classes not known")
+        return Tile("Labels", f"{len(found - {stats.ignore_index}):,}", "classes not known")
     splits = [split for split in stats.splits.values() if split.labels]
     nowhere = set.intersection(*(set(absent(stats, s)) for s in splits)) if splits else set()
     words = f"{len(nowhere):,} in no file" if nowhere else "all occur" if splits else ""
-    return _tile("Classes", f"{stats.num_classes:,}", words)
-
-
-def _tile(title: str, figure: str, words: str, state: str = "") -> Markup:
-    parts = [tag("dt", title), tag("dd", figure), tag("dd", words, class_="muted")]
-    return tag("div", *parts, class_=f"tile {state}".strip())
+    return Tile("Classes", f"{stats.num_classes:,}", words)
 
 
 def _findings(
-    stats: LabelStats, diagnostics: Sequence[Diagnostic], chosen: Sequence[Shot]
-) -> Markup:
-    if not diagnostics:
-        return tag("p", "All right: nothing was found.", class_="card all-right")
+    stats: LabelStats, diagnostics: Sequence[Diagnostic], chosen: Sequence[WorstFile]
+) -> list[Finding]:
     rules = {rule.code: rule for rule in all_rules()}
-    anchors: set[str] = set()
-    cards = []
-    for found in diagnostics:
-        anchor = None if found.code in anchors else found.code
-        anchors.add(found.code)
-        pictured = any(shot.diagnostic is found for shot in chosen)
-        cards.append(_finding(stats, found, rules.get(found.code), anchor, pictured))
-    return tag("div", *cards, class_="findings")
-
-
-def _finding(
-    stats: LabelStats,
-    found: Diagnostic,
-    rule: Optional[Rule],
-    anchor: Optional[str],
-    pictured: bool,
-) -> Markup:
-    heading = tag(
-        "h3",
-        tag("span", found.code, class_="code"),
-        " ",
-        found.name,
-        " ",
-        tag("span", str(found.severity), class_=f"badge {found.severity}"),
-    )
-    link = tag("a", "See the pixels", href="#files") if pictured else ""
-    more = tag("div", link, _worst(stats, found), _explained(rule), class_="more")
-    message = tag("p", inline(printable(found.message)))
-    return tag(
-        "article", heading, message, more, id=anchor, class_=f"card finding {found.severity}"
-    )
-
-
-def _worst(stats: LabelStats, found: Diagnostic) -> Markup:
-    listed = faults(stats, found)
-    if not listed:
-        return Markup()
-    total = sum(problem.files for _, _, problem in problems_of(stats, found))
-    shown = listed[:_MOST_FILES]
-    rows = [_file(fault) for fault in shown]
-    heads = join(*(tag("th", text, scope="col") for text in ("file", "split", "what is wrong")))
-    table = tag("table", tag("thead", tag("tr", heads)), tag("tbody", *rows), class_="worst")
-    first = f", the worst {len(shown)} of them" if total > len(shown) else ""
-    summary = tag("summary", f"{counted(total, 'file')}{first}")
-    box = tag("div", table, class_="scroll", tabindex=0, role="region", aria_label="files")
-    return tag("details", summary, box)
-
-
-def _file(fault: Fault) -> Markup:
-    path = tag("th", path_of(fault.offender.file), scope="row", class_="path")
-    return tag("tr", path, tag("td", name(fault.split)), tag("td", told_of(fault)))
-
-
-def _explained(rule: Optional[Rule]) -> Markup:
-    if rule is None:
-        return Markup()
-    parts = [
-        part
-        for heading in _EXPLAINED
-        for part in (tag("h4", heading), prose(rule.section(heading)))
+    codes = [found.code for found in diagnostics]
+    return [
+        Finding(
+            found,
+            rules.get(found.code),
+            first=found.code not in codes[:number],
+            drawn=any(file.diagnostic is found for file in chosen),
+            faults=faults(stats, found)[:_MOST_FILES],
+            files=sum(problem.files for _, _, problem in problems_of(stats, found)),
+        )
+        for number, found in enumerate(diagnostics)
     ]
-    command = tag("p", "In the terminal: ", tag("code", f"mmseg-fix rule {rule.code}"))
-    return tag("details", tag("summary", "What this means"), *parts, command)
-
-
-def _classes(stats: LabelStats) -> Markup:
-    scale = _choice("Scale", "scale", (("log", "logarithmic"), ("linear", "linear")))
-    order = _choice(
-        "Order", "order", (("share", "by share"), ("label", "by label")), "needs-script"
-    )
-    split = tag("div", scan_charts.distributions(stats), class_="cards")
-    return tag("div", tag("div", scale, order, class_="controls"), split, class_="chart")
-
-
-def _choice(
-    title: str, group: str, options: tuple[tuple[str, str], ...], extra: str = ""
-) -> Markup:
-    inputs = [
-        tag("label", tag("input", type="radio", name=group, value=value, checked=not n), " ", words)
-        for n, (value, words) in enumerate(options)
-    ]
-    return tag("fieldset", tag("legend", title), *inputs, class_=f"choice {extra}".strip())

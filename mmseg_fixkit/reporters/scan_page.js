@@ -77,7 +77,7 @@
     });
   }
 
-  // Pictures are enlarged on a click.
+  // Images are enlarged on a click.
   const dialog = document.getElementById("enlarged");
   for (const zoom of document.querySelectorAll(".zoom")) {
     zoom.addEventListener("click", () => {

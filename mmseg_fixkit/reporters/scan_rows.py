@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
@@ -84,6 +85,17 @@ def _colors(colors: Mapping[int, int]) -> tuple[Row, ...]:
     return tuple(sorted(found, key=lambda row: -row.pixels))
 
 
+def decades(rows: Sequence[Row], most: int) -> int:
+    """Return how many powers of ten a bar spans: 2 or more, down to the rarest class."""
+    shares = [row.share for row in rows if row.pixels and row.kind != OTHER]
+    return min(max(math.ceil(-math.log10(min(shares, default=1.0))), 2), most)
+
+
+def log_length(share: float, span: int) -> float:
+    """Return how much of its whole length a bar takes that spans so many powers of ten."""
+    return max(0.0, 1 + math.log10(share) / span) if share else 0.0
+
+
 def kind_of(stats: LabelStats, label: int) -> str:
     """Return whether a label is that of a class, ignored, or neither."""
     if label == stats.ignore_index:
@@ -108,9 +120,14 @@ def unpacked(code: int) -> Color:
     return (code >> 16 & 255, code >> 8 & 255, code & 255)
 
 
+def hexed(color: Color) -> str:
+    """Write a colour as pages do."""
+    return "#{:02x}{:02x}{:02x}".format(*color)
+
+
 def color_name(code: int) -> str:
     """Write ``0xRRGGBB`` as pages do."""
-    return f"#{code & 0xFFFFFF:06x}"
+    return hexed(unpacked(code))
 
 
 def absent(stats: LabelStats, split: SplitStats) -> tuple[str, ...]:
