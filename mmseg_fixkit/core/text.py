@@ -1,0 +1,55 @@
+"""Numbers with their nouns, and lists, as messages write them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Write ``1 file``, ``1,204 files``.
+
+    Args:
+        number: how many.
+        noun: in the singular; its last word is the one that changes.
+        plural: for words that take more than an ending: ``counted(2, "label has", "labels have")``.
+    """
+    return f"{number:,} {noun if number == 1 else plural or _plural(noun)}"
+
+
+def _plural(noun: str) -> str:
+    if noun.endswith("y") and noun[-2] not in "aeiou":
+        return f"{noun[:-1]}ies"
+    return f"{noun}es" if noun.endswith(("s", "x", "ch", "sh")) else f"{noun}s"
+
+
+def first_few(texts: Sequence[str], most: int, total: int = 0) -> str:
+    """Write ``a, b and 3 more``.
+
+    Args:
+        texts: all of them, or the first.
+        most: how many of them are written.
+        total: how many there are, where ``texts`` are only the first.
+    """
+    shown = texts[:most]
+    left = max(total, len(texts)) - len(shown)
+    return ", ".join(shown) + (f" and {left:,} more" if left else "")
+
+
+def with_pixels(counts: Iterable[tuple[Any, int]], most: int) -> str:
+    """Write values with their pixels, most frequent first: ``8 (1,200 pixels), 9 (1 pixel)``.
+
+    Args:
+        counts: pairs of a value and how many pixels have it; equals keep their order.
+        most: how many of them are written.
+    """
+    ordered = sorted(counts, key=lambda pair: -pair[1])
+    texts = [f"{value} ({counted(pixels, 'pixel')})" for value, pixels in ordered[:most]]
+    return first_few(texts, most, len(ordered))
+
+
+def listed(texts: Sequence[str], word: str = "and") -> str:
+    """Write all of them: ``a``, ``a and b``, ``a, b and c``; or with another word, as ``or``."""
+    if len(texts) < 2:
+        return "".join(texts)
+    return f"{', '.join(texts[:-1])} {word} {texts[-1]}"

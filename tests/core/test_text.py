@@ -1,0 +1,74 @@
+"""Counted nouns and lists in messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from mmseg_fixkit.core.text import counted, first_few, listed, with_pixels
+
+
+@pytest.mark.parametrize(
+    ("number", "noun", "text"),
+    [
+        (0, "file", "0 files"),
+        (1, "file", "1 file"),
+        (1204, "file", "1,204 files"),
+        (2, "class", "2 classes"),
+        (2, "more class", "2 more classes"),
+        (2, "query", "2 queries"),
+        (2, "day", "2 days"),
+        (2, "box", "2 boxes"),
+        (2, "patch", "2 patches"),
+    ],
+)
+def test_counted(number: int, noun: str, text: str) -> None:
+    assert counted(number, noun) == text
+
+
+@pytest.mark.parametrize(("number", "text"), [(1, "1 label has"), (2, "2 labels have")])
+def test_counted_words_that_change_in_two_places(number: int, text: str) -> None:
+    assert counted(number, "label has", "labels have") == text
+
+
+@pytest.mark.parametrize(
+    ("texts", "total", "text"),
+    [
+        ("", 0, ""),
+        ("a", 0, "a"),
+        ("ab", 0, "a, b"),
+        ("abcde", 0, "a, b and 3 more"),
+        ("ab", 2000, "a, b and 1,998 more"),
+        ("a", 5, "a and 4 more"),
+        ("abcd", 3, "a, b and 2 more"),
+    ],
+)
+def test_first_few(texts: str, total: int, text: str) -> None:
+    assert first_few(list(texts), 2, total) == text
+
+
+@pytest.mark.parametrize(
+    ("counts", "text"),
+    [
+        ([(9, 1), (8, 1200)], "8 (1,200 pixels), 9 (1 pixel)"),
+        ([(7, 5), (3, 5), (2, 9)], "2 (9 pixels), 7 (5 pixels) and 1 more"),
+        ([("#804080", 2)], "#804080 (2 pixels)"),
+    ],
+)
+def test_with_pixels(counts: Sequence[tuple[object, int]], text: str) -> None:
+    assert with_pixels(counts, 2) == text
+
+
+@pytest.mark.parametrize(
+    ("texts", "word", "text"),
+    [
+        ("", "and", ""),
+        ("a", "and", "a"),
+        ("ab", "and", "a and b"),
+        ("abc", "and", "a, b and c"),
+        ("abc", "or", "a, b or c"),
+    ],
+)
+def test_listed(texts: str, word: str, text: str) -> None:
+    assert listed(list(texts), word) == text
