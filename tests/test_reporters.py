@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import click
 import pytest
 
 from mmseg_fixkit import __version__
 from mmseg_fixkit.api import check
-from mmseg_fixkit.cli.check import FORMATS
+from mmseg_fixkit.cli import check as cli_check
+from mmseg_fixkit.cli import scan as cli_scan
 from mmseg_fixkit.diagnostics import Diagnostic, Location, Report, Severity
 from mmseg_fixkit.registry import all_rules, find_rule
 from mmseg_fixkit.reporters import REPORTERS, reporter
@@ -59,8 +61,13 @@ def inherited() -> Report:
     return checked("child.py", "_base_ = './_base_/wrong.py'\n")
 
 
-def test_the_command_offers_every_reporter() -> None:
-    assert tuple(REPORTERS) == FORMATS
+@pytest.mark.parametrize("output_format", REPORTERS)
+def test_the_commands_offer_every_reporter(output_format: str) -> None:
+    assert callable(reporter(output_format))
+    for command in (cli_check.check, cli_scan.scan):
+        (option,) = [p for p in command.params if p.name == "output_format"]
+        assert isinstance(option.type, click.Choice)
+        assert output_format in option.type.choices
 
 
 # --- SARIF ---------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import click
 
 from mmseg_fixkit.cli import console
 from mmseg_fixkit.errors import FixkitError
+from mmseg_fixkit.reporters import REPORTERS, reporter
 
 if TYPE_CHECKING:
     from mmseg_fixkit.diagnostics import Report
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from mmseg_fixkit.repairs import Repaired
 
 Codes = Optional[tuple[str, ...]]
-
-#: Those of ``reporters.REPORTERS``, which --help need not load.
-FORMATS = ("text", "json", "sarif", "github")
 
 #: What shells report of a program that Ctrl-C ended.
 INTERRUPTED = 130
@@ -33,7 +31,7 @@ INTERRUPTED = 130
 @click.option("--ignore", metavar="CODES", help="Do not run rules whose code begins so.")
 @click.option(
     "--output-format",
-    type=click.Choice(FORMATS),
+    type=click.Choice(tuple(REPORTERS)),
     default="text",
     show_default=True,
     help="How to print findings.",
@@ -85,7 +83,6 @@ def check(
     What [tool.mmseg-fixkit] in the nearest pyproject.toml selects and ignores holds where the
     options here do not say otherwise.
     """
-    from mmseg_fixkit.reporters import reporter
     from mmseg_fixkit.reporters.text import repairs_text, summary_text
 
     if unsafe_fixes and not (fix or diff):

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 import click
 
 from mmseg_fixkit.cli import console
-from mmseg_fixkit.cli.check import FORMATS, INTERRUPTED
+from mmseg_fixkit.cli.check import INTERRUPTED
 from mmseg_fixkit.errors import FixkitError
+from mmseg_fixkit.reporters import REPORTERS, reporter
 
 if TYPE_CHECKING:
     from mmseg_fixkit.diagnostics import Diagnostic
@@ -38,7 +39,7 @@ _LONG = 1.0
     metavar="WHERE",
     help="threads, processes, or dask://HOST:PORT for a cluster (default: what is faster here).",
 )
-@click.option("--html", metavar="F", type=_FILE, help="Also write a page with charts and pictures.")
+@click.option("--html", metavar="F", type=_FILE, help="Also write a page with charts and images.")
 @click.option(
     "--fix", metavar="MODE", help="Write corrected copies: ignore, palette, binary, auto, …"
 )
@@ -46,7 +47,7 @@ _LONG = 1.0
 @click.option("--overwrite", is_flag=True, help="Write over files that are in DIR already.")
 @click.option(
     "--output-format",
-    type=click.Choice(FORMATS),
+    type=click.Choice(tuple(REPORTERS)),
     default="text",
     show_default=True,
     help="How to print what was found.",
@@ -283,7 +284,6 @@ def _text(
         colored = not plain and sys.stdout.isatty() and "NO_COLOR" not in os.environ
         return scan_text(stats, found, _width(plain), colored)
     from mmseg_fixkit.diagnostics import Report
-    from mmseg_fixkit.reporters import reporter
 
     return reporter(output_format)([Report(stats.source, None, tuple(found))], [])
 

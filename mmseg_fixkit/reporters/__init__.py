@@ -1,19 +1,16 @@
 """Output formatters, called reporters as ``report`` is taken by what they print.
 
-Each is imported when it is asked for: a check in text need not load the tables of SARIF.
+Their names are here, light enough for ``--help``; each is imported when it is asked for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Callable
+from typing import TYPE_CHECKING, Callable
 
-from mmseg_fixkit.diagnostics import Report
-
-#: The findings, and what to say of the configs that have no report. Text and JSON hold findings
-#: only: the rest is on stderr.
-Reporter = Callable[[Sequence[Report], Sequence[str]], str]
+if TYPE_CHECKING:
+    from mmseg_fixkit.diagnostics import Report
 
 #: ``--output-format`` -> the function of ``mmseg_fixkit.reporters.<format>``.
 REPORTERS = {
@@ -24,8 +21,13 @@ REPORTERS = {
 }
 
 
-def reporter(output_format: str) -> Reporter:
-    """Return the function that writes reports in one of :data:`REPORTERS`."""
+def reporter(output_format: str) -> Callable[[Sequence[Report], Sequence[str]], str]:
+    """Return the function that writes reports in one of :data:`REPORTERS`.
+
+    It takes the findings, and what to say of the configs that have no report. Text and JSON hold
+    findings only: the rest is on stderr.
+    """
     module = import_module(f"{__name__}.{output_format}")
-    found: Reporter = getattr(module, REPORTERS[output_format])
+    found: Callable[[Sequence[Report], Sequence[str]], str]
+    found = getattr(module, REPORTERS[output_format])
     return found

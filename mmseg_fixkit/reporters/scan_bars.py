@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
-import textwrap
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Union
 
-import click
-from rich.cells import cell_len, set_cell_size
+from rich.bar import Bar
+from rich.cells import cell_len
+from rich.console import Console, RenderableType
+from rich.text import Text
 
 from mmseg_fixkit.label_files.stats import LabelStats
 from mmseg_fixkit.reporters.scan_rows import (
@@ -19,182 +17,88 @@ from mmseg_fixkit.reporters.scan_rows import (
     IGNORED,
     OTHER,
     Row,
+    decades,
     distribution,
+    log_length,
     percent,
-    printable,
 )
+from mmseg_fixkit.reporters.terminal import cell, column, lines_of, one_line, table
 
 #: What shows everything that a screen does not take.
 HTML = "`--html report.html`"
 
-_EIGHTHS = " ▏▎▍▌▋▊▉"
+_KINDS = {
+    CLASS: "classes",
+    COLOR: "colours",
+    OTHER: "values that are no class",
+    IGNORED: "values",
+}
+_WIDEST = 84
+#: What is not absent has a bar that is seen.
+_SHORTEST = 0.015
+
+#: A row, or a line that stands for several.
+Entry = Union[Row, str]
 
 
-@dataclass(frozen=True)
-class Page:
-    """What is written about, and on how wide a terminal.
-
-    Args:
-        stats: of the scan.
-        width: in cells.
-        color: whether to write ANSI colours.
-    """
-
-    stats: LabelStats
-    width: int
-    color: bool
-
-    def style(self, text: str, **how: Any) -> str:
-        """Colour ``text``, if colours are wanted; ``how`` as in :func:`click.style`."""
-        return click.style(text, **how) if self.color else text
-
-    def cell(self, text: str, width: int) -> str:
-        """Cut or fill ``text`` to a width in cells."""
-        text = printable(text)
-        if cell_len(text) > width:
-            return set_cell_size(text, width - 1).rstrip() + "…" * (width > 0)
-        return set_cell_size(text, width)
-
-    def wrapped(self, text: str, lines: int) -> list[str]:
-        """Break ``text`` into that many lines at most; all but the first are indented."""
-        broken = textwrap.wrap(
-            printable(text),
-            self.width,
-            subsequent_indent="  ",
-            max_lines=lines,
-            placeholder=" …",
-            break_on_hyphens=False,
-        )
-        return [
-            line if cell_len(line) <= self.width else self.cell(line, self.width) for line in broken
-        ]
+def chart(
+    console: Console, stats: LabelStats, first: str, entries: Sequence[Entry], others: Sequence[str]
+) -> list[str]:
+    """Draw bars of the first split, with the shares of the others beside them."""
+    rows = [entry for entry in entries if isinstance(entry, Row)]
+    shares = {
+        split: {row.label: row.share for row in distribution(stats, stats.splits[split])}
+        for split in others
+    }
+    span = decades(rows, 6)
+    scale = f"log scale, {100 / 10**span:g} to 100 %"
+    drawn = table(
+        column(most=max(6, console.width // 4) + 2),
+        column(f"{first}, {scale}" if first else scale, rest=True),
+        *(column(head, right=True, most=9) for head in ("of pixels", "files", *others)),
+        expand=True,
+    )
+    drawn.width = min(console.width, _WIDEST)
+    for row in rows:
+        drawn.add_row(*_cells(row, span, shares, in_color=console.color_system is not None))
+    lines = iter(lines_of(console, drawn))
+    return [next(lines), *_with_folds(console, entries, lines)]
 
 
-@dataclass(frozen=True)
-class Chart:
-    """Bars of the first split, and the shares of the others beside them."""
-
-    page: Page
-    first: str
-    rows: Sequence[Row]
-    others: tuple[str, ...]
-
-    @cached_property
-    def decades(self) -> int:
-        """How many powers of ten a bar spans: down to the rarest class, 2 to 6."""
-        shares = [row.share for row in self.rows if row.pixels and row.kind != OTHER]
-        return min(max(math.ceil(-math.log10(min(shares, default=1.0))), 2), 6)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The splits for which there is room besides the first."""
-        return self.others if self.page.width >= 70 else ()
-
-    @cached_property
-    def name_width(self) -> int:
-        """Cells for a name: what the longest takes, within bounds."""
-        longest = max(cell_len(printable(row.name)) for row in self.rows)
-        return max(6, min(longest, self.page.width // 4))
-
-    @property
-    def bar_width(self) -> int:
-        """Cells for the longest bar."""
-        taken = self.name_width + 3 + 10 + 9 + 10 * len(self.columns)
-        return max(6, min(self.page.width - taken, 44))
-
-    def heading(self) -> str:
-        """Name the columns and the scale."""
-        room = self.bar_width + 4
-        words = next((w for w in self._titles() if cell_len(w) <= room), "log scale")
-        line = f"  {' ' * self.name_width} {set_cell_size(words, room)} share    files"
-        others = "".join(f"{self.page.cell(name, 9).strip():>10}" for name in self.columns)
-        return self.page.style(line + others, dim=True)
-
-    def _titles(self) -> Iterator[str]:
-        scale = f"{100 / 10**self.decades:g} to 100 %"
-        where = f" of {printable(self.first)}" if self.first else ""
-        yield f"share of the pixels{where}, log scale, {scale}"
-        yield f"pixels{where}, log, {scale}"
-        yield f"log scale, {scale}"
-
-    def line(self, row: Row) -> str:
-        """Draw one row."""
-        style = self.page.style
-        name = self.page.cell(row.name, self.name_width)
-        files = "" if row.files is None else f"{row.files:,}"
-        fault = row.kind == OTHER
-        parts = [
-            self._swatch(row),
-            style(name, fg="red", bold=True) if fault else name,
-            f" {self._bar(row)}",
-            f"{percent(row.share):>10}{files:>9}",
-            *(self._other(split, row) for split in self.columns),
-        ]
-        return " ".join(parts[:2]) + "".join(parts[2:])
-
-    def _swatch(self, row: Row) -> str:
-        if row.kind == OTHER:
-            return self.page.style("!", fg="red", bold=True)
-        return self.page.style("▌", fg=_cube(row)) if self.page.color else " "
-
-    def fold(self, rows: Sequence[Row], noun: str = "") -> str:
-        """Say what is left out."""
-        what = f"more {noun}" if noun else f"more {_KINDS[rows[0].kind]}"
-        text = (
-            f"  … and {len(rows):,} {what}, {percent(rows[0].share)} to {percent(rows[-1].share)}"
-        )
-        hint = f" ({HTML} shows all)"
-        whole = text + hint if cell_len(text + hint) <= self.page.width else text
-        return self.page.style(self.page.cell(whole, self.page.width).rstrip(), dim=True)
-
-    def _bar(self, row: Row) -> str:
-        eighths = round(self._part(row.share) * self.bar_width * 8)
-        full, rest = divmod(max(eighths, 1 if row.pixels else 0), 8)
-        drawn = "█" * full + _EIGHTHS[rest].strip()
-        style = {OTHER: "red", IGNORED: "bright_black"}.get(row.kind, "cyan")
-        return self.page.style(drawn, fg=style) + self._ticks(len(drawn))
-
-    def _ticks(self, start: int) -> str:
-        """Fill a line behind its bar, with a dot at each power of ten."""
-        marks = {round(n * self.bar_width / self.decades) for n in range(1, self.decades)}
-        rest = "".join("·" if n in marks else " " for n in range(start, self.bar_width))
-        return self.page.style(rest, dim=True)
-
-    def _part(self, share: float) -> float:
-        """Return how much of the whole width a bar takes."""
-        return max(0.0, 1 + math.log10(share) / self.decades) if share else 0.0
-
-    @cached_property
-    def _shares(self) -> dict[str, dict[int, float]]:
-        stats = self.page.stats
-        return {
-            split: {row.label: row.share for row in distribution(stats, stats.splits[split])}
-            for split in self.columns
-        }
-
-    def _other(self, name: str, row: Row) -> str:
-        share = self._shares[name].get(row.label, 0.0)
-        if share or not row.pixels:
-            return f"{percent(share):>10}"
-        return self.page.style(f"{'absent':>10}", fg="yellow")
+def _with_folds(console: Console, entries: Iterable[Entry], lines: Iterator[str]) -> Iterator[str]:
+    """Rows are in a table of one line each; other entries take the whole width."""
+    for entry in entries:
+        yield next(lines) if isinstance(entry, Row) else one_line(console, entry, "dim")
 
 
-_KINDS = {CLASS: "classes", COLOR: "colours", OTHER: "values", IGNORED: "values"}
+def _cells(
+    row: Row, span: int, shares: Mapping[str, Mapping[int, float]], *, in_color: bool
+) -> Iterator[RenderableType]:
+    if row.kind == OTHER:
+        yield Text.assemble("! ", cell(row.name), style="bold red")
+    else:
+        swatch = ("▌", "rgb({},{},{})".format(*row.color)) if in_color else " "
+        yield Text.assemble(swatch, " ", cell(row.name))
+    length = max(log_length(row.share, span), _SHORTEST) if row.pixels else 0
+    yield Bar(1, 0, length, color={OTHER: "red", IGNORED: "bright_black"}.get(row.kind, "cyan"))
+    yield percent(row.share)
+    yield "" if row.files is None else f"{row.files:,}"
+    for of_split in shares.values():
+        share = of_split.get(row.label, 0.0)
+        yield percent(share) if share or not row.pixels else Text("absent", "yellow")
 
 
-def _cube(row: Row) -> int:
-    """The nearest of the 216 colours that nearly every terminal has."""
-    red, green, blue = (round(part / 51) for part in row.color)
-    return 16 + 36 * red + 6 * green + blue
-
-
-def folded(chart: Chart, rows: Sequence[Row], room: int, noun: str = "") -> list[str]:
-    """Draw the first rows and the last ones, and say how many are between them."""
+def folded(rows: Sequence[Row], room: int, width: int) -> list[Entry]:
+    """Take the first rows and the last ones, and say how many are between them."""
     if len(rows) <= room:
-        return [chart.line(row) for row in rows]
-    if room < 3:
-        return [*map(chart.line, rows[: room - 1]), chart.fold(rows[room - 1 :], noun)]
-    last = room // 3
-    middle = rows[room - 1 - last : -last]
-    first = rows[: room - 1 - last]
-    return [*map(chart.line, first), chart.fold(middle), *map(chart.line, rows[-last:])]
+        return list(rows)
+    last = len(rows) - room // 3
+    first = room - 1 - room // 3
+    return [*rows[:first], _fold(rows[first:last], width), *rows[last:]]
+
+
+def _fold(rows: Sequence[Row], width: int) -> str:
+    shares = f"{percent(rows[0].share)} to {percent(rows[-1].share)}"
+    text = f"  … and {len(rows):,} more {_KINDS[rows[0].kind]}, {shares}"
+    whole = f"{text} ({HTML} shows all)"
+    return whole if cell_len(whole) <= width else text

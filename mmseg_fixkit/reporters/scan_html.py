@@ -15,6 +15,7 @@ from typing import Any, Optional
 from jinja2 import Environment, StrictUndefined, Template
 
 import mmseg_fixkit
+from mmseg_fixkit.core.text import counted
 from mmseg_fixkit.diagnostics import Diagnostic, Severity
 from mmseg_fixkit.label_files import problems as kinds
 from mmseg_fixkit.label_files.facts import LabelFile
@@ -27,7 +28,6 @@ from mmseg_fixkit.reporters.scan_pictures import FRAME, MARK, Read, read_bytes
 from mmseg_fixkit.reporters.scan_rows import (
     Fault,
     absent,
-    counted,
     faults,
     percent,
     pixels,
@@ -35,8 +35,8 @@ from mmseg_fixkit.reporters.scan_rows import (
     problems_of,
     readings,
     short,
-    verdict,
 )
+from mmseg_fixkit.reporters.text import verdict
 
 #: Images on a page, unless the caller says otherwise.
 PICTURES = 12

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import colorsys
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
-from mmseg_fixkit.diagnostics import Diagnostic, Severity
+from mmseg_fixkit.diagnostics import Diagnostic
 from mmseg_fixkit.label_files import problems as kinds
 from mmseg_fixkit.label_files.stats import (
     SAME_FILE,
@@ -216,22 +216,6 @@ def faults(stats: LabelStats, diagnostic: Diagnostic) -> tuple[Fault, ...]:
         for offender in problem.worst
     ]
     return tuple(sorted(found, key=lambda fault: -fault.offender.pixels))
-
-
-def verdict(diagnostics: Iterable[Diagnostic]) -> str:
-    """Count errors and warnings, in the words of ``check``."""
-    severities = [d.severity for d in diagnostics]
-    if not severities:
-        return "all right."
-    errors = sum(severity is Severity.ERROR for severity in severities)
-    parts = [counted(errors, "error"), counted(len(severities) - errors, "warning")]
-    return ", ".join(part for part in parts if not part.startswith("0 ")) + "."
-
-
-def counted(number: int, noun: str) -> str:
-    """Write ``1 file`` or ``2,975 files``."""
-    plural = f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}{'e' * noun.endswith('ss')}s"
-    return f"{number:,} {noun if number == 1 else plural}"
 
 
 def short(number: int) -> str:

@@ -8,6 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from mmseg_fixkit.core.text import counted
 from mmseg_fixkit.diagnostics import (
     Applicability,
     Diagnostic,
@@ -99,26 +100,26 @@ def shown_path(path: str) -> str:
 def summary_text(reports: Sequence[Report], failed: int = 0, skipped: int = 0) -> str:
     """Return the closing lines of a check."""
     found = [d for r in reports for d in r.diagnostics]
-    lines = [f"Checked {_count(len(reports), 'config')}: {_verdict(found)}"]
+    lines = [f"Checked {counted(len(reports), 'config')}: {verdict(found)}"]
     fixable = sum(_safe(d) for d in found)
     if fixable:
         lines.append(
-            f"[*] {_count(fixable, 'finding')} can be repaired: run `mmseg-fix check --fix`, or "
+            f"[*] {counted(fixable, 'finding')} can be repaired: run `mmseg-fix check --fix`, or "
             "`mmseg-fix patch` for a new file; `mmseg-fix rule CODE` explains a code."
         )
     unsafe = sum(d.fixable and not _safe(d) for d in found)
     if unsafe:
         lines.append(
-            f"{_count(unsafe, 'finding')} can be repaired with `check --fix --unsafe-fixes`, which "
-            "changes what is learned."
+            f"{counted(unsafe, 'finding')} can be repaired with `check --fix --unsafe-fixes`, "
+            "which changes what is learned."
         )
     if skipped:
         lines.append(
-            f"Skipped {_count(skipped, 'file')} in `_base_` folders or without a segmentation "
+            f"Skipped {counted(skipped, 'file')} in `_base_` folders or without a segmentation "
             "model."
         )
     if failed:
-        lines.append(f"{_count(failed, 'config')} could not be read.")
+        lines.append(f"{counted(failed, 'config')} could not be read.")
     return "\n".join(lines) + "\n"
 
 
@@ -129,19 +130,17 @@ def repairs_text(repaired: Sequence[Repaired], *, written: bool) -> str:
     if not files:
         return "Nothing to repair.\n"
     done = "Repaired" if written else "Would repair"
-    return f"{done} {_count(changes, 'finding')} in {_count(len(files), 'file')}.\n"
+    return f"{done} {counted(changes, 'finding')} in {counted(len(files), 'file')}.\n"
 
 
-def _verdict(found: Sequence[Diagnostic]) -> str:
-    if not found:
+def verdict(diagnostics: Iterable[Diagnostic]) -> str:
+    """Count errors and warnings."""
+    severities = [d.severity for d in diagnostics]
+    if not severities:
         return "all right."
-    errors = sum(d.severity is Severity.ERROR for d in found)
-    parts = [_count(errors, "error"), _count(len(found) - errors, "warning")]
+    errors = sum(severity is Severity.ERROR for severity in severities)
+    parts = [counted(errors, "error"), counted(len(severities) - errors, "warning")]
     return ", ".join(part for part in parts if not part.startswith("0 ")) + "."
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def patch_text(plan: Changes, left: Iterable[Diagnostic]) -> str:
