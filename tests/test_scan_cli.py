@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
+from typing import Optional
 
 import numpy as np
 import pytest
@@ -68,6 +70,23 @@ def test_a_project_ignores_codes_of_configs_and_of_label_files_in_one_list(wrong
         [sys.executable, "-c", CODE, "check", wrong], capture_output=True, text=True, check=False
     )
     assert "selects no rule" not in checked.stderr
+
+
+@pytest.mark.parametrize("no_color", [None, "1"])
+def test_a_terminal_gets_colours_unless_it_asks_for_none(
+    wrong: str, no_color: Optional[str]
+) -> None:
+    mine, its = pty.openpty()
+    environment = {k: v for k, v in os.environ.items() if k != "NO_COLOR"}
+    if no_color is not None:
+        environment["NO_COLOR"] = no_color
+    command = [sys.executable, "-c", CODE, "scan", wrong]
+    subprocess.run(command, stdout=its, env=environment, check=False)
+    os.close(its)
+    seen = os.read(mine, 65536)
+    os.close(mine)
+    assert b"MSF401" in seen
+    assert (b"\x1b[" in seen) == (no_color is None)
 
 
 def test_nothing_wrong_is_exit_code_0() -> None:
@@ -180,6 +199,17 @@ def test_a_folder_is_scanned_without_openmmlab(wrong: str) -> None:
     done = run("farm", "--num-classes", "4", code=code + CODE)
     assert done.returncode == 1
     assert "MSF401" in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["farm", "--num-classes", "4"]])
+def test_what_lays_out_a_report_is_imported_for_it_only(wrong: str, arguments: list[str]) -> None:
+    code = (
+        "import atexit, sys\n"
+        "loaded = lambda: print(*sorted({'rich', 'jinja2', 'numpy'} & set(sys.modules)))\n"
+        "atexit.register(loaded)\n"
+    )
+    last = run(*arguments, code=code + CODE).stdout.splitlines()[-1]
+    assert last == ("" if arguments == ["--help"] else "numpy rich")
 
 
 def test_modules_that_a_config_names_are_not_imported(wrong: str) -> None:

@@ -202,6 +202,7 @@ def test_text_fits_any_terminal(
     wrong = [found(f"MSF4{n:02}", "name", "word " * words, "split0") for n in range(count)]
     lines = lines_of(scan_text(LabelStats("d", parts, names), wrong, width))
     assert max(map(cell_len, lines)) <= max(width, 40)
+    assert not any(line.endswith(" ") for line in lines)
     assert len(lines) <= SCREEN + (2 if width >= 80 else 8)
 
 
@@ -244,6 +245,24 @@ def test_colour_changes_nothing_but_colour() -> None:
             line.replace("▌", " ").rstrip() for line in plain.split("\n")
         ]
     assert "\x1b[" in scan_text(*city(), 80, color=True)
+
+
+@pytest.mark.parametrize("color", [False, True])
+def test_what_the_environment_says_of_terminals_does_not_count(
+    monkeypatch: pytest.MonkeyPatch, color: bool
+) -> None:
+    expected = scan_text(*city(), 100, color)
+    for name, value in (("TERM", "dumb"), ("COLUMNS", "20"), ("FORCE_COLOR", "1")):
+        monkeypatch.setenv(name, value)
+    assert scan_text(*city(), 100, color) == expected
+
+
+def test_a_narrow_terminal_has_fewer_columns_and_whole_numbers() -> None:
+    stats, _ = city()
+    narrow = scan_text(stats, [], 40)
+    (line,) = [each for each in narrow.split("\n") if each.startswith("  train")]
+    assert line == "  train  2,975 files  6.00 G pixels"
+    assert "1024x2048" in scan_text(stats, [], 80)
 
 
 def test_names_cannot_write_to_the_terminal() -> None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Optional
+from typing import Optional, Union
 
 from mmseg_fixkit.diagnostics import Diagnostic
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.label_files import problems as kinds
 from mmseg_fixkit.label_files.facts import LabelFile
 from mmseg_fixkit.label_files.stats import SAME_FILE, SAME_LABEL, LabelStats
-from mmseg_fixkit.reporters.scan_pictures import Picture, Read, overlay
+from mmseg_fixkit.reporters.scan_pictures import Drawing, Read, overlay
 from mmseg_fixkit.reporters.scan_rows import Fault, faults
 
 #: Values at fault that are named of one file.
@@ -41,14 +41,6 @@ class WorstFile:
         return (255,) if self.fault.problem == kinds.BINARY else values
 
 
-@dataclass(frozen=True)
-class Drawing:
-    """A file as an image, or why it could not be drawn."""
-
-    image: Optional[Picture]
-    why_not: str = ""
-
-
 def worst_files(
     stats: LabelStats, diagnostics: Sequence[Diagnostic], most: int
 ) -> tuple[WorstFile, ...]:
@@ -72,26 +64,20 @@ def worst_files(
     return tuple(sorted(chosen, key=lambda file: order.index(file.diagnostic.code)))
 
 
-def images_of(
-    chosen: Sequence[WorstFile], files: Iterable[LabelFile]
-) -> Mapping[str, Optional[str]]:
-    """Find the images of the files to draw among all files of a scan, by label file."""
-    wanted = {each.fault.offender.file for each in chosen}
-    return {file.label: file.image for file in files if file.label in wanted} if wanted else {}
-
-
 def drawings(
-    stats: LabelStats,
-    chosen: Sequence[WorstFile],
-    images: Mapping[str, Optional[str]],
-    read: Read,
-) -> Iterator[tuple[WorstFile, Drawing]]:
-    """Draw each file."""
-    for worst in chosen:
-        path = worst.fault.offender.file
-        try:
-            image = overlay(stats, path, images.get(path), bad=worst.marks, read=read)
-        except FixkitError as reason:
-            yield worst, Drawing(None, str(reason))
-        else:
-            yield worst, Drawing(image)
+    stats: LabelStats, chosen: Sequence[WorstFile], files: Iterable[LabelFile], read: Read
+) -> list[tuple[WorstFile, Union[Drawing, str]]]:
+    """Draw each file over its image, which is found among all files; or say why it cannot be."""
+    labels = {each.fault.offender.file for each in chosen}
+    images = {f.label: f.image for f in files if f.label in labels} if labels else {}
+    return [(worst, _drawing(stats, worst, images, read)) for worst in chosen]
+
+
+def _drawing(
+    stats: LabelStats, worst: WorstFile, images: Mapping[str, Optional[str]], read: Read
+) -> Union[Drawing, str]:
+    path = worst.fault.offender.file
+    try:
+        return overlay(stats, path, images.get(path), bad=worst.marks, read=read)
+    except FixkitError as reason:
+        return f"not drawn: {reason}"

@@ -21,21 +21,18 @@ from mmseg_fixkit.label_files import problems as kinds
 from mmseg_fixkit.label_files.facts import LabelFile
 from mmseg_fixkit.label_files.stats import LabelStats
 from mmseg_fixkit.registry import Rule, all_rules
-from mmseg_fixkit.reporters import markdown, scan_charts, scan_gallery, scan_rows
-from mmseg_fixkit.reporters.scan_gallery import WorstFile, drawings, images_of, worst_files
+from mmseg_fixkit.reporters import scan_rows as rows
+from mmseg_fixkit.reporters.markdown import blocks, code_spans
+from mmseg_fixkit.reporters.scan_charts import (
+    MOST_COLORS,
+    bar_lengths,
+    distributions,
+    most_frequent,
+)
+from mmseg_fixkit.reporters.scan_gallery import MOST_VALUES, WorstFile, drawings, worst_files
 from mmseg_fixkit.reporters.scan_matrix import class_matrix
 from mmseg_fixkit.reporters.scan_pictures import FRAME, MARK, Read, read_bytes
-from mmseg_fixkit.reporters.scan_rows import (
-    Fault,
-    absent,
-    faults,
-    percent,
-    pixels,
-    printable,
-    problems_of,
-    readings,
-    short,
-)
+from mmseg_fixkit.reporters.scan_rows import Fault, percent, printable, short
 from mmseg_fixkit.reporters.text import verdict
 
 #: Images on a page, unless the caller says otherwise.
@@ -44,29 +41,14 @@ PICTURES = 12
 _MOST_FILES = 20
 
 #: What the template is written with, besides the data of a scan.
-_FILTERS = {
-    "bar_lengths": scan_charts.bar_lengths,
-    "blocks": markdown.blocks,
-    "code_spans": markdown.code_spans,
-    "color_name": scan_rows.color_name,
-    "counted": counted,
-    "hexed": scan_rows.hexed,
-    "most_frequent": scan_charts.most_frequent,
-    "percent": percent,
-    "printable": printable,
-    "rgb": scan_rows.unpacked,
-    "short": short,
-    "thousands": "{:,}".format,
-}
-_CONSTANTS = {
-    "CLASS": scan_rows.CLASS,
-    "COLOR": scan_rows.COLOR,
-    "COLOUR": kinds.COLOUR,
-    "FRAME": FRAME,
-    "MARK": MARK,
-    "MOST_COLORS": scan_charts.MOST_COLORS,
-    "MOST_VALUES": scan_gallery.MOST_VALUES,
-}
+_FILTERS = (
+    bar_lengths, blocks, code_spans, counted, most_frequent, percent, printable, short,
+    rows.color_name, rows.hexed, rows.unpacked,
+)  # fmt: skip
+_CONSTANTS = dict(
+    CLASS=rows.CLASS, COLOR=rows.COLOR, COLOUR_MASK=kinds.COLOUR, FRAME=FRAME, MARK=MARK,
+    MOST_COLORS=MOST_COLORS, MOST_VALUES=MOST_VALUES,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -128,8 +110,8 @@ def scan_html(
         sections=_sections(stats, chosen),
         tiles=_tiles(stats, diagnostics),
         findings=_findings(stats, diagnostics, chosen),
-        drawings=drawings(stats, chosen, images_of(chosen, files), read),
-        distributions=scan_charts.distributions(stats),
+        drawings=drawings(stats, chosen, files, read),
+        distributions=distributions(stats),
         matrix=class_matrix(stats),
     )
 
@@ -142,7 +124,8 @@ def _template() -> Template:
         undefined=StrictUndefined,
         finalize=_finalized,
     )
-    environment.filters.update(_FILTERS, hash=_hash)
+    environment.filters.update({each.__name__: each for each in _FILTERS})
+    environment.filters.update(hash=_hash, thousands="{:,}".format)
     environment.globals.update(_CONSTANTS)
     return environment.from_string(_resource("html.jinja"))
 
@@ -173,7 +156,7 @@ def _sections(stats: LabelStats, chosen: Sequence[WorstFile]) -> dict[str, str]:
 
 def _subtitle(stats: LabelStats) -> str:
     found = [f"{count.files:,} {split}".strip() for split, count in stats.splits.items()]
-    reading = readings(stats)
+    reading = rows.readings(stats)
     return f"{' + '.join(found) or 'no'} files{f'; read with {reading}' if reading else ''}"
 
 
@@ -182,10 +165,10 @@ def _tiles(stats: LabelStats, diagnostics: Sequence[Diagnostic]) -> Iterator[Til
     files = sum(split.files for split in splits)
     labels = sum(sum(split.labels.values()) for split in splits)
     ignored = sum(split.labels.get(stats.ignore_index, 0) for split in splits)
-    bad = len({f.offender.file for d in diagnostics for f in faults(stats, d)})
+    bad = len({f.offender.file for d in diagnostics for f in rows.faults(stats, d)})
     yield Tile("Findings", f"{len(diagnostics):,}", verdict(diagnostics), _state(diagnostics))
     yield Tile("Files", f"{files:,}", f"{bad:,}{'+' * (bad >= 200)} with a fault" if bad else "")
-    yield Tile("Pixels", short(sum(map(pixels, splits))), "")
+    yield Tile("Pixels", short(sum(map(rows.pixels, splits))), "")
     yield _classes_tile(stats)
     share = ignored / labels if labels else 0.0
     yield Tile("Ignored", percent(share), f"label {stats.ignore_index}")
@@ -204,7 +187,7 @@ def _classes_tile(stats: LabelStats) -> Tile:
         found = {n for split in stats.splits.values() for n in split.labels}
         return Tile("Labels", f"{len(found - {stats.ignore_index}):,}", "classes not known")
     splits = [split for split in stats.splits.values() if split.labels]
-    nowhere = set.intersection(*(set(absent(stats, s)) for s in splits)) if splits else set()
+    nowhere = set.intersection(*(set(rows.absent(stats, s)) for s in splits)) if splits else set()
     words = f"{len(nowhere):,} in no file" if nowhere else "all occur" if splits else ""
     return Tile("Classes", f"{stats.num_classes:,}", words)
 
@@ -220,8 +203,8 @@ def _findings(
             rules.get(found.code),
             first=found.code not in codes[:number],
             drawn=any(file.diagnostic is found for file in chosen),
-            faults=faults(stats, found)[:_MOST_FILES],
-            files=sum(problem.files for _, _, problem in problems_of(stats, found)),
+            faults=rows.faults(stats, found)[:_MOST_FILES],
+            files=sum(problem.files for _, _, problem in rows.problems_of(stats, found)),
         )
         for number, found in enumerate(diagnostics)
     ]

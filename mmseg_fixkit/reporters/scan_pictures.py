@@ -1,4 +1,4 @@
-"""Small pictures of label files, with the pixels at fault made to be seen."""
+"""Label files as small images, with the pixels at fault made to be seen."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Read = Callable[[str], bytes]
 MARK: Color = (255, 0, 144)
 _HALO: tuple[Color, ...] = ((255, 255, 255), (16, 16, 24))
 
-#: A picture fits this box, and its file this size.
+#: A drawing fits this box, and its file this size.
 BOX = (560, 420)
 MOST_BYTES = 60_000
 
@@ -79,8 +79,8 @@ class Photo:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture to embed.
+class Drawing:
+    """A label file as an image to embed.
 
     Args:
         data: the file.
@@ -102,7 +102,7 @@ class Picture:
 
     @property
     def url(self) -> str:
-        """The picture as a ``data:`` address."""
+        """The image as a ``data:`` address."""
         return f"data:{self.kind};base64,{b64encode(self.data).decode()}"
 
 
@@ -119,7 +119,7 @@ def overlay(
     *,
     bad: Collection[int] = (),
     read: Read = read_bytes,
-) -> Picture:
+) -> Drawing:
     """Draw a label file over its image, and mark its pixels with the values ``bad``.
 
     Args:
@@ -138,7 +138,7 @@ def overlay(
     drawing = _drawing(stats, pixels, marked, ground)
     data, kind, size = _encoded(drawing)
     framed = ground is not None and ground.shape != pixels.shape[:2]
-    return Picture(data, kind, *size, int(marked.sum()), ground is not None, framed)
+    return Drawing(data, kind, *size, int(marked.sum()), ground is not None, framed)
 
 
 def _label(path: str, read: Read) -> Pixels:
@@ -278,24 +278,24 @@ def _grown(mask: Bools, steps: int) -> Bools:
 
 def _encoded(drawing: Pixels) -> tuple[bytes, str, tuple[int, int]]:
     """Write a file that is small enough; small drawings are enlarged, so that pixels are seen."""
-    picture = Image.fromarray(drawing)
-    scale = min(BOX[0] // picture.width, BOX[1] // picture.height)
+    image = Image.fromarray(drawing)
+    scale = min(BOX[0] // image.width, BOX[1] // image.height)
     if scale > 1:
-        picture = ImageOps.scale(picture, scale, Image.Resampling.NEAREST)
-    data, kind = _written(picture)
+        image = ImageOps.scale(image, scale, Image.Resampling.NEAREST)
+    data, kind = _written(image)
     while len(data) > MOST_BYTES:
-        picture = ImageOps.scale(picture, 0.8)
-        data, kind = _written(picture)
-    return data, kind, picture.size
+        image = ImageOps.scale(image, 0.8)
+        data, kind = _written(image)
+    return data, kind, image.size
 
 
-def _written(picture: Image.Image) -> tuple[bytes, str]:
+def _written(image: Image.Image) -> tuple[bytes, str]:
     buffer = io.BytesIO()
     if not features.check("webp"):
-        picture.quantize(128).save(buffer, "PNG", optimize=True)
+        image.quantize(128).save(buffer, "PNG", optimize=True)
         return buffer.getvalue(), "image/png"
-    picture.save(buffer, "WEBP", lossless=True, method=4)
+    image.save(buffer, "WEBP", lossless=True, method=4)
     if buffer.tell() > MOST_BYTES:
         buffer = io.BytesIO()
-        picture.save(buffer, "WEBP", quality=84, method=4)
+        image.save(buffer, "WEBP", quality=84, method=4)
     return buffer.getvalue(), "image/webp"
