@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Union
 
+from mmseg_fixkit.core.text import listed
 from mmseg_fixkit.diagnostics import format_key
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.host import type_name
@@ -65,7 +66,7 @@ def _config_faults(context: Context) -> Iterator[str]:
     kind = type_name(lookup(context.document.tree, ("model", "type"), ""))
     if kind not in {*SEGMENTORS, ""}:
         yield (
-            f"model.type of {name} is {kind!r}, but only {' and '.join(SEGMENTORS)} have a form "
+            f"model.type of {name} is {kind!r}, but only {listed(list(SEGMENTORS))} have a form "
             "for several labels a pixel"
         )
     for loss in _losses(context):

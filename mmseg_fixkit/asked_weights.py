@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Union
 
+from mmseg_fixkit.core.text import counted
 from mmseg_fixkit.document import ConfigDocument
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.plan import make_plan
@@ -79,7 +80,6 @@ def weighed(context: Context) -> tuple[Context, Notes]:
         return context, ()
     from mmseg_fixkit.class_balance import class_weights, rounded
     from mmseg_fixkit.class_counts import class_counts, remarks
-    from mmseg_fixkit.label_files.saying import counted
 
     stats = _scanned(context, method)
     weights = rounded(class_weights(stats, method, split="train"))

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Optional
 
+from mmseg_fixkit.core.text import counted
 from mmseg_fixkit.disk import Disk
 from mmseg_fixkit.document import ConfigDocument
 from mmseg_fixkit.errors import FixkitError
@@ -159,7 +160,7 @@ def _name(split: Split) -> str:
 
 def _amount(split: Split) -> str:
     pairing = split.pairing
-    pairs = f"{pairing.pairs} pair{'' if pairing.pairs == 1 else 's'}"
+    pairs = counted(pairing.pairs, "pair")
     return pairs if pairing.complete or split.ann_file else f"many files ({pairs} looked at)"
 
 
@@ -227,9 +228,7 @@ def _files_left(split: Split) -> Iterator[str]:
 
 def _some(names: tuple[str, ...], what: str) -> str:
     first = names[0] or "an empty line"
-    if len(names) == 1:
-        return f"1 {what} ({first})"
-    return f"{len(names)} {what}s ({first}, …)"
+    return f"{counted(len(names), what)} ({first}{', …' if len(names) > 1 else ''})"
 
 
 def by_the_ids_of(document: ConfigDocument, labels: LabelSpace) -> Notes:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Optional
 
+from mmseg_fixkit.core.text import first_few
 from mmseg_fixkit.diagnostics import Diagnostic, KeyPath, Severity
 from mmseg_fixkit.registry import reported_rules, rule
 
@@ -259,8 +260,7 @@ def _by_chance(chance: float) -> str:
 
 def _found(watch: Watch, name: str, value: float, expected: str, why: str) -> Diagnostic:
     files = watch.batch.files if watch.batch else ()
-    shown = ", ".join(files[:_FILES]) + (f" and {len(files) - _FILES} more" * (len(files) > _FILES))
-    batch = f"; the batch is {shown}" if files else ""
+    batch = f"; the batch is {first_few(files, _FILES)}" if files else ""
     text = f"{name} is {value:.3g}, but {expected} is expected: {why}{batch}"
     return _warning((name,), text, value, expected)
 

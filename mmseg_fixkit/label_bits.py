@@ -13,6 +13,7 @@ from typing import Any, Optional
 import numpy as np
 from numpy.typing import NDArray
 
+from mmseg_fixkit.core.text import counted, with_pixels
 from mmseg_fixkit.errors import FixkitError
 
 #: The bit of pixels that no loss and no metric counts.
@@ -131,17 +132,13 @@ def map_fault(values: Map, count: int) -> Optional[str]:
         return None
     bits = ", ".join(str(bit) for bit in label_bits(count))
     return (
-        f"holds {counted(strays)}, but {count} {_labels(count)} the bits {bits}, and ignored "
-        f"pixels are 255; {_advice(values)}"
+        f"holds {values_in_words(strays)}, but {counted(count, 'label has', 'labels have')} the "
+        f"bits {bits}, and ignored pixels are 255; {_advice(values)}"
     )
 
 
 def _of(values: Map, number: int) -> Any:
     return np.array(number).astype(values.dtype)
-
-
-def _labels(count: int) -> str:
-    return "label has" if count == 1 else "labels have"
 
 
 def _advice(values: Map) -> str:
@@ -165,13 +162,7 @@ def highest(values: Map) -> int:
     return int(real.max()) if real.size else 0
 
 
-def counted(values: Map, most: int = 3) -> str:
+def values_in_words(values: Map, most: int = 3) -> str:
     """Write values and their counts, most frequent first: ``8 (120 pixels), 9 (1 pixel)``."""
     found, counts = np.unique(values, return_counts=True)
-    order = np.argsort(-counts, kind="stable")
-    shown = [
-        f"{found[i].item()} ({counts[i]} {'pixel' if counts[i] == 1 else 'pixels'})"
-        for i in order[:most]
-    ]
-    more = len(found) - len(shown)
-    return ", ".join(shown) + (f" and {more} more values" if more else "")
+    return with_pixels(zip(found.tolist(), counts.tolist()), most)

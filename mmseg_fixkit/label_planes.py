@@ -17,12 +17,12 @@ from mmseg_fixkit.label_bits import (
     LabelFileError,
     Map,
     checked_map,
-    counted,
     highest,
     label_bits,
     pack,
     runs_from_zero,
     unpack,
+    values_in_words,
 )
 
 #: How labels stand in files.
@@ -273,7 +273,7 @@ def _look(plane: NDArray[Any], top: int, file: str) -> tuple[bool, bool]:
 
 
 def _foreign(plane: NDArray[Any], legal: NDArray[np.bool_], file: str) -> str:
-    text = f"{file} holds {counted(plane[~legal])}, but a plane holds 0 and 1, or 0 and 255"
+    text = f"{file} holds {values_in_words(plane[~legal])}, but a plane holds 0 and 1, or 0 and 255"
     if runs_from_zero(plane):
         return (
             f"{text}; it holds every value of 0..{highest(plane)}, as a single-label map does, in "

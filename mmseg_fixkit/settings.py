@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Optional
 
+from mmseg_fixkit.core.text import listed
 from mmseg_fixkit.errors import FixkitError
 
 FILE = "pyproject.toml"
@@ -99,8 +100,9 @@ def parse_settings(text: str, file: Path) -> Optional[Settings]:
         raise _unfit(file, TABLE, table, "a table")
     for key in table:
         if key not in KEYS:
-            known = " and ".join(KEYS)
-            raise FixkitError(f"{file}: {TABLE}.{key} is not a setting; the settings are {known}")
+            raise FixkitError(
+                f"{file}: {TABLE}.{key} is not a setting; the settings are {listed(KEYS)}"
+            )
     reasons = _reasons(table.get("ignore"), file)
     return Settings(
         file,

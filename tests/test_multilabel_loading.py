@@ -455,6 +455,6 @@ def test_a_fault_reaches_the_user_through_workers(tmp_path: Path) -> None:
     data = dataset(tmp_path, 3)
     save(tmp_path / "ann" / "02.png", np.full((48, 48), 64, np.uint8))
     loader = Runner.build_dataloader({**run_loader_config(data, workers=1), "dataset": data})
-    with pytest.raises(LabelFileError, match=r"ann/02.png holds 64 \(2304 pixels\)"):
+    with pytest.raises(LabelFileError, match=r"ann/02.png holds 64 \(2,304 pixels\)"):
         for _ in loader:
             pass

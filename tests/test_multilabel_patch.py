@@ -383,7 +383,7 @@ def test_a_wrong_file_is_named(tmp_path: Path) -> None:
     model = run_model(run_head(3))
     config = run_config(tmp_path / "run", model, run_dataset_config(root, ("x", "y")))
     planned = patch(config.filename, ["red", "green", "blue"], multilabel=True)
-    with pytest.raises(Exception, match=r"ann/01.png holds 64 \(1024 pixels\), but 3 labels have"):
+    with pytest.raises(Exception, match=r"ann/01.png holds 64 \(1,024 pixels\), but 3 labels have"):
         run_runner(planned.config).train()
 
 

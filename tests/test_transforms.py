@@ -128,7 +128,7 @@ def test_one_odd_pixel_anywhere_in_a_large_map_is_found(num_classes: int) -> Non
 
 def test_only_some_of_many_values_are_listed() -> None:
     assert message(np.arange(8, 40, dtype=np.uint8).reshape(2, 16)).count("pixel)") == 10
-    assert "and 22 more values" in message(np.arange(8, 40, dtype=np.uint8).reshape(2, 16))
+    assert "(1 pixel) and 22 more" in message(np.arange(8, 40, dtype=np.uint8).reshape(2, 16))
 
 
 @pytest.mark.parametrize(

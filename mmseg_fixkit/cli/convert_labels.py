@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Callable, Optional
 import click
 
 from mmseg_fixkit.cli import console
+from mmseg_fixkit.core.text import counted
 
 if TYPE_CHECKING:
     from mmseg_fixkit.multilabel.convert import Converted
@@ -117,7 +118,7 @@ def _progress() -> Optional[Callable[[int, int], None]]:
 
     def show(done: int, total: int) -> None:
         if time.monotonic() - start > 1:
-            click.echo(f"\r{done} of {total} images", nl=done == total, err=True)
+            click.echo(f"\r{done} of {counted(total, 'image')}", nl=done == total, err=True)
 
     return show
 
@@ -126,6 +127,7 @@ def _tell(done: Converted, out: Path) -> None:
     for fault in done.faults:
         console.error(fault)
     for label, pixels in done.pixels.items():
-        click.echo(f"{label}: {pixels} pixels in {done.images_with(label)} images")
+        images = done.images_with(label)
+        click.echo(f"{label}: {counted(pixels, 'pixel')} in {counted(images, 'image')}")
     kept = f", {done.kept} were there already" if done.kept else ""
-    click.echo(f"wrote {done.written} files to {out}{kept}")
+    click.echo(f"wrote {counted(done.written, 'file')} to {out}{kept}")

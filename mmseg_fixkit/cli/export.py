@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Optional
 import click
 
 from mmseg_fixkit.cli import console
+from mmseg_fixkit.core.text import listed
 from mmseg_fixkit.errors import FixkitError
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def _size(text: str) -> tuple[int, int]:
 def _text(report: ExportReport) -> str:
     form = report.form
     what = "apart in scores" if form.output == "scores" else "of the pixels differ"
-    sizes = " and ".join("x".join(map(str, size)) for size in report.compared.sizes)
+    sizes = listed(["x".join(map(str, size)) for size in report.compared.sizes])
     lines = [
         f"input   image {report.input_shape}, RGB of 0 to 255",
         f"output  {_shape(report)}",

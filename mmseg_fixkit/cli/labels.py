@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Optional
 
+from mmseg_fixkit.core.text import listed
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.labels import Color, LabelSpace
 
@@ -31,7 +32,7 @@ def labels_from(
     }
     said = [name for name, value in given.items() if value is not None]
     if len(said) > 1:
-        raise FixkitError(f"classes are given twice, by {' and '.join(said)}; give one of them")
+        raise FixkitError(f"classes are given twice, by {listed(said)}; give one of them")
     return _names(classes, classes_file, num_classes) if said else None
 
 

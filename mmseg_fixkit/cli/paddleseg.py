@@ -9,6 +9,7 @@ from typing import Any, Optional
 import click
 
 from mmseg_fixkit.cli import console
+from mmseg_fixkit.core.text import counted
 from mmseg_fixkit.errors import FixkitError
 
 #: What means something for PaddleSeg too, or is as it is where nothing is said.
@@ -59,7 +60,8 @@ def patch_if_paddleseg(
     if not planned.applied:
         closing = f"{config}: nothing to do."
     elif planned.write(target, overwrite=overwrite or in_place):
-        closing = f"wrote {target}: {len(planned.applied)} changes, proved by loading it again."
+        changes = counted(len(planned.applied), "change")
+        closing = f"wrote {target}: {changes}, proved by loading it again."
     else:
         closing = f"{target} is up to date."
     click.echo(f"{patch_text(planned, planned.left)}{closing}")

@@ -10,6 +10,7 @@ import click
 
 from mmseg_fixkit.cli import console
 from mmseg_fixkit.cli.labels import labels_from, palette_from
+from mmseg_fixkit.core.text import counted, listed
 from mmseg_fixkit.errors import FixkitError
 
 _FILE = click.Path(path_type=Path)
@@ -151,23 +152,24 @@ def patch(
     if cfg_options:
         click.echo(planned.cfg_options())
         raise SystemExit(1 if planned.plan.left else 0)
+    changes = counted(len(planned.plan.applied), "change")
     if planned.plan.empty:
-        closing = f"{config}: nothing to do, it fits its {planned.labels.num_classes} classes."
+        classes = counted(planned.labels.num_classes, "class")
+        closing = f"{config}: nothing to do, it fits its {classes}."
     elif in_place:
         planned.write_in_place()
-        changes = len(planned.plan.applied)
-        closing = f"changed {config} in place: {changes} changes, proved by loading it again."
+        closing = f"changed {config} in place: {changes}, proved by loading it again."
     else:
         written = planned.write(target, "flat" if flat else "overlay", overwrite=overwrite)
         state = f"wrote {target}" if written else f"{target} is up to date"
-        closing = f"{state}: {len(planned.plan.applied)} changes, proved by loading it again."
+        closing = f"{state}: {changes}, proved by loading it again."
     click.echo(f"{patch_text(planned.plan, planned.plan.left)}{closing}")
     raise SystemExit(1 if planned.plan.left else 0)
 
 
 def _one_at_most(options: Sequence[str]) -> None:
     if len(options) > 1:
-        raise FixkitError(f"give one of {' and '.join(options)}")
+        raise FixkitError(f"give one of {listed(options)}")
 
 
 def default_output(config: str) -> Path:

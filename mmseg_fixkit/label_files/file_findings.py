@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mmseg_fixkit.core.text import counted
 from mmseg_fixkit.diagnostics import Diagnostic, Severity
 from mmseg_fixkit.label_files import problems as p
-from mmseg_fixkit.label_files.saying import ScanFacts, counted, of_files, worst
+from mmseg_fixkit.label_files.saying import ScanFacts, of_files, worst
 from mmseg_fixkit.registry import rule
 
 

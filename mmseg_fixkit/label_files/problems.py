@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Callable, Optional
 
+from mmseg_fixkit.core.text import counted
 from mmseg_fixkit.label_files.facts import Facts, LabelFile, Reading
 from mmseg_fixkit.label_files.palettes import is_grey
 from mmseg_fixkit.label_files.stats import Offender
@@ -110,9 +111,8 @@ def _jpeg(file: LabelFile, facts: Facts, _: Reading) -> Optional[Offender]:
 
 def _kinds(facts: Facts) -> str:
     if len(facts.shape) == 3:
-        count = len(facts.colors) + facts.more_colors
-        return f"{count} colour{'' if count == 1 else 's'}"
-    return f"{len(facts.values)} value{'' if len(facts.values) == 1 else 's'}"
+        return counted(len(facts.colors) + facts.more_colors, "colour")
+    return counted(len(facts.values), "value")
 
 
 def _grey(file: LabelFile, facts: Facts, _: Reading) -> Optional[Offender]:

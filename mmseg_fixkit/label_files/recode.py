@@ -13,6 +13,7 @@ from typing import Optional
 
 import numpy as np
 
+from mmseg_fixkit.core.text import first_few
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.label_files.facts import Reading
 from mmseg_fixkit.label_files.palettes import Palette, is_grey, pack, unpack
@@ -220,16 +221,11 @@ def color_table(
 
 
 def _colors(colors: Collection[int]) -> str:
-    return _some([f"#{color:06x}" for color in sorted(colors)])
+    return first_few([f"#{color:06x}" for color in sorted(colors)], _SHOWN)
 
 
 def _listed(values: Collection[int]) -> str:
-    return _some([str(value) for value in sorted(values)])
-
-
-def _some(shown: list[str]) -> str:
-    more = len(shown) - _SHOWN
-    return ", ".join(shown[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    return first_few([str(value) for value in sorted(values)], _SHOWN)
 
 
 def _are(found: Collection[int]) -> str:

@@ -35,6 +35,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mmseg_fixkit.core.files import lies_in, put_in_place, writing
+from mmseg_fixkit.core.text import listed
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.label_files.decode import Decoded, decode
 from mmseg_fixkit.label_files.examine import examine, is_local, read_bytes
@@ -166,7 +167,7 @@ class _Work:
             base = Path(os.path.abspath(root))
             if base in path.parents:
                 return path.relative_to(base).as_posix()
-        shown = " or ".join(map(str, self.roots))
+        shown = listed([str(root) for root in self.roots], "or")
         raise FixkitError(f"{file.label} is not below {shown}, so it has no place in {self.out}")
 
     def __call__(self, file: LabelFile, name: str) -> Optional[Entry]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Optional, TextIO
 
 from mmseg_fixkit.core.files import put_in_place, write_file
+from mmseg_fixkit.core.text import counted
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.label_files.pixels import NewLabel
 
@@ -169,42 +170,31 @@ class RewriteReport:
 
     def _lines(self) -> Iterator[str]:
         yield (
-            f"{self.out}: {_files(self.written)} written anew, {self.copied} copied as they are, "
-            f"{self.refused} refused"
+            f"{self.out}: {counted(self.written, 'file')} written anew, {self.copied} copied as "
+            f"they are, {self.refused} refused"
         )
         width = max((len(change.old) for change in self.changes), default=0)
         yield from (
-            f"  {c.old:>{width}} -> {c.new:<3}  {_pixels(c.pixels)} in {_files(c.files)}"
+            f"  {c.old:>{width}} -> {c.new:<3}  {counted(c.pixels, 'pixel')} in "
+            f"{counted(c.files, 'file')}"
             for c in self.changes[:_SHOWN]
         )
-        yield from _more(len(self.changes), "values", LOG)
+        yield from _more(len(self.changes), "value", LOG)
         for file, why in self.refusals[:_SHOWN]:
             yield f"  refused: {file}: {why}"
-        yield from _more(self.refused, "refused files", LOG)
+        yield from _more(self.refused, "refused file", LOG)
         if self.renamed:
             yield (
-                f"{_files(self.renamed)} had another format and {_have(self.renamed)} names with "
-                ".png now: set seg_map_suffix='.png' in the dataset"
+                f"{counted(self.renamed, 'file')} had another format; the name ends with .png "
+                "now: set seg_map_suffix='.png' in the dataset"
             )
         if self.refused:
             yield "Refused files are not in the folder; see what --fix says that they need"
 
 
-def _files(number: int) -> str:
-    return f"{number:,} file{'' if number == 1 else 's'}"
-
-
-def _pixels(number: int) -> str:
-    return f"{number:,} pixel{'' if number == 1 else 's'}"
-
-
-def _have(number: int) -> str:
-    return "has" if number == 1 else "have"
-
-
 def _more(number: int, what: str, where: str) -> Iterator[str]:
     if number > _SHOWN:
-        yield f"  and {number - _SHOWN} more {what}, see {where}"
+        yield f"  and {counted(number - _SHOWN, f'more {what}')}, see {where}"
 
 
 @dataclass

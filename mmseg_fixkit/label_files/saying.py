@@ -9,12 +9,13 @@ from functools import cached_property
 from os.path import basename
 from typing import Any, Optional
 
+from mmseg_fixkit.core.text import counted, first_few
 from mmseg_fixkit.diagnostics import Diagnostic, KeyPath, Location, Severity
 from mmseg_fixkit.label_files import problems as p
 from mmseg_fixkit.label_files.stats import Counts, LabelStats, Offender, Problem, SplitStats
 
 #: Files and values that a message names.
-_NAMED = 3
+NAMED = 3
 
 #: Share of the files of a split with wrong values above which its classes say nothing.
 _SPOILT = 0.1
@@ -126,7 +127,7 @@ class ScanFacts:
 
     def names(self, labels: Sequence[int]) -> str:
         """Name a few classes, and count the others."""
-        return listed([self.stats.name(label) for label in labels])
+        return first_few([self.stats.name(label) for label in labels], NAMED)
 
     @property
     def allowed(self) -> str:
@@ -135,8 +136,8 @@ class ScanFacts:
         ignored = f"{self.stats.ignore_index} for ignored pixels"
         if self.stats.reduce_zero_label:
             return f"reduce_zero_label=True allows 1 to {last + 1}, and 0 and {ignored}"
-        count = counted(last + 1, "class", "classes")
-        return f"{count} allow{'s' if last == 0 else ''} 0 to {last}, and {ignored}"
+        allow = counted(last + 1, "class allows", "classes allow")
+        return f"{allow} 0 to {last}, and {ignored}"
 
     def command(self, mode: str) -> str:
         """Return the command that writes corrected copies."""
@@ -178,32 +179,15 @@ def files_with(split: SplitStats, problem: str) -> int:
     return split.problems.get(problem, Problem()).files
 
 
-def counted(number: int, noun: str, several: str = "") -> str:
-    """Write ``1 file``, ``1,204 files``."""
-    return f"{number:,} {noun if number == 1 else several or f'{noun}s'}"
-
-
 def of_files(problem: Problem, split: SplitStats) -> str:
     """Write ``3 of 120 files``."""
     return f"{problem.files:,} of {counted(split.files, 'file')}"
 
 
-def listed(texts: Sequence[str], total: int = 0) -> str:
-    """Write the first few of them, and how many more there are."""
-    more = max(total, len(texts)) - _NAMED
-    return ", ".join(texts[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
-
-
-def valued(values: Counts) -> str:
-    """Write values with their pixels, most frequent first."""
-    ordered = sorted(values.items(), key=lambda pair: (-pair[1], pair[0]))
-    return listed([f"{value} ({counted(pixels, 'pixel')})" for value, pixels in ordered])
-
-
 def worst(problem: Problem, *, pixels: bool = True) -> str:
     """Name the worst files, each with what there is to say of it."""
     shown = [_offender(offender, pixels) for offender in problem.worst]
-    return listed(shown, problem.files)
+    return first_few(shown, NAMED, problem.files)
 
 
 def _offender(offender: Offender, pixels: bool) -> str:

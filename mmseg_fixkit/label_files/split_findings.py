@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Optional
 
+from mmseg_fixkit.core.text import counted, listed
 from mmseg_fixkit.diagnostics import Diagnostic, Severity
 from mmseg_fixkit.label_files import problems as p
 from mmseg_fixkit.label_files.palettes import Palette, pack
-from mmseg_fixkit.label_files.saying import ScanFacts, counted, of_files, worst
+from mmseg_fixkit.label_files.saying import ScanFacts, of_files, worst
 from mmseg_fixkit.label_files.stats import SAME_FILE, SAME_LABEL, Counts, Problem
 from mmseg_fixkit.registry import rule
 
@@ -145,7 +146,7 @@ def never_occurs(facts: ScanFacts) -> Iterator[Diagnostic]:
     """
     absent = _absent(facts, tuple(facts.pixels.values()))
     if facts.pixels and absent:
-        splits = " and ".join(name for name in facts.pixels)
+        splits = listed(list(facts.pixels))
         first = " Label 0 is among them: do labels count from 1?" if 0 in absent else ""
         yield facts.finding(
             ("classes",),

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Optional
 
+from mmseg_fixkit.core.text import counted, first_few, with_pixels
 from mmseg_fixkit.diagnostics import Diagnostic, Severity
 from mmseg_fixkit.label_files import problems as p
 from mmseg_fixkit.label_files.palettes import EXPLAINS, Match, best_match, candidates, unpack
-from mmseg_fixkit.label_files.saying import ScanFacts, counted, listed, of_files, valued, worst
+from mmseg_fixkit.label_files.saying import NAMED, ScanFacts, of_files, worst
 from mmseg_fixkit.label_files.stats import Problem
 from mmseg_fixkit.registry import rule
 
@@ -46,7 +47,7 @@ def out_of_range(facts: ScanFacts) -> Iterator[Diagnostic]:
             continue
         yield facts.finding(
             (name,),
-            f"{name} labels are {valued(problem.values)} in {of_files(problem, split)}, but "
+            f"{name} labels are {_with_pixels(problem)} in {of_files(problem, split)}, but "
             f"{facts.allowed}: {worst(problem)}; {facts.command('ignore')} writes copies with "
             "these pixels ignored",
             problem=problem,
@@ -83,7 +84,7 @@ def wraps(facts: ScanFacts) -> Iterator[Diagnostic]:
         first = min(problem.values, key=lambda value: (-problem.values[value], value))
         yield facts.finding(
             (name,),
-            f"{name} labels are {valued(problem.values)} in {of_files(problem, split)}, but "
+            f"{name} labels are {_with_pixels(problem)} in {of_files(problem, split)}, but "
             f"MMSegmentation casts labels to 8 bit, so {first} is read as {first % 256}: "
             f"{worst(problem)}; {_wrapped_advice(facts, problem)}",
             problem=problem,
@@ -142,6 +143,10 @@ def colour_mask(facts: ScanFacts) -> Iterator[Diagnostic]:
         )
 
 
+def _with_pixels(problem: Problem) -> str:
+    return with_pixels(sorted(problem.values.items()), NAMED)
+
+
 def _color_advice(facts: ScanFacts, problem: Problem, match: Optional[Match]) -> str:
     if all(offender.text == "mode P" for offender in problem.worst):
         return (
@@ -154,7 +159,7 @@ def _color_advice(facts: ScanFacts, problem: Problem, match: Optional[Match]) ->
             f"{facts.command('palette')}"
         )
     left = [str(unpack(color)) for color in match.left]
-    rest = f", but for {listed(left)}," if left else ""
+    rest = f", but for {first_few(left, NAMED)}," if left else ""
     given = facts.stats.palette is not None and match.palette.colors == facts.stats.palette
     mode = "palette" if given else f"palette:{match.palette.name.split()[-1].lower()}"
     return (

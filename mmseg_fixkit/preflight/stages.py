@@ -12,6 +12,7 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 
 from mmseg_fixkit.api import check
+from mmseg_fixkit.core.text import counted, first_few
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.first_iterations import Batch, Layer, Watch, judge
 from mmseg_fixkit.label_files.config_files import of_config
@@ -42,12 +43,12 @@ def config(flight: Flight) -> Seen:
     init_default_scope(flight["config"].get("default_scope", "mmseg"))
     names = report.labels.classes if report.labels else None
     flight["classes"] = names
-    count = "no class names" if names is None else f"{len(names)} classes"
+    count = "no class names" if names is None else counted(len(names), "class")
     return Seen(f"{count}; {_findings(len(report.diagnostics))}", report.diagnostics)
 
 
 def _findings(count: int) -> str:
-    return f"{count or 'no'} finding{'' if count == 1 else 's'}"
+    return counted(count, "finding") if count else "no findings"
 
 
 def labels(flight: Flight) -> Seen:
@@ -64,7 +65,8 @@ def labels(flight: Flight) -> Seen:
     files = sum(split.files for split in stats.splits.values())
     share = "all" if whole else "some"
     return Seen(
-        f"{files} files, {share} of {', '.join(stats.splits)}; {_findings(len(found))}", found
+        f"{counted(files, 'file')}, {share} of {', '.join(stats.splits)}; {_findings(len(found))}",
+        found,
     )
 
 
@@ -186,10 +188,8 @@ def _step(flight: Flight, net: Any, taken: list[dict[str, Any]], size: Any) -> S
     values = {name: float(value.detach()) for name, value in logged.items()}
     watch = Watch(Batch(1, values), dict(chance), "loaded" not in flight.parts)
     parts = [f"{n} {v:.3g}{_chance(chance, n)}" for n, v in values.items() if "loss_" in n]
-    more = f" and {len(parts) - _SHOWN} more losses" if len(parts) > _SHOWN else ""
-    shown = ", ".join(parts[:_SHOWN]) + more
     found = (*judge(watch), *judge(Watch(layers=_layers(net), iterations=1)))
-    return Seen(f"two of {_by(size)}: {shown}", found)
+    return Seen(f"two of {_by(size)}: {first_few(parts, _SHOWN)}", found)
 
 
 def _chance(chance: dict[str, float], name: str) -> str:

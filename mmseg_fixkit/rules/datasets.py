@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mmseg_fixkit import host
+from mmseg_fixkit.core.text import counted
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, finding
 from mmseg_fixkit.parts import Dataset
 from mmseg_fixkit.registry import rule
@@ -66,7 +67,7 @@ def dataset_classes(context: Context) -> Iterator[Diagnostic]:
             _as_tuple(classes),
             context.owner,
             expected,
-            shown=f"{context.num_classes} classes {expected}",
+            shown=f"{counted(context.num_classes, 'class')} {expected}",
             edits=metainfo_edits(context, dataset),
             title=f"Set classes and palette of the {dataset.role} dataset",
         )
@@ -124,14 +125,15 @@ def palette_length(context: Context) -> Iterator[Diagnostic]:
         if _fits_other_classes(dataset, len(palette)):
             continue
         key = (*dataset.key, "metainfo", "palette")
+        colours = counted(context.num_classes, "colour")
         yield finding(
             key,
             list(palette),
             context.owner,
             expected,
-            shown=f"{context.num_classes} classes, so {context.num_classes} colours are needed",
+            shown=f"{counted(context.num_classes, 'class')}, so {colours} are needed",
             edits=[Edit(key, expected)],
-            title=f"Give the palette {context.num_classes} colours",
+            title=f"Give the palette {colours}",
         )
 
 

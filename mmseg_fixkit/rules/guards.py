@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Union
 
+from mmseg_fixkit.core.text import counted, listed
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, KeyPath, finding
 from mmseg_fixkit.document import ConfigDocument
 from mmseg_fixkit.host import type_name
@@ -108,7 +109,7 @@ def guard_class_count(context: Context) -> Iterator[Diagnostic]:
                     step.get("num_classes"),
                     context.owner,
                     context.num_classes,
-                    shown=f"{context.num_classes} classes",
+                    shown=counted(context.num_classes, "class"),
                     edits=[Edit((*key, "num_classes"), context.num_classes)],
                     title=f"Set num_classes of AssertLabelBounds to {context.num_classes}",
                 )
@@ -156,7 +157,7 @@ def _hooks_missing(context: Context) -> Iterator[Diagnostic]:
             "the guards need",
             missing,
             edits=[Edit(("custom_hooks",), hooks)],
-            title=f"Add {' and '.join(missing)}",
+            title=f"Add {listed(missing)}",
         )
 
 

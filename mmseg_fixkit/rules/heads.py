@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Optional
 
 from mmseg_fixkit import host
+from mmseg_fixkit.core.text import counted
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, KeyPath, finding
 from mmseg_fixkit.host import HeadKind
 from mmseg_fixkit.parts import Head
@@ -250,7 +251,7 @@ def _out_channels_finding(context: Context, head: Head, found: object) -> Diagno
         found,
         context.owner,
         context.num_classes,
-        shown=f"{context.num_classes} classes",
+        shown=counted(context.num_classes, "class"),
         edits=two_channel_edits(context.document, head)
         if found == 1
         else [Edit(key, kind=EditKind.REMOVE)],

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Optional
 
 from mmseg_fixkit import host
+from mmseg_fixkit.core.text import counted
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, finding
 from mmseg_fixkit.host import NO_OBJECT_WEIGHT, HeadKind
 from mmseg_fixkit.parts import Head, Loss
@@ -30,7 +31,7 @@ def describe_length(head: Head, num_classes: int) -> str:
             f"{num_classes + 1} entries (N + 1: {num_classes} classes and 'no object', "
             f"as {head.type} is a {head.spec.kind.value} head)"
         )
-    return f"{num_classes} entries (N, as {head.type} is a {head.spec.kind.value} head)"
+    return f"{counted(num_classes, 'entry')} (N, as {head.type} is a {head.spec.kind.value} head)"
 
 
 @rule("MSF102", "class-weight-length")
@@ -97,7 +98,7 @@ def class_weight_length(context: Context) -> Iterator[Diagnostic]:
         yield finding(
             key,
             written(loss),
-            f"with {context.num_classes} classes the loss has to have",
+            f"with {counted(context.num_classes, 'class')} the loss has to have",
             expected,
             shown=f"{shown}, and the file has {len(weights)}" if loss.file else shown,
             then="--class-weight keep leaves it so; give the weights instead" if kept else "",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Optional
 
+from mmseg_fixkit.core.text import counted
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, KeyPath, finding
 from mmseg_fixkit.host import type_name
 from mmseg_fixkit.parts import Head
@@ -77,16 +78,11 @@ def multilabel_channel_count(context: Context) -> Iterator[Diagnostic]:
                 head.config.get(str(key[-1])),
                 context.owner,
                 context.channels,
-                shown=f"{labels_in_words(context)}, which need {context.channels} channels: one "
-                "for the background, and one for each label",
+                shown=f"{counted(context.num_classes, 'label, which needs', 'labels, which need')} "
+                f"{context.channels} channels: one for the background, and one for each label",
                 edits=edits,
                 title=f"Give {head.type} {context.channels} channels",
             )
-
-
-def labels_in_words(context: Context) -> str:
-    """Say how many labels there are."""
-    return f"{context.num_classes} label{'s' if context.num_classes != 1 else ''}"
 
 
 def _count_edits(context: Context, head: Head) -> list[Edit]:
@@ -163,7 +159,8 @@ def multilabel_segmentor(context: Context) -> Iterator[Diagnostic]:
             kind,
             f"it takes the highest score, and {context.owner}",
             wanted,
-            shown=f"{labels_in_words(context)} that may overlap, which needs {wanted!r}",
+            shown=f"{counted(context.num_classes, 'label')} that may overlap, which needs "
+            f"{wanted!r}",
             edits=edits,
             title=f"Use {wanted}",
         )
@@ -224,7 +221,7 @@ def multilabel_head(context: Context) -> Iterator[Diagnostic]:
         yield finding(
             (*key, "type"),
             type_name(head["type"]),
-            f"{context.owner} {labels_in_words(context)} that may overlap:",
+            f"{context.owner} {counted(context.num_classes, 'label')} that may overlap:",
             None,
             shown=fault,
         )
@@ -304,7 +301,7 @@ def multilabel_threshold(context: Context) -> Iterator[Diagnostic]:
 def _threshold_fault(context: Context, written: Any) -> str:
     if written is None or is_threshold(written):
         return ""
-    labels = labels_in_words(context)
+    labels = counted(context.num_classes, "label")
     listed = isinstance(written, (list, tuple))
     if listed and len(written) != context.num_classes:
         return f"{labels}: give one number, or {context.num_classes}"

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Optional
 
+from mmseg_fixkit.core.text import counted
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, KeyPath, finding
 from mmseg_fixkit.host import type_name
 from mmseg_fixkit.parts import Head, Loss
 from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.context import Context
 from mmseg_fixkit.rules.label_weights import as_weights, weights_for
-from mmseg_fixkit.rules.multilabel import labels_in_words, unfit
+from mmseg_fixkit.rules.multilabel import unfit
 from mmseg_fixkit.several_labels import CLASS_LOSSES, LOSS
 
 #: Where losses on label maps stand; K-Net's are in the head that makes its kernels.
@@ -236,8 +237,8 @@ def _weight_finding(
     context: Context, key: KeyPath, found: Any, expected: Any, who: str
 ) -> Diagnostic:
     shown = None if context.wishes.class_weight and key[-1] == "class_weight" else (
-        f"{labels_in_words(context)}: give {context.num_classes} weights of 0 or more, or "
-        f"{context.channels} with that of the background first"
+        f"{counted(context.num_classes, 'label')}: give {context.num_classes} weights of 0 or "
+        f"more, or {context.channels} with that of the background first"
     )  # fmt: skip
     return finding(
         key,

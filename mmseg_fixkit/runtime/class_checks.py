@@ -12,6 +12,7 @@ from typing import Any, Optional
 
 from torch import nn
 
+from mmseg_fixkit.core.text import counted
 from mmseg_fixkit.diagnostics import Diagnostic, KeyPath, Severity, finding, parse_key
 from mmseg_fixkit.host import HeadKind
 from mmseg_fixkit.registry import find_rule
@@ -143,8 +144,8 @@ def _check_label_heads(heads: tuple[Head, ...], split: Split) -> Iterator[Diagno
         found = head.module.num_classes
         if head.spec.owns_num_classes and found != channels:
             shown = (
-                f"{_count(split)} labels, which need {channels} channels: one for the background, "
-                "and one for each label"
+                f"{counted(_count(split), 'label, which needs', 'labels, which need')} {channels} "
+                "channels: one for the background, and one for each label"
             )
             who, then = f"{split.title} has", f"the head is {head.type_name}"
             key = _key(head.path, "num_classes")
@@ -193,7 +194,7 @@ def _wrong_count(head: Head, name: str, found: int, split: Split) -> Diagnostic:
         found,
         f"{split.title} has",
         _count(split),
-        shown=f"{_count(split)} classes",
+        shown=counted(_count(split), "class"),
         then=f"the head is {head.type_name}",
     )
 
@@ -258,7 +259,7 @@ def _check_weights(path: str, module: nn.Module, head: Head, split: Split) -> It
     expected = _count(split) + no_object
     if len(weights) == expected:
         return
-    last = f", the last for 'no object' ({_count(split)} classes)" if no_object else ""
+    last = f", the last for 'no object' ({counted(_count(split), 'class')})" if no_object else ""
     yield _coded(
         "MSF102",
         finding(
@@ -301,7 +302,7 @@ def _no_classes(key: KeyPath, split: Split) -> Diagnostic:
 
 def _check_splits(splits: Sequence[Split], reference: Split) -> Iterator[Diagnostic]:
     expected = reference.classes
-    shown = f"{_count(reference)} classes, {expected}"
+    shown = f"{counted(_count(reference), 'class')}, {expected}"
     for split in splits:
         if split.classes and split.classes != expected:
             yield _coded(

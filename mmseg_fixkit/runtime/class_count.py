@@ -8,6 +8,7 @@ from typing import Any, Optional
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 
+from mmseg_fixkit.core.text import counted
 from mmseg_fixkit.diagnostics import Diagnostic, Severity
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.runtime.class_checks import (
@@ -154,7 +155,7 @@ def of_config(config: Any) -> tuple[Diagnostic, ...]:
 
 def describe(findings: Sequence[Diagnostic], config: Any) -> str:
     """Write the findings below each other, and what to do about them."""
-    count = f"{len(findings)} finding{'s' if len(findings) != 1 else ''}"
+    count = counted(len(findings), "finding")
     lines = [f"  {f.code} {f.name}: {f.message}" for f in findings]
     remedy = f"`mmseg-fix patch {config or 'CONFIG'}` writes a config in which they agree"
     if any(f.code in MODEL_CODES for f in findings):

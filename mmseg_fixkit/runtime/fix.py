@@ -10,6 +10,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import nn
 
+from mmseg_fixkit.core.text import counted
 from mmseg_fixkit.labels import LabelSpace
 from mmseg_fixkit.runtime.class_checks import built_splits
 from mmseg_fixkit.runtime.errors import ClassCountError
@@ -165,6 +166,6 @@ def _last(head: Any) -> Any:
 def _told(swaps: Iterable[Swap], count: int) -> str:
     rows = [(swap.path, brief(swap.before), brief(swap.after)) for swap in swaps]
     return (
-        f"ClassCountHook rebuilt the class layers of the model for {count} classes:\n"
+        f"ClassCountHook rebuilt the class layers of the model for {counted(count, 'class')}:\n"
         f"{table(('what', 'before', 'after'), rows)}"
     )

@@ -21,6 +21,8 @@ from mmengine.dist import all_gather_object, get_world_size, is_main_process
 from mmengine.runner import EpochBasedTrainLoop
 from torch.utils.data import get_worker_info
 
+from mmseg_fixkit.core.text import counted, with_pixels
+
 #: What each worker counts: of which round, how many files and pixels, and its first file.
 _SLOT = np.dtype(
     [("round", "i8"), ("files", "i8"), ("when", "i8"), ("pixels", "i8", (257,)), ("first", "S512")]
@@ -191,19 +193,12 @@ def merged(several: Sequence[Taken]) -> Taken:
 def described(transform: Any, taken: Taken, split: str, where: str) -> str:
     """Say which values became what, how often, and where first."""
     said: Callable[[int], str] = transform.described_change
-    most = sorted(taken.pixels, key=lambda pair: -pair[1])
-    shown = [f"{said(place)} ({_pixels(number)})" for place, number in most[:_SHOWN]]
-    more = f" and {len(most) - _SHOWN} more values" if len(most) > _SHOWN else ""
-    files = "1 file" if taken.files == 1 else f"{taken.files:,} files"
+    shown = with_pixels(((said(place), number) for place, number in taken.pixels), _SHOWN)
     place = f"the {_TITLES[split]} dataset{where and ' ' + where}"
     return (
-        f"{type(transform).__name__} changed labels of {place}: {', '.join(shown)}{more}; "
-        f"in {files}, first in {taken.first}"
+        f"{type(transform).__name__} changed labels of {place}: {shown}; "
+        f"in {counted(taken.files, 'file')}, first in {taken.first}"
     )
-
-
-def _pixels(number: int) -> str:
-    return "1 pixel" if number == 1 else f"{number:,} pixels"
 
 
 def _iterations(loader: Any) -> int:

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from mmseg_fixkit.core.text import with_pixels
 from mmseg_fixkit.label_files.pixels import runs
 from mmseg_fixkit.runtime.errors import LabelOutOfBounds
 from mmseg_fixkit.runtime.label_changes import OTHERS, LabelChanges, count_pixels
@@ -206,12 +207,10 @@ class RemapLabels(BaseTransform):
         self.changes.add({int(place): int(counts[place]) for place in found}, source)
 
     def _unlisted(self, source: str, strange: Mapping[int, int], shown: Any) -> str:
-        most = sorted(strange.items(), key=lambda pair: -pair[1])
-        said = [f"{shown(v)} ({n} {'pixel' if n == 1 else 'pixels'})" for v, n in most[:_SHOWN]]
-        more = f" and {len(most) - _SHOWN} more" if len(most) > _SHOWN else ""
+        said = with_pixels(((shown(value), pixels) for value, pixels in strange.items()), _SHOWN)
         return (
-            f"{source} is labelled {', '.join(said)}{more}, but {self._origin} of RemapLabels does "
-            "not list that; add it, or set default='ignore' to train without these pixels"
+            f"{source} is labelled {said}, but {self._origin} of RemapLabels does not list that; "
+            "add it, or set default='ignore' to train without these pixels"
         )
 
     @property

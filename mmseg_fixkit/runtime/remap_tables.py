@@ -8,6 +8,7 @@ from typing import Any, Callable, Optional
 
 import numpy as np
 
+from mmseg_fixkit.core.text import listed
 from mmseg_fixkit.label_files.modes import read_table
 from mmseg_fixkit.label_files.palettes import pack
 from mmseg_fixkit.runtime.errors import LabelOutOfBounds
@@ -76,7 +77,7 @@ def check_one_of(**given: Any) -> None:
     """Make sure that one argument says what becomes of labels, and no other one."""
     names = [name for name, value in given.items() if value is not None]
     if len(names) != 1:
-        found = " and ".join(names) or "none of them"
+        found = listed(names) or "none of them"
         raise ValueError(
             f"RemapLabels: {found} is given, but exactly one of mapping, table and palette says "
             "what becomes of a label"

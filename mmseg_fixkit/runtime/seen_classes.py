@@ -10,6 +10,8 @@ import torch
 from mmengine.dist import all_gather_object
 from torch import Tensor
 
+from mmseg_fixkit.core.text import counted, first_few
+
 _SHOWN = 8  # names in a message
 
 #: What ``intersect_and_union`` of mmseg 1.2.2 returns for a picture: intersection, union,
@@ -73,6 +75,5 @@ def in_words(areas: Sequence[Sequence[float]], names: Sequence[str]) -> Iterator
     }
     for meaning, found in kinds.items():
         if found:
-            more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-            count = f"{len(found)} of {len(names)} classes"
-            yield f"{count} {meaning}: {', '.join(found[:_SHOWN])}{more}"
+            count = f"{len(found)} of {counted(len(names), 'class')}"
+            yield f"{count} {meaning}: {first_few(found, _SHOWN)}"

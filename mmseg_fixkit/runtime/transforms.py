@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from mmseg_fixkit.label_bits import values_in_words
 from mmseg_fixkit.labels import MAX_CLASSES
 from mmseg_fixkit.runtime.errors import LabelOutOfBounds
 from mmseg_fixkit.runtime.label_changes import OTHERS, LabelChanges, count_pixels
@@ -132,7 +133,7 @@ class AssertLabelBounds(BaseTransform):
 
     def _describe(self, label: np.ndarray, outside: np.ndarray, source: str) -> str:
         return (
-            f"{source} is labelled {_counted(label[outside])}, "
+            f"{source} is labelled {values_in_words(label[outside], _SHOWN)}, "
             f"but AssertLabelBounds has num_classes={self.num_classes}, which allows "
             f"0..{self.num_classes - 1}, and {self.ignore_index} for ignored pixels"
         )
@@ -264,21 +265,9 @@ def _check_is_whole(label: np.ndarray, source: str) -> None:
     whole = np.isfinite(label) & (label == np.floor(label))
     if not whole.all():
         raise LabelOutOfBounds(
-            f"{source} is labelled {_counted(label[~whole])}, but class indices are whole numbers; "
-            "labels are resized with interpolation='nearest' and never normalised"
+            f"{source} is labelled {values_in_words(label[~whole], _SHOWN)}, but class indices are "
+            "whole numbers; labels are resized with interpolation='nearest' and never normalised"
         )
-
-
-def _counted(values: np.ndarray) -> str:
-    """Write values and their counts, most frequent first: ``8 (120 pixels), 9 (1 pixel)``."""
-    found, counts = np.unique(values, return_counts=True)
-    order = np.argsort(-counts, kind="stable")
-    shown = [
-        f"{found[i].item()} ({counts[i]} {'pixel' if counts[i] == 1 else 'pixels'})"
-        for i in order[:_SHOWN]
-    ]
-    more = len(found) - len(shown)
-    return ", ".join(shown) + (f" and {more} more values" if more else "")
 
 
 def _rewritten(label: np.ndarray, outside: np.ndarray, target: int) -> np.ndarray:
