@@ -33,8 +33,8 @@ from typing import Any, Callable, NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
+from mmseg_fixkit.core.parallel import cores
 from mmseg_fixkit.label_files.decode import decode as decode_label
-from mmseg_fixkit.label_files.executors import cores
 from mmseg_fixkit.label_files.facts import LabelFile, Reading
 from mmseg_fixkit.label_files.fold import scan_files
 

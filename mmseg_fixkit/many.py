@@ -6,7 +6,6 @@ import ast
 import os
 import pickle
 import re
-import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import redirect_stdout
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Optional
 
 from mmseg_fixkit.api import check
+from mmseg_fixkit.core.parallel import chunk_size, cores, each
 from mmseg_fixkit.diagnostics import Diagnostic, Report, brief
 from mmseg_fixkit.errors import FixkitError, NotSegmentation
 from mmseg_fixkit.registry import select_rules
@@ -182,52 +182,15 @@ def check_all(targets: Sequence[Target], jobs: Optional[int] = None) -> Iterator
             :data:`PARALLEL_FROM` configs, else this one alone.
     """
     processes = min(jobs or default_jobs(len(targets)), len(targets))
-    return _in_pool(targets, processes) if processes > 1 else map(check_one, targets)
+    if processes <= 1:
+        return map(check_one, targets)
+    size = chunk_size(len(targets), processes)
+    return each(_check_for_another_process, targets, processes, "processes", _crashed, size)
 
 
 def default_jobs(configs: int) -> int:
     """Return how many processes pay for that many configs."""
-    return _cores() if configs > PARALLEL_FROM else 1
-
-
-def _cores() -> int:
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _in_pool(targets: Sequence[Target], processes: int) -> Iterator[Outcome]:
-    from concurrent.futures.process import BrokenProcessPool
-
-    done = 0
-    while done < len(targets):
-        try:
-            for outcome in _pooled(targets[done:], processes):
-                done += 1
-                yield outcome
-        except BrokenProcessPool:
-            # With one process at work it is clear which config ended it; the others go on.
-            if processes == 1:
-                yield Outcome(targets[done].config, error=_ended(targets[done]))
-                done += 1
-            processes = 1
-
-
-def _pooled(targets: Sequence[Target], processes: int) -> Iterator[Outcome]:
-    from concurrent.futures import ProcessPoolExecutor  # one config starts without it
-
-    share = 1 if processes == 1 else max(1, min(16, len(targets) // (4 * processes)))
-    with ProcessPoolExecutor(processes, initializer=_let_ctrl_c_end) as pool:
-        yield from pool.map(_check_for_another_process, targets, chunksize=share)
-
-
-def _ended(target: Target) -> str:
-    return f"{target.config} ends the process that reads it; nothing is known of what it holds"
-
-
-def _let_ctrl_c_end() -> None:
-    """Let Ctrl-C end a worker at once; the first process says what happened."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    return cores() if configs > PARALLEL_FROM else 1
 
 
 def check_one(target: Target) -> Outcome:
@@ -246,6 +209,11 @@ def check_one(target: Target) -> Outcome:
 
 def _check_for_another_process(target: Target) -> Outcome:
     return portable(check_one(target))
+
+
+def _crashed(target: Target) -> Outcome:
+    text = f"{target.config} ends the process that reads it; nothing is known of what it holds"
+    return Outcome(target.config, error=text)
 
 
 def portable(outcome: Outcome) -> Outcome:

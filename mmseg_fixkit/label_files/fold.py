@@ -16,11 +16,11 @@ from itertools import chain, count, islice
 from pathlib import Path
 from typing import Callable, Optional, Union
 
+from mmseg_fixkit.core.parallel import Work, can_fork, chunk_size, chunked, cores, results
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.label_files.cache import Cache, Row, default_cache, how_read, key_of, packed
 from mmseg_fixkit.label_files.decode import check_backend, fastest_png
 from mmseg_fixkit.label_files.examine import examine, is_local
-from mmseg_fixkit.label_files.executors import Work, can_fork, cores, results
 from mmseg_fixkit.label_files.facts import Facts, LabelFile, Reading
 from mmseg_fixkit.label_files.problems import problems as all_problems
 from mmseg_fixkit.label_files.stats import Offender, SplitStats, ordered_splits
@@ -99,7 +99,7 @@ def scan_files(
     fastest_png()  # workers inherit what is imported here
     path = _cache_path(cache)
     task = _Task(readings, problems, path)
-    work = Work(partial(_scan, task), partial(_ended, task))
+    work = Work(partial(_scan, task), partial(_crashed, task))
     memory = Cache(path) if path else None
     try:
         parts = _parts(work, iter(files), readings, jobs, executor)
@@ -120,7 +120,7 @@ def _cache_path(cache: Union[bool, str, Path, None]) -> Optional[Path]:
 
 
 def _parts(
-    work: Work[_Part],
+    work: Work[LabelFile, _Part],
     files: Iterator[LabelFile],
     readings: Mapping[str, Reading],
     jobs: Optional[int],
@@ -133,13 +133,8 @@ def _parts(
     if workers < 1:
         raise FixkitError(f"jobs is {workers}, but there has to be one at least")
     kind = executor or ("processes" if many and workers > 1 else "threads")
-    size = CHUNK if len(first) == _FEW else max(1, min(CHUNK, len(first) // (4 * workers)))
-    return results(work, _chunks(chain(first, files), size), workers, kind)
-
-
-def _chunks(files: Iterator[LabelFile], size: int) -> Iterator[_Chunk]:
-    while chunk := tuple(islice(files, size)):
-        yield chunk
+    size = CHUNK if len(first) == _FEW else chunk_size(len(first), workers, CHUNK)
+    return results(work, chunked(chain(first, files), size), workers, kind)
 
 
 def _together(
@@ -226,7 +221,7 @@ def _add(part: _Part, task: _Task, file: LabelFile, facts: Facts) -> None:
     part.tallies[file.split].add(facts, task.problems(file, facts, reading))
 
 
-def _ended(task: _Task, file: LabelFile) -> _Part:
+def _crashed(task: _Task, file: LabelFile) -> _Part:
     """Return the part of a file that ends the process that reads it."""
     part = _Part(1)
     facts = Facts(error="decoding it ends the process that does so")

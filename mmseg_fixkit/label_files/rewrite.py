@@ -22,9 +22,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -35,6 +33,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mmseg_fixkit.core.files import lies_in, put_in_place, writing
+from mmseg_fixkit.core.parallel import cores, each
 from mmseg_fixkit.core.text import listed
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.label_files.decode import Decoded, decode
@@ -52,7 +51,6 @@ from mmseg_fixkit.label_files.rewrite_log import (
 )
 from mmseg_fixkit.labels import Color
 
-_AHEAD = 4  # files that wait for each job, so that none of them ever waits
 _VOID = b"\xe0\xe0\xc0"  # the colour of values that a palette leaves out
 
 Recodings = Union[Recoding, Mapping[str, Recoding]]
@@ -130,18 +128,8 @@ def _in_parallel(
 
     Threads do: decoding, packing and inflating all run outside of Python's lock.
     """
-    number = jobs or len(os.sched_getaffinity(0))
-    waiting: deque[Future[Optional[Entry]]] = deque()
-    with ThreadPoolExecutor(number) as pool:
-        try:
-            for file in files:
-                waiting.append(pool.submit(work, file, work.name(file)))
-                if len(waiting) >= _AHEAD * number:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+    named = ((file, work.name(file)) for file in files)
+    return each(lambda pair: work(*pair), named, jobs or cores(), "threads")
 
 
 @dataclass

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
-import sys
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmseg_fixkit.core.files import lies_in, replacing
+from mmseg_fixkit.core.parallel import chunk_size, cores, each
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.label_bits import LabelFileError, Map, unpack
 from mmseg_fixkit.label_planes import (
@@ -156,8 +154,10 @@ def convert_labels(
         out=Path(out),
         overwrite=overwrite,
     )
+    processes = min(jobs or cores(), len(work))
+    size = chunk_size(len(work), processes)
     done = []
-    for number, image in enumerate(_run(step, work, min(jobs or _cores(), len(work))), 1):
+    for number, image in enumerate(each(step, work, processes, "processes", _crashed, size), 1):
         done.append(image)
         if on_done is not None:
             on_done(number, len(work))
@@ -194,19 +194,8 @@ def _check_apart(work: Iterable[Job]) -> None:
             )
 
 
-def _cores() -> int:
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _run(step: Any, work: Sequence[Job], processes: int) -> Iterator[Done]:
-    if processes <= 1:
-        yield from map(step, work)
-        return
-    ctrl_c_ends = (signal.SIGINT, signal.SIG_DFL)
-    with ProcessPoolExecutor(processes, None, signal.signal, ctrl_c_ends) as pool:
-        yield from pool.map(step, work, chunksize=max(1, min(16, len(work) // (4 * processes))))
+def _crashed(job: Job) -> Done:
+    return Done(job.name, fault=f"{job.name} ends the process that reads it")
 
 
 def _meaning(job: Job, read: Labels) -> Optional[Meaning]:

@@ -1,0 +1,147 @@
+"""Work in threads and processes: order, what is under way at once, and items that crash."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from mmseg_fixkit.core.parallel import Work, chunk_size, chunked, cores, each, results
+from mmseg_fixkit.errors import FixkitError
+
+EXECUTORS = ("threads", "processes")
+
+
+def slowest_first(number: int) -> int:
+    time.sleep(max(0, 5 - number) / 100)
+    return number * number
+
+
+def process_of(number: int) -> int:
+    return os.getpid()
+
+
+def half_of(number: int) -> float:
+    return 1 / (number - 5)
+
+
+def crash(number: int) -> int:
+    """Do what no ``except`` holds up, for two numbers."""
+    if number == 3:
+        os._exit(7)
+    if number == 10:
+        os.kill(os.getpid(), signal.SIGKILL)  # SIGSEGV would print a traceback
+    return number
+
+
+def crashed(number: int) -> int:
+    return -number
+
+
+def sum_of(chunk: tuple[int, ...]) -> int:
+    return sum(crash(number) for number in chunk)
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize("size", [1, 4])
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_results_are_in_order(executor: str, size: int, jobs: int) -> None:
+    squares = list(each(slowest_first, iter(range(13)), jobs, executor, size=size))
+    assert squares == [number * number for number in range(13)]
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_one_job_is_done_here_and_without_a_pool(executor: str) -> None:
+    assert set(each(process_of, range(3), 1, executor)) == {os.getpid()}
+
+
+def test_more_than_one_job_is_done_by_other_processes() -> None:
+    assert os.getpid() not in set(each(process_of, range(8), 2, "processes"))
+
+
+@pytest.mark.parametrize("size", [1, 4, 20])
+def test_an_item_that_ends_its_process_gets_a_result_and_the_others_go_on(size: int) -> None:
+    found = list(each(crash, range(20), 2, "processes", crashed, size))
+    assert found == [-n if n in (3, 10) else n for n in range(20)]
+
+
+def test_chunks_that_end_their_process_are_split_up() -> None:
+    work = Work(sum_of, crashed)
+    found = list(results(work, [(1, 2), (3, 4), (5, 6)], 1, "processes"))
+    assert found[0] == 3
+    assert sum(found) == 1 + 2 - 3 + 4 + 5 + 6
+    assert -3 in found
+
+
+def test_a_crash_that_nothing_is_known_for_is_an_error() -> None:
+    with pytest.raises(FixkitError, match="3 ends the process that works on it"):
+        list(each(crash, range(8), 2, "processes"))
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_exceptions_reach_the_caller_after_what_was_done_before(executor: str, jobs: int) -> None:
+    found = each(half_of, range(9), jobs, executor)
+    assert [next(found) for _ in range(5)] == [1 / (number - 5) for number in range(5)]
+    with pytest.raises(ZeroDivisionError):
+        next(found)
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_items_are_taken_as_results_are(executor: str, jobs: int) -> None:
+    taken = []
+
+    def numbers() -> Iterator[int]:
+        for number in range(10**9):
+            taken.append(number)
+            yield number
+
+    found = each(slowest_first, numbers(), jobs, executor, size=2)
+    assert [next(found) for _ in range(4)] == [0, 1, 4, 9]
+    assert len(taken) <= 4 + 2 * 3 * jobs
+    del found  # which ends the workers
+
+
+def test_pools_are_loaded_when_they_are_needed() -> None:
+    program = (
+        "import sys; from mmseg_fixkit.core.parallel import each\n"
+        "print(list(each(abs, [-1, 2], 1, 'processes')))\n"
+        "print({'concurrent.futures', 'multiprocessing'} & set(sys.modules))\n"
+        "print(list(each(abs, [-1, 2], 2, 'processes')))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("[1, 2]\nset()\n[1, 2]\n", "")
+
+
+def test_unknown_executors_are_refused() -> None:
+    with pytest.raises(FixkitError, match="are threads, processes and dask://HOST:PORT"):
+        results(Work(sum_of, crashed), [], 1, "gpu")
+
+
+def test_cores_are_those_that_this_process_may_use() -> None:
+    every = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(every)})
+        assert cores() == 1
+    finally:
+        os.sched_setaffinity(0, every)
+    assert cores() == len(every)
+
+
+@pytest.mark.parametrize(
+    ("count", "jobs", "size"), [(0, 2, 1), (7, 2, 1), (80, 2, 10), (1000, 2, 16), (1000, 250, 1)]
+)
+def test_chunks_give_each_worker_its_share(count: int, jobs: int, size: int) -> None:
+    assert chunk_size(count, jobs) == size
+
+
+def test_chunked() -> None:
+    assert list(chunked(iter(range(5)), 2)) == [(0, 1), (2, 3), (4,)]
