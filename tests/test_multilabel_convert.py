@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from mmseg_fixkit.cli import app
 from mmseg_fixkit.cli import convert_labels as verb
 from mmseg_fixkit.label_bits import pack
 from mmseg_fixkit.label_planes import FILE_PATTERN, FORMATS, joined, planes_in
+from mmseg_fixkit.multilabel import convert
 from mmseg_fixkit.multilabel.convert import TARGETS, convert_labels
 
 NAMES = ("cell", "nucleus", "halo")
@@ -163,6 +165,22 @@ def test_files_with_faults_are_named_and_the_others_go_on(tmp_path: Path, jobs: 
     ):
         assert any(fault.startswith(start) for fault in done.faults), done.faults
     assert len(done.faults) == 4
+
+
+def test_an_image_that_ends_its_process_does_not_stop_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = convert._write
+
+    def crash(packed: Any, stem: str, *others: Any) -> Any:
+        return os._exit(7) if stem == "sub/2" else write(packed, stem, *others)
+
+    monkeypatch.setattr(convert, "_write", crash)  # workers are forked, and have it too
+    write_planes(tmp_path / "in", count=6)
+    done = convert_labels(tmp_path / "in", "planes", NAMES, tmp_path / "out", jobs=2)
+    assert done.faults == (f"{tmp_path / 'in'}/sub/2.png ends the process that reads it",)
+    assert [bool(image.fault) for image in done.images] == [False, False, True, *[False] * 3]
+    assert len(list((tmp_path / "out").rglob("*.png"))) == 5
     assert not (tmp_path / "out" / "full.png").exists()
 
 
