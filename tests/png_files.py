@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any, Optional
 
 import numpy as np
@@ -34,6 +35,7 @@ def png_file(
     interlaced: bool = False,
     before: Sequence[tuple[bytes, bytes]] = (),
     split: Optional[int] = None,
+    rows: Optional[int] = None,
 ) -> bytes:
     """Return a PNG file.
 
@@ -45,16 +47,25 @@ def png_file(
         interlaced: whether to store it in seven passes.
         before: chunks before the pixels, such as a palette.
         split: bytes of one IDAT chunk; all in one where left out.
+        rows: how many of the stored rows to write; all where left out.
     """
     height, width = samples.shape[:2]
     header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, interlaced)
     bits = depth * CHANNELS[color]
-    raw = b"".join(_rows(samples, depth, bits, filters, ADAM7 if interlaced else WHOLE))
+    stored = _rows(samples, depth, bits, filters, ADAM7 if interlaced else WHOLE)
+    raw = b"".join(islice(stored, rows))
     packed = zlib.compress(raw)
     size = split or len(packed)
     pieces = [packed[at : at + size] for at in range(0, len(packed), size)]
     chunks = [(b"IHDR", header), *before, *((b"IDAT", piece) for piece in pieces), (b"IEND", b"")]
     return SIGNATURE + b"".join(chunk(*both) for both in chunks)
+
+
+def count_rows(samples: NDArray[Any], interlaced: bool) -> int:
+    """Return how many rows a file stores."""
+    passes = ADAM7 if interlaced else WHOLE
+    parts = [samples[row::down, column::right] for row, column, down, right in passes]
+    return sum(len(part) for part in parts if part.size)
 
 
 def _rows(

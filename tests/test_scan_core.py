@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -26,9 +26,8 @@ from mmseg_fixkit.label_files.count import count_colors, count_values
 from mmseg_fixkit.label_files.examine import facts_of
 from mmseg_fixkit.label_files.facts import Facts, LabelFile, Reading
 from mmseg_fixkit.label_files.fold import scan_files
-from mmseg_fixkit.label_files.headers import png_header, png_pixels
 from mmseg_fixkit.label_files.stats import SAME_FILE, SAME_LABEL, Offender
-from tests.png_files import CHANNELS, png_file
+from tests.png_files import CHANNELS, count_rows, png_file
 
 RNG = np.random.default_rng(0)
 
@@ -86,37 +85,39 @@ def png_files(draw: Any) -> bytes:
     )
 
 
-LIBRARIES = [entry for entry in decode.LIBRARIES if decode._installed(entry.name)]
+@pytest.fixture(params=["cv2", "without cv2"])
+def pillow_or_opencv(request: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether OpenCV is installed."""
+    without_opencv(monkeypatch) if request.param != "cv2" else pytest.importorskip("cv2")
 
 
-def facts_with(library: Any, data: bytes) -> Facts:
-    """Return facts as they are where there is one library for ordinary PNG files, or none."""
-    before = decode.LIBRARIES
-    try:
-        decode.LIBRARIES = library
-        decode.fastest_png.cache_clear()
-        return facts_of(data, "pillow")
-    finally:
-        decode.LIBRARIES = before
-        decode.fastest_png.cache_clear()
+def without_opencv(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decode, "_installed", {"PIL": Image}.get)
 
 
+both_ways = pytest.mark.usefixtures("pillow_or_opencv")
+slow_fixture = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@both_ways
+@slow_fixture
 @given(png_files())
 def test_every_png_file_is_read_as_pillow_reads_it(data: bytes) -> None:
     with Image.open(BytesIO(data)) as image:
         array, mode = np.array(image), image.mode
-    for library in [(), *((entry,) for entry in LIBRARIES)]:
-        facts = facts_with(library, data)
-        assert facts.mode == mode
-        assert facts.shape == array.shape
-        if array.ndim == 2:
-            values, counts = np.unique(array, return_counts=True)
-            assert facts.values == tuple(zip(values.astype(int).tolist(), counts.tolist()))
-        else:
-            assert facts.values == ()
-            assert sum(n for _, n in facts.colors) == array.shape[0] * array.shape[1]
+    facts = facts_of(data, "pillow")
+    assert facts.mode == mode
+    assert facts.shape == array.shape
+    if array.ndim == 2:
+        values, counts = np.unique(array, return_counts=True)
+        assert facts.values == tuple(zip(values.astype(int).tolist(), counts.tolist()))
+    else:
+        assert facts.values == ()
+        assert sum(n for _, n in facts.colors) == array.shape[0] * array.shape[1]
 
 
+@both_ways
+@slow_fixture
 @given(png_files(), st.data())
 def test_a_damaged_png_file_is_what_pillow_makes_of_it(data: bytes, draws: Any) -> None:
     at = draws.draw(st.integers(33, len(data) - 1))
@@ -132,66 +133,82 @@ def test_a_damaged_png_file_is_what_pillow_makes_of_it(data: bytes, draws: Any) 
         with Image.open(BytesIO(wrong)) as image:
             expected = np.array(image)
     except Exception:
-        expected = None
-    for library in [(), *((entry,) for entry in LIBRARIES)]:
-        if expected is None:
-            with pytest.raises(Exception):  # noqa: B017, PT011 - whatever Pillow raises
-                facts_with(library, wrong)
-        elif expected.ndim == 2:
-            facts = facts_with(library, wrong)
-            assert facts.values == count_values(expected)
+        with pytest.raises(Exception):  # noqa: B017, PT011 - whatever Pillow raises
+            facts_of(wrong, "pillow")
+        return
+    if is_incomplete(wrong):
+        with pytest.raises((ValueError, zlib.error), match=r"rows are missing|incorrect"):
+            facts_of(wrong, "pillow")
+        return
+    facts = facts_of(wrong, "pillow")
+    if expected.ndim == 2:
+        assert facts.values == count_values(expected)
 
 
-@pytest.mark.parametrize("depth", [8, 16])
-@pytest.mark.parametrize("library", LIBRARIES, ids=lambda library: library.name)
-def test_large_files_are_decoded_in_parts(library: decode.Library, depth: int) -> None:
-    if depth not in library.depths:
-        pytest.skip(f"{library.name} does not keep {depth} bit")
-    decoder = library.decoder(decode._installed(library.name))
-    array = blobs(300, 457, [0, 3, 2**depth - 1]).astype(f"u{depth // 8}")
-    array[100:200] = RNG.integers(0, 2**depth, (100, 457))
-    data = encoded(array)
-    header = png_header(data)
-    assert header is not None
-    pixels = png_pixels(data, header)
-    assert (decoder(data, header, pixels) == array).all()
+def is_incomplete(data: bytes) -> bool:
+    """Whether Pillow fills rows with zeros, or does not come to a checksum that is wrong."""
+    try:
+        return decode._lacks_rows(data)
+    except zlib.error:
+        return True
 
 
-@pytest.mark.parametrize("change", [-1, -40_000, 100_000])
-def test_isal_leaves_files_of_another_size_to_pillow(change: int) -> None:
-    isal = pytest.importorskip("isal.isal_zlib")
-    data = encoded(blobs(300, 457, [0, 3, 255]).astype(np.uint8))
-    header = png_header(data)
-    assert header is not None
-    whole = zlib.decompress(b"".join(png_pixels(data, header)))
-    wrong = whole[:change] if change < 0 else whole + bytes(change)
-    with pytest.raises(ValueError, match="damaged, or are more or fewer"):
-        decode._by_isal(isal)(data, header, [zlib.compress(wrong)])
+@both_ways
+@slow_fixture
+@given(st.sampled_from(STORED), st.booleans(), st.integers(1, 40), st.integers(1, 40), st.data())
+def test_a_png_file_that_lacks_rows_is_not_read(
+    stored: tuple[int, int], interlaced: bool, height: int, width: int, draws: Any
+) -> None:
+    color, depth = stored
+    samples = np.ones((height, width, CHANNELS[color]), int)
+    before = [(b"PLTE", bytes(6))] if color == 3 else []
+    rows = draws.draw(st.integers(1, 40))
+
+    def stored_rows(count: int) -> bytes:
+        return png_file(samples, depth, color, interlaced=interlaced, before=before, rows=count)
+
+    whole = count_rows(samples, interlaced)
+    if rows < whole:
+        with pytest.raises((OSError, ValueError)):
+            facts_of(stored_rows(rows), "pillow")
+    assert facts_of(stored_rows(max(rows, whole)), "pillow").pixels == height * width
 
 
-def test_ordinary_label_maps_are_decoded_the_fast_way() -> None:
-    for array in (
-        blobs(40, 33, [0, 3, 255]).astype(np.uint8),
-        blobs(40, 33, [0, 900]).astype("u2"),
-    ):
-        data = encoded(array)
-        found = decode._fast_png(data, png_header(data))
-        assert found is not None
-        assert (found.array == array).all()
+@pytest.mark.parametrize("kind", ["L", "P", "I;16"])
+def test_ordinary_label_maps_are_decoded_by_opencv(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cv2 = pytest.importorskip("cv2")
+    array = blobs(300, 457, [0, 3, 255]).astype("u2" if kind == "I;16" else "u1")
+    image = Image.fromarray(array)
+    if kind == "P":
+        image = image.convert("P")
+        image.putpalette([1, 2, 3, 255, 0, 0, 0, 0, 255, *[9] * (3 * 252), 7, 7, 7])
+    data = encoded(np.asarray(image)) if kind != "P" else saved(image)
+    calls = []
+    imdecode = cv2.imdecode
+    monkeypatch.setattr(cv2, "imdecode", lambda *given: calls.append(1) or imdecode(*given))
+    found = decode.decode(data)
+    assert calls == [1]
+    assert (found.array == array).all()
+    assert found.mode == kind
+    if kind == "P":
+        colors = {color for color, _ in facts_of(data, "pillow").colors}
+        assert colors == {0x010203, 0x090909, 0x070707}
 
 
-def test_palette_files_give_indices_the_fast_way() -> None:
-    image = Image.fromarray(blobs(50, 61, [0, 1, 2, 255]).astype(np.uint8)).convert("P")
-    image.putpalette([1, 2, 3, 255, 0, 0, 0, 0, 255, *[9] * (3 * 252), 7, 7, 7])
+def saved(image: Image.Image) -> bytes:
     file = BytesIO()
     image.save(file, "PNG")
-    data = file.getvalue()
-    found = decode._fast_png(data, png_header(data))
-    assert found is not None
-    assert (found.array == np.array(Image.open(BytesIO(data)))).all()
-    facts = facts_of(data, "pillow")
-    assert [v for v, _ in facts.values] == [0, 1, 2, 255]
-    assert {c for c, _ in facts.colors} == {0x010203, 0xFF0000, 0x0000FF, 0x070707}
+    return file.getvalue()
+
+
+def test_opencv_says_nothing_of_other_chunks(capfd: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("cv2")
+    sample = np.ones((4, 4, 1), int)
+    before = [(b"sRGB", b"\0"), (b"gAMA", b"\0\0\xb1\x8f"), (b"bKGD", b"\0\0\0\0\0")]
+    assert facts_of(png_file(sample, 8, 0, before=before), "pillow").values == ((1, 16),)
+    assert capfd.readouterr().err == ""
 
 
 KINDS = {
@@ -322,6 +339,7 @@ HUGE = png_file(np.zeros((1, 1, 1), int), 8, 0).replace(
     b"\0\0\0\1\0\0\0\1\x08", b"\0\1\0\0\0\1\0\0\x08"
 )
 BROKEN = {
+    "rows": (png_file(np.ones((9, 9, 1), int), 8, 0, rows=5), "it is truncated"),
     "empty": (b"", "it is empty (0 bytes)"),
     "page": (b"\n<!DOCTYPE html><html>", "it is no picture; it is a web page"),
     "pointer": (b"version https://git-lfs.github.com/spec/v1\n", "pointer of Git LFS"),

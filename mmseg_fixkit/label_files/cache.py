@@ -22,7 +22,7 @@ import PIL
 from mmseg_fixkit.label_files.facts import Facts, LabelFile
 
 #: Of what is stored; other versions are passed over, and pruned in time.
-VERSION = 1
+VERSION = 2
 
 #: Names the file to use.
 VARIABLE = "MMSEG_FIXKIT_CACHE"

@@ -1,31 +1,41 @@
 """The bytes of a label file -> its values as the pipeline's decoder gives them.
 
 The host decodes with ``mmcv.imfrombytes(content, flag="unchanged", backend=imdecode_backend)``.
-What Pillow would give may come from a faster library, chosen by what the file's header says; the
-result is the same.
+What Pillow would give of an ordinary label map comes from OpenCV, where it is installed: the same
+values, faster.
 """
 
 from __future__ import annotations
 
+import struct
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from io import BytesIO
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Any, Callable, Optional
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from mmseg_fixkit.errors import FixkitError
-from mmseg_fixkit.label_files.headers import PngHeader, png_chunks, png_header, png_pixels
-from mmseg_fixkit.label_files.inflate import fill
 
 Array = NDArray[Any]
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 #: Modes of colour files by their channels, for decoders that do not name them.
 _MODES = {2: "LA", 3: "RGB", 4: "RGBA"}
 _MODES_OF_MAPS = {"bool": "1", "uint8": "L", "uint16": "I;16", "float32": "F", "float64": "F"}
+
+_ORIENTATION = 0x0112
+#: What mmcv's loader turns as EXIF data says (OpenCV 5.0, Pillow 13). TIFF's own tag is a part of
+#: the format: Pillow and OpenCV always obey it.
+_TURNED = frozenset(("JPEG", "MPO", "PNG", "WEBP"))
+#: Orientations of EXIF that put an image on its side.
+_SIDEWAYS = (5, 6, 7, 8)
 
 
 @dataclass(frozen=True)
@@ -53,13 +63,15 @@ def decode(data: bytes, backend: str = "pillow") -> Decoded:
         backend: what ``imdecode_backend`` names: pillow, cv2 or tifffile.
 
     Raises:
-        Exception: whatever the decoder raises where it cannot.
+        Exception: whatever the decoder raises where it cannot; or a PNG file lacks rows.
     """
     return _DECODERS[backend](data)
 
 
 def check_backend(backend: str) -> None:
     """Make sure that files can be decoded as ``imdecode_backend`` says.
+
+    What is imported here, workers that are forked later inherit.
 
     Raises:
         FixkitError: there is no such decoder, or it is not installed.
@@ -70,6 +82,7 @@ def check_backend(backend: str) -> None:
             f"imdecode_backend is {backend!r}, but label maps can be decoded by {known} "
             "(mmcv.imfrombytes with flag='unchanged')"
         )
+    _installed("cv2")
     if _installed(_NEEDS[backend]) is None:
         raise FixkitError(
             f"imdecode_backend is {backend!r}, but {_NEEDS[backend]} is not installed here; "
@@ -77,155 +90,148 @@ def check_backend(backend: str) -> None:
         )
 
 
-# --- as Pillow ----------------------------------------------------------------------------------
-
-
-def _as_pillow(data: bytes) -> Decoded:
-    header = png_header(data)
-    fast = None if header is None else _fast_png(data, header)
-    return fast or _pillow(data)
-
-
-def _pillow(data: bytes) -> Decoded:
-    with Image.open(BytesIO(data)) as image:
-        array = np.array(image)
-        palette = bytes(image.getpalette("RGB") or ()) if image.mode == "P" else b""
-        if array.ndim == 3 and image.mode not in ("RGB", "RGBA", "LA"):
-            array = np.array(image.convert("RGB"))
-        return Decoded(array, image.mode, image.format or "", palette)
-
-
-def _fast_png(data: bytes, header: PngHeader) -> Optional[Decoded]:
-    """Return the pixels of an ordinary PNG file; None where only Pillow can tell."""
-    mode = _MODES_OF_PNG.get((header.depth, header.color))
-    if mode is None or not header.plain or not _is_reasonable(header):
-        return None
-    pixels = png_pixels(data, header)
-    decoder = fastest_png(header.depth, indices=mode == "P")
-    try:
-        array: Any = decoder(data, header, pixels) if pixels else None
-        palette = _palette(data) if mode == "P" else b""
-    except Exception:  # Pillow says what is wrong, or reads it all the same
-        return None
-    if np.shape(array) != (header.height, header.width):
-        return None
-    return Decoded(array, mode, "PNG", palette)
-
-
-def _is_reasonable(header: PngHeader) -> bool:
-    limit = Image.MAX_IMAGE_PIXELS
-    pixels = header.width * header.height
-    return pixels > 0 and (limit is None or pixels <= limit)
-
-
-def _palette(data: bytes) -> bytes:
-    return next(content for name, content in png_chunks(data, 8) if name == b"PLTE")
-
-
-#: Bit depth and colour type of the PNG files that are decoded without all that Pillow does around
-#: it -> the mode that it gives them.
-_MODES_OF_PNG = {(8, 0): "L", (16, 0): "I;16", (8, 3): "P"}
-
-
-def _by_pillow(data: bytes, header: PngHeader, pixels: list[bytes]) -> Array:
-    """Let Pillow's decoder write right into an array: a tenth faster than OpenCV, and no copies."""
-    array, image, raw = _blank(header)
-    image.frombytes(b"".join(pixels), "zip", raw, 0)
-    return array
-
-
-def _by_isal(isal: Any) -> Decoder:
-    """Let isal inflate what Pillow's decoder then puts together: another tenth faster."""
-
-    def decoder(data: bytes, header: PngHeader, pixels: list[bytes]) -> Array:
-        array, image, raw = _blank(header)
-        fill(image, b"".join(pixels), raw, isal)
-        return array
-
-    return decoder
-
-
-def _blank(header: PngHeader) -> tuple[Array, Image.Image, str]:
-    """Return an array, an image that has it for its memory, and how its file stores samples."""
-    kind, mode, raw = (np.uint8, "L", "L") if header.depth == 8 else (np.uint16, "I;16", "I;16B")
-    array: Array = np.empty((header.height, header.width), kind)
-    size = header.width, header.height
-    return array, Image.frombuffer(mode, size, array.view(np.uint8), "raw", mode, 0, 1), raw
-
-
-Decoder = Callable[[bytes, PngHeader, list[bytes]], Any]
-
-
-def _of_file(decode_file: Callable[[bytes], Any]) -> Decoder:
-    return lambda data, header, pixels: decode_file(data)
-
-
-class Library(NamedTuple):
-    """What decodes grey PNG files.
-
-    Args:
-        name: of the module.
-        depths: the bit depths that it keeps.
-        indices: whether it gives those of a palette file, and not its colours.
-        decoder: how, once the module is imported.
-    """
-
-    name: str
-    depths: tuple[int, ...]
-    indices: bool
-    decoder: Callable[[Any], Decoder]
-
-
-#: The fastest first.
-LIBRARIES = (
-    Library("imagecodecs", (8, 16), False, lambda module: _of_file(module.png_decode)),
-    Library("pyspng", (8,), False, lambda module: _of_file(module.load)),
-    Library("isal.isal_zlib", (8, 16), True, _by_isal),
-    Library("PIL", (8, 16), True, lambda module: _by_pillow),
-)
-
-
 @cache
-def fastest_png(depth: int = 8, indices: bool = False) -> Decoder:
-    """Return what decodes grey PNG files of a bit depth fastest of what is installed.
-
-    Args:
-        depth: of the files.
-        indices: whether they have a palette.
-    """
-    for library in LIBRARIES:
-        if depth in library.depths and library.indices >= indices:
-            module = _installed(library.name)
-            if module is not None and _works(library.decoder(module), depth):
-                return library.decoder(module)
-    return _by_nothing
-
-
-def _by_nothing(data: bytes, header: PngHeader, pixels: list[bytes]) -> None:
-    """Leave a file to Pillow as a whole."""
-
-
-def _works(decoder: Decoder, depth: int) -> bool:
-    """Whether a library that may have any version decodes a file as it should."""
-    array = np.arange(12, dtype=np.uint8 if depth == 8 else ">u2").reshape(3, 4)
-    file = BytesIO()
-    Image.fromarray(array.astype(array.dtype.newbyteorder("="))).save(file, "PNG")
-    data = file.getvalue()
-    header = png_header(data)
-    try:
-        return header is not None and np.array_equal(
-            decoder(data, header, png_pixels(data, header)), array
-        )
-    except Exception:
-        return False
-
-
 def _installed(name: str) -> Any:
     """Return a module; None where it is not installed, or broken."""
     try:
         return import_module(name)
     except Exception:
         return None
+
+
+# --- the size alone -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Size:
+    """The size of an image as stored, and whether its EXIF data turns it on its side."""
+
+    height: int
+    width: int
+    sideways: bool = False
+
+    def shape(self, turns: bool = True) -> tuple[int, int]:
+        """Return height and width as a loader gives them that turns images, or does not."""
+        if self.sideways and turns:
+            return self.width, self.height
+        return self.height, self.width
+
+
+def image_size(file: Any) -> Size:
+    """Return the size of the image in an open binary file; its pixels are not read.
+
+    Raises:
+        Exception: whatever Pillow raises where the file is no image.
+    """
+    with Image.open(file) as image:
+        # Without EXIF data before the pixels, `getexif` of a PNG file would decode them.
+        turnable = image.format in _TURNED and "exif" in image.info
+        sideways = turnable and image.getexif().get(_ORIENTATION) in _SIDEWAYS
+        return Size(image.height, image.width, sideways)
+
+
+# --- as Pillow ----------------------------------------------------------------------------------
+
+
+def _as_pillow(data: bytes) -> Decoded:
+    with Image.open(BytesIO(data)) as image:
+        mode, kind = image.mode, image.format or ""
+        if kind == "PNG" and mode in _ONE_CHANNEL and data[24] in _DEPTHS:
+            palette = image.palette.palette if image.palette else b""
+            found = _by_opencv(data, image.size[::-1], _DEPTHS[data[24]])
+            if found is not None:
+                return Decoded(found, mode, kind, bytes(palette))
+        array = np.array(image)
+        palette = bytes(image.getpalette("RGB") or ()) if mode == "P" else b""
+        if array.ndim == 3 and mode not in ("RGB", "RGBA", "LA"):
+            array = np.array(image.convert("RGB"))
+    if kind == "PNG" and _lacks_rows(data):
+        raise ValueError("truncated: rows are missing")  # Pillow fills them with zeros
+    return Decoded(array, mode, kind, palette)
+
+
+#: PNG files of one channel: modes as Pillow names them, and types by their bit depth.
+_ONE_CHANNEL = frozenset(("L", "P", "I;16"))
+_DEPTHS: dict[int, type[np.unsignedinteger[Any]]] = {8: np.uint8, 16: np.uint16}
+
+
+def _by_opencv(data: bytes, shape: tuple[int, ...], kind: type) -> Optional[Array]:
+    """Return the pixels of a PNG file of one channel; None where it is damaged or unusual.
+
+    libpng, which OpenCV decodes with, takes no file with too few rows.
+    """
+    cv2 = _installed("cv2")
+    plain = _as_grey(data) if cv2 else b""
+    if not plain:
+        return None
+    try:
+        array: Any = cv2.imdecode(np.frombuffer(plain, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:  # larger than OpenCV reads
+        return None
+    return array if np.shape(array) == shape and array.dtype == kind else None
+
+
+def _as_grey(data: bytes) -> bytes:
+    """Return header and pixels of a PNG file of one channel as one of grey levels.
+
+    So OpenCV gives the indices of a palette, and does not complain of other chunks on stderr.
+    Nothing is returned where a chunk is damaged, or others than the end follow the pixels.
+    """
+    pixels: list[bytes] = []
+    for name, content, whole in _chunks(data):
+        if not whole or (pixels and name not in (b"IDAT", b"IEND")):
+            break
+        if name == b"IDAT":
+            pixels.append(png_chunk(name, content))
+        if name == b"IEND":
+            header = png_chunk(b"IHDR", data[16:25] + b"\0" + data[26:29])
+            return b"".join((PNG_SIGNATURE, header, *pixels, png_chunk(b"IEND", b"")))
+    return b""
+
+
+def png_chunk(name: bytes, content: bytes) -> bytes:
+    """Return a chunk of a PNG file."""
+    crc = zlib.crc32(content, zlib.crc32(name))
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", crc)
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes, bool]]:
+    """Yield name and content of the chunks of a PNG file, and whether the checksum is right."""
+    at = 8
+    while at + 8 <= len(data):
+        end = at + 8 + int.from_bytes(data[at : at + 4], "big")
+        crc = zlib.crc32(data[at + 4 : end]).to_bytes(4, "big")
+        yield data[at + 4 : at + 8], data[at + 8 : end], data[end : end + 4] == crc
+        at = end + 4
+
+
+#: Channels of PNG files by their colour type.
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+
+#: First row, first column, and steps of the passes that a file is stored in.
+_PASSES = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2))
+_ADAM7 = (*_PASSES, (1, 0, 2, 1))
+_IN_ONE = ((0, 0, 1, 1),)
+
+
+def _lacks_rows(data: bytes) -> bool:
+    """Whether a PNG file that Pillow reads without complaint ends before its last row.
+
+    Raises:
+        zlib.error: its pixels are damaged.
+    """
+    width, height, depth, color, _, _, interlaced = struct.unpack_from(">IIBBBBB", data, 16)
+    needed = 0
+    for row, column, down, right in _ADAM7 if interlaced else _IN_ONE:
+        rows, columns = -(-(height - row) // down), -(-(width - column) // right)
+        if columns > 0:
+            needed += max(0, rows) * (1 + -(-columns * depth * _CHANNELS[color] // 8))
+    rest = b"".join(content for name, content, _ in _chunks(data) if name == b"IDAT")
+    inflater = zlib.decompressobj()
+    while needed and (part := inflater.decompress(rest, min(needed, 1 << 20))):
+        needed -= len(part)
+        rest = inflater.unconsumed_tail
+    return needed > 0
 
 
 # --- as the others ------------------------------------------------------------------------------
@@ -236,7 +242,7 @@ def _as_opencv(data: bytes) -> Decoded:
 
     array = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if array is None:
-        _pillow(data)  # it may say why
+        _as_pillow(data)  # it may say why
         raise ValueError("OpenCV cannot decode it, though Pillow can")
     mode, kind = _name(data)
     if array.ndim == 2:

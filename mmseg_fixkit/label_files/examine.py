@@ -11,9 +11,8 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from mmseg_fixkit.label_files.count import Array, Pairs, by_count, count_colors, count_values
-from mmseg_fixkit.label_files.decode import Decoded, decode
+from mmseg_fixkit.label_files.decode import Decoded, Size, decode, image_size
 from mmseg_fixkit.label_files.facts import Facts, LabelFile
-from mmseg_fixkit.label_files.headers import Size, image_size
 
 #: Colours of one file that are kept.
 COLORS = 1024
@@ -144,7 +143,7 @@ def _image_size(path: str, backend_args: Optional[Arguments]) -> Optional[Size]:
     """Return the size of an image; None where it cannot be read, which is no fault of the label."""
     try:
         if is_local(path, backend_args):
-            with open(path, "rb", buffering=0) as file:
+            with open(path, "rb") as file:
                 return image_size(file)
         return image_size(BytesIO(read_bytes(path, backend_args)))
     except Exception:

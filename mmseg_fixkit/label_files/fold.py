@@ -19,7 +19,7 @@ from typing import Callable, Optional, Union
 from mmseg_fixkit.core.parallel import Work, can_fork, chunk_size, chunked, cores, results
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.label_files.cache import Cache, Row, default_cache, how_read, key_of, packed
-from mmseg_fixkit.label_files.decode import check_backend, fastest_png
+from mmseg_fixkit.label_files.decode import check_backend
 from mmseg_fixkit.label_files.examine import examine, is_local
 from mmseg_fixkit.label_files.facts import Facts, LabelFile, Reading
 from mmseg_fixkit.label_files.problems import problems as all_problems
@@ -96,7 +96,6 @@ def scan_files(
     """
     for backend in {reading.backend for reading in readings.values()}:
         check_backend(backend)
-    fastest_png()  # workers inherit what is imported here
     path = _cache_path(cache)
     task = _Task(readings, problems, path)
     work = Work(partial(_scan, task), partial(_crashed, task))

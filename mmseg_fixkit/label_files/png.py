@@ -10,7 +10,7 @@ from typing import Optional
 import numpy as np
 from numpy.typing import NDArray
 
-from mmseg_fixkit.label_files.headers import PNG_SIGNATURE
+from mmseg_fixkit.label_files.decode import PNG_SIGNATURE, png_chunk
 
 _UP = 2  # the filter that stores the difference to the pixel above (PNG specification, 9.2)
 _GREY, _PALETTE = 0, 3
@@ -36,20 +36,15 @@ def png(
     np.subtract(label[1:], label[:-1], out=rows[1:, 1:])
     packer = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_RLE)
     kind = _GREY if palette is None else _PALETTE
-    colors = b"" if palette is None else _chunk(b"PLTE", bytes(v for c in palette for v in c))
+    colors = b"" if palette is None else png_chunk(b"PLTE", bytes(v for c in palette for v in c))
     header = struct.pack(">IIBBBBB", width, height, 8, kind, 0, 0, 0)
     pixels = packer.compress(rows.data) + packer.flush()
     return b"".join(
         (
             PNG_SIGNATURE,
-            _chunk(b"IHDR", header),
+            png_chunk(b"IHDR", header),
             colors,
-            _chunk(b"IDAT", pixels),
-            _chunk(b"IEND", b""),
+            png_chunk(b"IDAT", pixels),
+            png_chunk(b"IEND", b""),
         )
     )
-
-
-def _chunk(name: bytes, content: bytes) -> bytes:
-    crc = zlib.crc32(content, zlib.crc32(name))
-    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", crc)
