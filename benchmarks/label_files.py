@@ -32,8 +32,8 @@ from PIL import Image, ImageDraw
 
 from mmseg_fixkit.core.parallel import cores
 from mmseg_fixkit.label_files.decode import decode as decode_label
-from mmseg_fixkit.label_files.facts import LabelFile, Reading
-from mmseg_fixkit.label_files.fold import scan_files
+from mmseg_fixkit.label_files.label_file import LabelFile, LabelReading
+from mmseg_fixkit.label_files.scan_files import scan_files
 
 #: Name, width, height, values, how many of them an image has, polygons.
 CITYSCAPES = ("Cityscapes", 2048, 1024, (*range(19), 255), 14, 110)
@@ -42,15 +42,15 @@ ADE20K = ("ADE20K", 683, 512, tuple(range(151)), 10, 40)
 DRAWN = 200
 #: Part of the files that the slow loops read.
 SHARE = 8
-READINGS = {"train": Reading()}
+READINGS = {"train": LabelReading()}
 
 #: Peak memory of a scan of so many files that are listed, but not there.
 LISTING = """
 import re, sys
-from mmseg_fixkit.label_files.facts import LabelFile, Reading
-from mmseg_fixkit.label_files.fold import scan_files
+from mmseg_fixkit.label_files.label_file import LabelFile, LabelReading
+from mmseg_fixkit.label_files.scan_files import scan_files
 files = (LabelFile("train", f"/nowhere/{index:09}.png") for index in range(int(sys.argv[1])))
-stats = scan_files(files, {"train": Reading(), "val": Reading()})
+stats = scan_files(files, {"train": LabelReading(), "val": LabelReading()})
 assert stats["train"].files == int(sys.argv[1])
 print(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
 """

@@ -27,7 +27,7 @@ from typing import Any, Callable, NamedTuple
 import numpy as np
 from PIL import Image
 
-from mmseg_fixkit.label_files.png import png
+from mmseg_fixkit.label_files.rewrite import png
 
 SIZES = {"1024 x 2048": (1024, 2048, 1), "512 x 683": (512, 683, 4)}
 
@@ -38,9 +38,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from mmseg_fixkit.label_files.decode import decode
-from mmseg_fixkit.label_files.facts import LabelFile, Reading
-from mmseg_fixkit.label_files.modes import parse_recoding
-from mmseg_fixkit.label_files.png import png
+from mmseg_fixkit.label_files.label_file import LabelFile, LabelReading
+from mmseg_fixkit.label_files.recode import parse_recoding
+from mmseg_fixkit.label_files.rewrite import png
 from mmseg_fixkit.label_files.rewrite import rewrite
 import cv2
 cv2.setNumThreads(1)
@@ -55,7 +55,7 @@ before, wall, cpu = peak(), time.perf_counter(), time.process_time()
 print(time.perf_counter() - wall, time.process_time() - cpu, peak() - before)
 """
 OWN = """
-recoding = parse_recoding("ignore", reading=Reading(19))
+recoding = parse_recoding("ignore", reading=LabelReading(19))
 labels = (LabelFile("", str(file)) for file in files)
 report = rewrite(labels, out / "new", recoding, root=source, jobs=jobs)
 assert report.written == len(files), report

@@ -32,7 +32,7 @@ _HOMES = {
     "patch": "mmseg_fixkit.api",
     "load_checkpoint": "mmseg_fixkit.checkpoint.files",
     "LabelStats": "mmseg_fixkit.label_files.stats",
-    "scan": "mmseg_fixkit.label_files.scan",
+    "scan": "mmseg_fixkit.label_files.scan_files",
     "class_weights": "mmseg_fixkit.class_balance",
 }
 

@@ -95,13 +95,13 @@ def weighed(context: Context) -> tuple[Context, Notes]:
 
 
 def _scanned(context: Context, method: str) -> LabelStats:
-    from mmseg_fixkit.label_files.inventory import Asked
-    from mmseg_fixkit.label_files.scan import scan_document
+    from mmseg_fixkit.label_files.listing import LabelOverrides
+    from mmseg_fixkit.label_files.scan_files import scan_document
 
     without = replace(context, wishes=replace(context.wishes, class_weight=None))
     patched = context.document.with_tree(make_plan(without, select_rules()).after)
     try:
-        return scan_document(patched, ("train",), Asked(context.labels.classes))
+        return scan_document(patched, ("train",), LabelOverrides(context.labels.classes))
     except FixkitError as error:
         raise FixkitError(
             f"--class-weight {method} reads the training labels, but {error}; --data-root says "

@@ -23,8 +23,7 @@ from mmseg_fixkit.class_balance import METHODS, rounded
 from mmseg_fixkit.class_counts import class_counts, remarks
 from mmseg_fixkit.cli import app
 from mmseg_fixkit.cli.patch import METHODS as WORDS_OF_THE_COMMAND
-from mmseg_fixkit.label_files.stats import Problem, SplitStats
-from mmseg_fixkit.label_files.stats_json import save_stats
+from mmseg_fixkit.label_files.stats import Problem, SplitStats, save_stats
 from mmseg_fixkit.load import load
 from mmseg_fixkit.tree import lookup
 
@@ -482,5 +481,5 @@ def test_only_a_method_makes_patch_load_the_scan(data: Path) -> None:
             [sys.executable, "-c", code, PSPNET, word], capture_output=True, text=True, check=True
         )
         loaded = set(done.stdout.split())
-        assert not {n for n in loaded if n.endswith((".class_balance", "label_files.scan"))}
+        assert not {n for n in loaded if n.endswith((".class_balance", "label_files.scan_files"))}
         assert "mmseg_fixkit.asked_weights" in loaded

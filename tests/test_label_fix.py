@@ -19,23 +19,35 @@ from PIL import Image
 
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.label_files.decode import Decoded, decode
-from mmseg_fixkit.label_files.facts import LabelFile, Reading
-from mmseg_fixkit.label_files.modes import parse_recoding
+from mmseg_fixkit.label_files.label_file import LabelFile, LabelReading
 from mmseg_fixkit.label_files.palettes import CITYSCAPES, pack
-from mmseg_fixkit.label_files.pixels import packed, recoded, runs
-from mmseg_fixkit.label_files.png import png
-from mmseg_fixkit.label_files.recode import Recoding, value_of_label
-from mmseg_fixkit.label_files.rewrite import rewrite
-from mmseg_fixkit.label_files.rewrite_log import LOG, REPORT, SCRATCH, Change, RewriteReport
+from mmseg_fixkit.label_files.recode import (
+    LabelMapping,
+    packed,
+    parse_recoding,
+    recoded,
+    runs,
+    value_of_label,
+)
+from mmseg_fixkit.label_files.rewrite import (
+    LOG,
+    REPORT,
+    SCRATCH,
+    Change,
+    RewriteReport,
+    png,
+    rewrite,
+)
 from mmseg_fixkit.labels import voc_palette
 from tests.helpers.paths import ROOT
 
 FOUR = ("background", "car", "person", "sky")
 COLORS = voc_palette(4)
-READING = Reading(num_classes=4)
+READING = LabelReading(num_classes=4)
+REDUCED = LabelReading(4, reduce_zero_label=True)
 
 
-def mode(text: str, reading: Reading = READING, **options: Any) -> Recoding:
+def mode(text: str, reading: LabelReading = READING, **options: Any) -> LabelMapping:
     return parse_recoding(text, reading=reading, **{"classes": FOUR, "palette": COLORS, **options})
 
 
@@ -85,24 +97,24 @@ def test_binary_refuses_what_is_neither() -> None:
     ("reading", "text", "values", "becomes"),
     [
         # 0 is ignored and 1 is the first class: what is written is read by the same pipeline.
-        (Reading(4, reduce_zero_label=True), "background", (0, 1, 4, 5, 255), [0, 1, 4, 1, 255]),
-        (Reading(4, reduce_zero_label=True), "ignore", (4, 5), [4, 255]),
-        (Reading(4, reduce_zero_label=True), "sky", (9,), [4]),
-        (Reading(4, ignore_index=0), "ignore", (0, 3, 4, 255), [0, 3, 0, 0]),
-        (Reading(2, label_map=((0, 255), (1, 0), (2, 1))), "1", (0, 1, 2, 7), [0, 1, 2, 2]),
+        (REDUCED, "background", (0, 1, 4, 5, 255), [0, 1, 4, 1, 255]),
+        (REDUCED, "ignore", (4, 5), [4, 255]),
+        (REDUCED, "sky", (9,), [4]),
+        (LabelReading(4, ignore_index=0), "ignore", (0, 3, 4, 255), [0, 3, 0, 0]),
+        (LabelReading(2, label_map=((0, 255), (1, 0), (2, 1))), "1", (0, 1, 2, 7), [0, 1, 2, 2]),
         # What the cast to 8 bit would hide is out of range.
-        (Reading(4), "ignore", (256, 259), [255, 255]),
+        (LabelReading(4), "ignore", (256, 259), [255, 255]),
     ],
 )
 def test_targets_are_values_that_the_pipeline_reads_so(
-    reading: Reading, text: str, values: Any, becomes: Any
+    reading: LabelReading, text: str, values: Any, becomes: Any
 ) -> None:
     assert values_of(text, *values, reading=reading) == becomes
 
 
 @given(
     st.builds(
-        Reading,
+        LabelReading,
         num_classes=st.integers(1, 255),
         ignore_index=st.sampled_from([255, 0]),
         reduce_zero_label=st.booleans(),
@@ -110,7 +122,7 @@ def test_targets_are_values_that_the_pipeline_reads_so(
     st.lists(st.integers(0, 70000), min_size=1, max_size=8),
 )
 def test_after_ignore_every_value_is_a_class_or_ignored(
-    reading: Reading, values: list[int]
+    reading: LabelReading, values: list[int]
 ) -> None:
     try:
         recoding = parse_recoding("ignore", reading=reading)
@@ -127,7 +139,7 @@ def test_after_ignore_every_value_is_a_class_or_ignored(
 
 def test_a_label_that_no_value_is_read_as_is_refused() -> None:
     with pytest.raises(FixkitError, match=r"no value of 0\.\.255 is read as 1"):
-        value_of_label(Reading(4, label_map=((1, 0),)), 1)
+        value_of_label(LabelReading(4, label_map=((1, 0),)), 1)
 
 
 # What becomes of colours
@@ -135,8 +147,13 @@ def test_a_label_that_no_value_is_read_as_is_refused() -> None:
 
 def test_colours_become_the_values_of_their_classes() -> None:
     assert colors_of("palette", *COLORS) == [0, 1, 2, 3]
-    assert colors_of("palette", *COLORS, reading=Reading(4, reduce_zero_label=True)) == [1, 2, 3, 4]
-    assert colors_of("palette:cityscapes", (128, 64, 128), (0, 0, 0), reading=Reading(19)) == [
+    assert colors_of("palette", *COLORS, reading=REDUCED) == [
+        1,
+        2,
+        3,
+        4,
+    ]
+    assert colors_of("palette:cityscapes", (128, 64, 128), (0, 0, 0), reading=LabelReading(19)) == [
         0,
         255,
     ]
@@ -205,15 +222,15 @@ def test_auto_does_only_what_loses_nothing() -> None:
 @pytest.mark.parametrize(
     ("seen", "reading", "becomes"),
     [
-        ({0, 255}, Reading(2), [0, 1]),
-        ({0, 1, 255}, Reading(2), [0, 255]),  # 255 is "ignored" in a file without the class
-        (None, Reading(2), [0, 255]),
-        ({0, 255}, Reading(4), [0, 255]),
-        ({0, 255}, Reading(2, reduce_zero_label=True), [0, 255]),
+        ({0, 255}, LabelReading(2), [0, 1]),
+        ({0, 1, 255}, LabelReading(2), [0, 255]),  # 255 is "ignored" in a file without the class
+        (None, LabelReading(2), [0, 255]),
+        ({0, 255}, LabelReading(4), [0, 255]),
+        ({0, 255}, LabelReading(2, reduce_zero_label=True), [0, 255]),
     ],
 )
 def test_auto_takes_0_and_255_for_two_classes_only_if_no_file_says_otherwise(
-    seen: Optional[set[int]], reading: Reading, becomes: Any
+    seen: Optional[set[int]], reading: LabelReading, becomes: Any
 ) -> None:
     assert values_of("auto", 0, 255, reading=reading, seen=seen) == becomes
 
@@ -417,7 +434,7 @@ def test_the_new_files_are_read_by_the_hosts_loader(source: Path) -> None:
     fix(source, "palette,ignore")
     for name in ("train/odd.png", "val/colors.png"):
         for backend in ("pillow", "cv2"):
-            reading = Reading(4, backend=backend)
+            reading = LabelReading(4, backend=backend)
             out = source.parent / f"out_{backend}"
             fix(source, "", recoding=mode("palette,ignore", reading=reading), out=out)
             loaded = transforms.LoadAnnotations(imdecode_backend=backend)(
@@ -447,7 +464,7 @@ def test_colours_are_kept_for_those_who_look_where_the_values_stay(tmp_path: Pat
 
 def test_palette_files_are_colours_to_opencv(tmp_path: Path) -> None:
     write(tmp_path / "labels", "p.png", np.minimum(LABEL, 3), "P")
-    recoding = mode("palette", reading=Reading(4, backend="cv2"))
+    recoding = mode("palette", reading=LabelReading(4, backend="cv2"))
     fix(tmp_path / "labels", "", recoding=recoding)
     assert Image.open(tmp_path / "out/p.png").mode == "L"
     assert read(tmp_path / "out/p.png") == np.minimum(LABEL, 3).tolist()
@@ -624,7 +641,7 @@ def test_any_name_survives(tmp_path: Path) -> None:
 def test_cityscapes_colours_come_out_as_train_ids(tmp_path: Path) -> None:
     ids = np.arange(19, dtype=np.uint8).reshape(1, 19)
     write(tmp_path / "labels", "c.png", np.array(CITYSCAPES.colors, np.uint8)[ids])
-    recoding = parse_recoding("palette:cityscapes", reading=Reading(19))
+    recoding = parse_recoding("palette:cityscapes", reading=LabelReading(19))
     fix(tmp_path / "labels", "", recoding=recoding)
     assert read(tmp_path / "out/c.png") == ids.tolist()
     assert Image.open(tmp_path / "out/c.png").mode == "P"

@@ -11,29 +11,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmseg_fixkit.errors import FixkitError
-from mmseg_fixkit.label_files import stats as module
-from mmseg_fixkit.label_files.facts import Facts, Reading
+from mmseg_fixkit.label_files.label_file import FileStats, LabelReading
 from mmseg_fixkit.label_files.stats import (
-    KEPT,
+    MAX_DISTINCT,
+    MAX_FILES,
+    BadFile,
     LabelStats,
-    Offender,
     Problem,
     SplitStats,
-    bounded,
-    merged,
+    load_stats,
+    save_stats,
 )
-from mmseg_fixkit.label_files.stats_json import load_stats, save_stats
-from mmseg_fixkit.label_files.tally import Tally
 
 NUMBERS = st.integers(0, 10**12)
 COUNTS = st.dictionaries(st.integers(0, 2**16), NUMBERS, max_size=4)
 NAMES = st.text('abc/é"', min_size=1, max_size=3)
 PAIRS = st.tuples(st.integers(0, 9), st.integers(0, 9))
 VALUES = st.lists(st.tuples(st.integers(0, 300), NUMBERS), max_size=2).map(tuple)
-OFFENDERS = st.builds(Offender, NAMES, st.integers(0, 3), VALUES, NAMES)
-PROBLEMS = st.builds(
-    Problem, NUMBERS, NUMBERS, COUNTS, st.lists(OFFENDERS, max_size=4).map(module.worst)
-)
+BAD_FILES = st.builds(BadFile, NAMES, st.integers(0, 3), VALUES, NAMES)
+PROBLEMS = st.builds(Problem, NUMBERS, NUMBERS, COUNTS, st.lists(BAD_FILES, max_size=4).map(sorted))
 WORDS = st.dictionaries(NAMES, NUMBERS, max_size=3)
 SPLITS = st.builds(
     SplitStats,
@@ -74,32 +70,41 @@ def test_statistics_are_merged_in_any_order(a: LabelStats, b: LabelStats, c: Lab
     assert a + LabelStats("") == LabelStats("") + a == a
 
 
-@given(st.lists(OFFENDERS, max_size=12), st.integers(0, 12))
+@given(st.lists(BAD_FILES, max_size=12), st.integers(0, 12))
 def test_the_worst_are_the_same_however_they_are_merged(found: Any, cut: int) -> None:
-    halves = [Problem(worst=module.worst(part)) for part in (found[:cut], found[cut:])]
-    assert (halves[0] + halves[1]).worst == module.worst(found)
+    halves = [Problem(), Problem()]
+    for place, bad in enumerate(found):
+        halves[place < cut].add(bad)
+    halves[0].merge(halves[1])
+    assert halves[0].worst_files == sorted(found)
 
 
-def test_as_many_offenders_are_named_as_are_kept() -> None:
-    many = [Problem(1, i, {7: i}, (Offender(f"{i:05}", i, ((7, i),)),)) for i in range(3 * KEPT)]
-    total = sum(reversed(many), Problem())
-    assert (total.files, total.pixels) == (3 * KEPT, sum(range(3 * KEPT)))
-    assert [o.pixels for o in total.worst] == list(range(3 * KEPT))[: -KEPT - 1 : -1]
-    assert sum(many, Problem()) == total
+def test_as_many_files_are_named_as_are_kept() -> None:
+    ranks = range(3 * MAX_FILES)
+    totals = []
+    for order in (ranks, reversed(ranks)):
+        total, other = Problem(), Problem()
+        for i in order:
+            (total, other)[i % 3 == 0].add(BadFile(f"{i:05}", i, ((7, i),)))
+        total.merge(other)
+        totals.append(total)
+    assert totals[0] == totals[1]
+    assert (total.files, total.pixels) == (3 * MAX_FILES, sum(ranks))
+    assert total.values == {7: sum(ranks)}
+    assert [bad.pixels for bad in total.worst_files] == list(ranks)[: -MAX_FILES - 1 : -1]
 
 
 def test_the_most_frequent_values_stay_where_there_are_too_many() -> None:
-    counts = {value: 1 + (value == 5) for value in range(module.TOLD_APART + 9)}
-    kept = bounded(counts)
-    assert len(kept) == module.TOLD_APART
-    assert kept[5] == 2
-    stats = SplitStats(raw=counts) + SplitStats(raw={5: 1})
-    assert len(stats.raw) == module.TOLD_APART
-    assert stats.raw[5] == 3
+    counts = {value: 1 + (value == 60_000) for value in range(MAX_DISTINCT)}
+    stats = SplitStats(raw=counts) + SplitStats(raw={60_000: 1, 5: 1})
+    assert stats.raw == {**counts, 60_000: 3, 5: 2}
+    stats.merge(SplitStats(raw={MAX_DISTINCT: 1}))
+    assert len(stats.raw) == MAX_DISTINCT // 2
+    assert (stats.raw[60_000], stats.raw[5]) == (3, 2)
 
 
 FACTS = st.builds(
-    Facts,
+    FileStats,
     shape=st.sampled_from([(4, 5), (6, 5)]),
     mode=st.sampled_from(["L", "P"]),
     format=st.just("PNG"),
@@ -107,29 +112,28 @@ FACTS = st.builds(
         st.sampled_from([0, 1, 2, 9, 254, 255, 300, 70_000]), st.integers(1, 50), min_size=1
     ).map(lambda counts: tuple(sorted(counts.items()))),
 )
-READING = Reading(3, reduce_zero_label=True, label_map=((0, 0), (1, 2), (2, 255)))
+READING = LabelReading(3, reduce_zero_label=True, label_map=((0, 0), (1, 2), (2, 255)))
 
 
 @given(st.lists(FACTS, max_size=9), st.integers(0, 9))
 def test_adding_files_one_by_one_or_in_parts_gives_the_same(files: Any, cut: int) -> None:
-    def tally(facts: Any) -> Tally:
-        total = Tally(READING)
-        for file in facts:
-            total.add(file, [("odd", Offender("x", 1))] if file.mode == "P" else [])
+    def added(part: Any) -> SplitStats:
+        total = SplitStats(reading="so")
+        for file in part:
+            total.add(file, READING, [("odd", BadFile("x", 1))] if file.mode == "P" else [])
         return total
 
-    whole, parts = tally(files), tally(files[:cut])
-    parts.absorb(tally(files[cut:]))
-    assert parts.stats() == whole.stats()
-    assert tally(files[:cut]).stats() + tally(files[cut:]).stats() == whole.stats()
+    whole, parts = added(files), added(files[:cut])
+    parts.merge(added(files[cut:]))
+    assert parts == whole
+    assert added(files[:cut]) + added(files[cut:]) == whole
 
 
 @given(st.lists(FACTS, min_size=1, max_size=6))
 def test_counts_are_what_the_reading_says(files: Any) -> None:
-    total = Tally(READING)
-    for facts in files:
-        total.add(facts)
-    stats = total.stats("so")
+    stats = SplitStats()
+    for file in files:
+        stats.add(file, READING)
     seen = [{READING.label(v) for v, _ in f.values} for f in files]
     for label in set().union(*seen):
         pixels = [n for f in files for v, n in f.values if READING.label(v) == label]
@@ -146,7 +150,6 @@ def test_counts_are_what_the_reading_says(files: Any) -> None:
             if c in labels
         ]
         assert stats.images_pixels[c] == sum(inside)
-    assert stats.reading == "so"
 
 
 @given(STATS)
@@ -211,4 +214,4 @@ def test_scans_of_other_kinds_are_not_merged(changed: Any, expected: str) -> Non
         "palette": ((2, 2, 2),),
     }
     with pytest.raises(FixkitError, match=expected):
-        merged(LabelStats(**own), LabelStats(**{**own, **changed}))
+        LabelStats(**own) + LabelStats(**{**own, **changed})

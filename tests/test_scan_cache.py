@@ -14,12 +14,12 @@ import pytest
 from PIL import Image
 
 from mmseg_fixkit.label_files import cache as module
-from mmseg_fixkit.label_files import fold
+from mmseg_fixkit.label_files import scan_files as fold
 from mmseg_fixkit.label_files.cache import Cache, default_cache, packed, unpacked
-from mmseg_fixkit.label_files.facts import Facts, LabelFile, Reading
-from mmseg_fixkit.label_files.fold import scan_files
+from mmseg_fixkit.label_files.label_file import FileStats, LabelFile, LabelReading
+from mmseg_fixkit.label_files.scan_files import scan_files
 
-READINGS = {"train": Reading(3)}
+READINGS = {"train": LabelReading(3)}
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     real = fold.examine
 
-    def examine(file: LabelFile, *arguments: Any) -> Facts:
+    def examine(file: LabelFile, *arguments: Any) -> FileStats:
         names.append(file.label)
         return real(file, *arguments)
 
@@ -74,7 +74,11 @@ def test_what_changed_is_read_again(
         assert read == [files[3].label]
         return
     pytest.importorskip("cv2")
-    other = Reading(3, backend="cv2") if changed == "backend" else Reading(3, turns_images=False)
+    other = (
+        LabelReading(3, backend="cv2")
+        if changed == "backend"
+        else LabelReading(3, turns_images=False)
+    )
     scanned(files, cache, readings={"train": other})
     assert len(read) == 30
 
@@ -85,7 +89,7 @@ def test_another_reading_of_the_same_values_needs_no_file(
     cache = tmp_path / "cache.sqlite"
     scanned(files, cache)
     del read[:]
-    reading = {"train": Reading(2, ignore_index=9, reduce_zero_label=True)}
+    reading = {"train": LabelReading(2, ignore_index=9, reduce_zero_label=True)}
     assert scanned(files, cache, readings=reading) == scanned(files, None, readings=reading)
     assert len(read) == 30
 
@@ -137,10 +141,11 @@ def test_a_folder_that_cannot_be_written_to_does_not_matter(files: Any) -> None:
 
 def test_several_processes_use_it_at_once(files: Any, tmp_path: Path) -> None:
     program = (
-        "import sys, glob; from mmseg_fixkit.label_files.facts import *\n"
-        "from mmseg_fixkit.label_files.fold import scan_files\n"
+        "import sys, glob; from mmseg_fixkit.label_files.label_file import *\n"
+        "from mmseg_fixkit.label_files.scan_files import scan_files\n"
         "files = [LabelFile('train', n) for n in sorted(glob.glob(sys.argv[1] + '/*.png'))] * 40\n"
-        "print(scan_files(files, {'train': Reading(3)}, cache=sys.argv[2], jobs=2)['train'].raw)"
+        "found = scan_files(files, {'train': LabelReading(3)}, cache=sys.argv[2], jobs=2)\n"
+        "print(found['train'].raw)"
     )
     command = [sys.executable, "-c", program, str(tmp_path), str(tmp_path / "cache.sqlite")]
 
@@ -158,7 +163,7 @@ def test_the_older_half_goes_where_there_is_too_much(
     for day in range(4):
         monkeypatch.setattr(module.time, "time", lambda day=day: 86_400.0 * day)
         cache = Cache(path)
-        cache.add((100 * day + i, packed(Facts(shape=(1, 1)))) for i in range(100))
+        cache.add((100 * day + i, packed(FileStats(shape=(1, 1)))) for i in range(100))
         if day == 3:
             monkeypatch.setattr(module, "LIMIT", 1)
         cache.close()
@@ -168,11 +173,11 @@ def test_the_older_half_goes_where_there_is_too_much(
 
 
 def test_facts_survive_packing() -> None:
-    facts = Facts(
+    facts = FileStats(
         (3, 4), "P", "PNG", ((0, 7), (2**20, 5)), ((0xFF, 12),), 3, (4, 3), True, 2**64 - 1, "é"
     )
     assert unpacked(packed(facts)) == facts
-    assert unpacked(packed(Facts())) == Facts()
+    assert unpacked(packed(FileStats())) == FileStats()
 
 
 def test_the_cache_is_where_the_user_says(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from mmseg_fixkit import LabelSpace, LabelStats, scan
 from mmseg_fixkit.errors import FixkitError
-from mmseg_fixkit.label_files.stats_json import load_stats
+from mmseg_fixkit.label_files.stats import load_stats
 from tests.helpers.paths import CONFIGS
 from tests.scan_data import areas, config, dataset, save
 
@@ -289,7 +289,10 @@ def test_files_elsewhere_are_listed_and_read_through_mmengine(
     assert {name: split.raw for name, split in there.splits.items()} == {
         name: split.raw for name, split in here.splits.items()
     }
-    assert there.splits["train"].problems["out-of-range"].worst[0].file == "store/ann/train/2.png"
+    assert (
+        there.splits["train"].problems["out-of-range"].worst_files[0].file
+        == "store/ann/train/2.png"
+    )
 
 
 def test_progress_is_told_and_jobs_change_nothing(wrong: str) -> None:

@@ -21,12 +21,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mmseg_fixkit.errors import FixkitError
-from mmseg_fixkit.label_files import decode, examine
+from mmseg_fixkit.label_files import decode, label_file
 from mmseg_fixkit.label_files.count import count_colors, count_values
-from mmseg_fixkit.label_files.examine import facts_of
-from mmseg_fixkit.label_files.facts import Facts, LabelFile, Reading
-from mmseg_fixkit.label_files.fold import scan_files
-from mmseg_fixkit.label_files.stats import SAME_FILE, SAME_LABEL, Offender
+from mmseg_fixkit.label_files.label_file import FileStats, LabelFile, LabelReading, file_stats
+from mmseg_fixkit.label_files.problems import SAME_FILE, SAME_LABEL
+from mmseg_fixkit.label_files.scan_files import scan_files
+from mmseg_fixkit.label_files.stats import BadFile, SplitStats
 from tests.png_files import CHANNELS, count_rows, png_file
 
 RNG = np.random.default_rng(0)
@@ -105,7 +105,7 @@ slow_fixture = settings(suppress_health_check=[HealthCheck.function_scoped_fixtu
 def test_every_png_file_is_read_as_pillow_reads_it(data: bytes) -> None:
     with Image.open(BytesIO(data)) as image:
         array, mode = np.array(image), image.mode
-    facts = facts_of(data, "pillow")
+    facts = file_stats(data, "pillow")
     assert facts.mode == mode
     assert facts.shape == array.shape
     if array.ndim == 2:
@@ -134,13 +134,13 @@ def test_a_damaged_png_file_is_what_pillow_makes_of_it(data: bytes, draws: Any) 
             expected = np.array(image)
     except Exception:
         with pytest.raises(Exception):  # noqa: B017, PT011 - whatever Pillow raises
-            facts_of(wrong, "pillow")
+            file_stats(wrong, "pillow")
         return
     if is_incomplete(wrong):
         with pytest.raises((ValueError, zlib.error), match=r"rows are missing|incorrect"):
-            facts_of(wrong, "pillow")
+            file_stats(wrong, "pillow")
         return
-    facts = facts_of(wrong, "pillow")
+    facts = file_stats(wrong, "pillow")
     if expected.ndim == 2:
         assert facts.values == count_values(expected)
 
@@ -170,8 +170,8 @@ def test_a_png_file_that_lacks_rows_is_not_read(
     whole = count_rows(samples, interlaced)
     if rows < whole:
         with pytest.raises((OSError, ValueError)):
-            facts_of(stored_rows(rows), "pillow")
-    assert facts_of(stored_rows(max(rows, whole)), "pillow").pixels == height * width
+            file_stats(stored_rows(rows), "pillow")
+    assert file_stats(stored_rows(max(rows, whole)), "pillow").pixels == height * width
 
 
 @pytest.mark.parametrize("kind", ["L", "P", "I;16"])
@@ -193,7 +193,7 @@ def test_ordinary_label_maps_are_decoded_by_opencv(
     assert (found.array == array).all()
     assert found.mode == kind
     if kind == "P":
-        colors = {color for color, _ in facts_of(data, "pillow").colors}
+        colors = {color for color, _ in file_stats(data, "pillow").colors}
         assert colors == {0x010203, 0x090909, 0x070707}
 
 
@@ -207,7 +207,7 @@ def test_opencv_says_nothing_of_other_chunks(capfd: pytest.CaptureFixture[str]) 
     pytest.importorskip("cv2")
     sample = np.ones((4, 4, 1), int)
     before = [(b"sRGB", b"\0"), (b"gAMA", b"\0\0\xb1\x8f"), (b"bKGD", b"\0\0\0\0\0")]
-    assert facts_of(png_file(sample, 8, 0, before=before), "pillow").values == ((1, 16),)
+    assert file_stats(png_file(sample, 8, 0, before=before), "pillow").values == ((1, 16),)
     assert capfd.readouterr().err == ""
 
 
@@ -246,9 +246,9 @@ def test_files_are_read_as_mmcv_reads_them(kind: str, mode: str, backend: str) -
         host = as_the_host(data, backend)
     except AttributeError:  # mmcv got None from OpenCV, which does not know the format
         with pytest.raises(ValueError, match="OpenCV cannot"):
-            facts_of(data, backend)
+            file_stats(data, backend)
         return
-    facts = facts_of(data, backend)
+    facts = file_stats(data, backend)
     assert facts.shape == host.shape
     if host.ndim == 2:
         values, counts = np.unique(host.astype(np.int64), return_counts=True)
@@ -264,15 +264,15 @@ def test_files_are_read_as_mmcv_reads_them(kind: str, mode: str, backend: str) -
 def test_opencv_gives_the_colours_of_a_palette_file() -> None:
     pytest.importorskip("cv2")
     data = encoded(KINDS["RGB"], "PNG", "P")
-    facts = facts_of(data, "cv2")
+    facts = file_stats(data, "cv2")
     assert (facts.mode, facts.values, len(facts.shape)) == ("P", (), 3)
-    assert facts.colors == facts_of(data, "pillow").colors
+    assert facts.colors == file_stats(data, "pillow").colors
 
 
 def test_a_photograph_keeps_its_most_frequent_colours() -> None:
     data = encoded(RNG.integers(0, 255, (100, 100, 3)).astype(np.uint8))
-    facts = facts_of(data, "pillow")
-    assert len(facts.colors) == examine.COLORS
+    facts = file_stats(data, "pillow")
+    assert len(facts.colors) == label_file.COLORS
     assert facts.more_colors > 8000
     counts = [n for _, n in facts.colors]
     assert counts == sorted(counts, reverse=True)
@@ -283,7 +283,7 @@ def test_a_decoder_that_is_not_there_is_said_before_anything_is_read(backend: st
     if backend == "tifffile" and decode._installed("tifffile"):
         pytest.skip("tifffile is installed")
     with pytest.raises(FixkitError, match=f"imdecode_backend is '{backend}'"):
-        scan_files([LabelFile("train", "x.png")], {"train": Reading(backend=backend)})
+        scan_files([LabelFile("train", "x.png")], {"train": LabelReading(backend=backend)})
 
 
 @pytest.mark.parametrize("kind", ["u1", "u2", "f4"])
@@ -292,7 +292,7 @@ def test_tiff_files_are_what_the_host_makes_of_them(kind: str) -> None:
     file = BytesIO()
     tifffile.imwrite(file, blobs(40, 33, [0, 3, 255]).astype(kind), compression="zlib")
     theirs = mmcv.imfrombytes(file.getvalue(), flag="unchanged", backend="tifffile")
-    facts = facts_of(file.getvalue(), "tifffile")
+    facts = file_stats(file.getvalue(), "tifffile")
     assert facts.values == count_values(theirs)
     assert (facts.format, facts.shape) == ("TIFF", theirs.shape)
 
@@ -358,7 +358,7 @@ def test_what_is_wrong_with_a_file_is_said(name: str, backend: str, tmp_path: Pa
     pytest.importorskip("cv2")
     content, expected = BROKEN[name]
     (tmp_path / "a.png").write_bytes(content)
-    error = examine.examine(LabelFile("", str(tmp_path / "a.png")), backend).error
+    error = label_file.examine(LabelFile("", str(tmp_path / "a.png")), backend).error
     if backend == "pillow" or name != "jpeg":  # OpenCV fills in what is missing of a JPEG
         assert expected in error
 
@@ -367,13 +367,13 @@ def test_a_picture_that_would_fill_the_memory_is_not_decoded(tmp_path: Path) -> 
     header = HUGE[:16] + b"\0\1\0\0\0\1\0\0" + HUGE[24:29]
     crc = zlib.crc32(header[12:]).to_bytes(4, "big")
     (tmp_path / "a.png").write_bytes(header + crc + HUGE[33:])
-    error = examine.examine(LabelFile("", str(tmp_path / "a.png"))).error
+    error = label_file.examine(LabelFile("", str(tmp_path / "a.png"))).error
     assert "larger than Pillow decodes" in error
 
 
 def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
-    assert examine.examine(LabelFile("", str(tmp_path / "a.png"))).error == "no such file"
-    assert examine.examine(LabelFile("", str(tmp_path))).error == "it is a folder"
+    assert label_file.examine(LabelFile("", str(tmp_path / "a.png"))).error == "no such file"
+    assert label_file.examine(LabelFile("", str(tmp_path))).error == "it is a folder"
 
 
 # --- sizes of images ----------------------------------------------------------------------------
@@ -393,17 +393,17 @@ def test_the_size_of_an_image_is_what_the_host_loads(
     path.write_bytes(encoded(np.zeros((20, 30, 3), np.uint8), kind, **options))
     (tmp_path / "label.png").write_bytes(WHOLE)
     file = LabelFile("", str(tmp_path / "label.png"), str(path))
-    facts = examine.examine(file)
+    facts = label_file.examine(file)
     flags = {True: "color", False: "unchanged"}
     for turns, flag in flags.items():
-        shape = examine.examine(file, turns=turns).image_shape
+        shape = label_file.examine(file, turns=turns).image_shape
         assert shape == mmcv.imread(str(path), flag=flag, backend="cv2").shape[:2]
     assert facts.turned == (orientation in (5, 6, 7, 8) and kind in ("JPEG", "PNG", "WEBP"))
 
 
 def test_an_image_that_cannot_be_read_is_no_fault_of_the_label(tmp_path: Path) -> None:
     (tmp_path / "label.png").write_bytes(WHOLE)
-    facts = examine.examine(LabelFile("", str(tmp_path / "label.png"), str(tmp_path / "no.jpg")))
+    facts = label_file.examine(LabelFile("", str(tmp_path / "label.png"), str(tmp_path / "no.jpg")))
     assert (facts.error, facts.image_shape) == ("", None)
 
 
@@ -420,7 +420,7 @@ def write_labels(folder: Path, count: int) -> list[LabelFile]:
     return files
 
 
-READINGS = {"train": Reading(4), "val": Reading(4, reduce_zero_label=True)}
+READINGS = {"train": LabelReading(4), "val": LabelReading(4, reduce_zero_label=True)}
 
 
 def test_all_executors_give_the_same(tmp_path: Path) -> None:
@@ -472,8 +472,8 @@ def test_labels_that_two_splits_share_are_found(tmp_path: Path) -> None:
         LabelFile("val", os.path.relpath(files[0].label)),
     ]
     found = scan_files(files, READINGS)["val"].problems
-    assert [o.file for o in found[SAME_FILE].worst] == [os.path.relpath(files[0].label)]
-    (twin,) = found[SAME_LABEL].worst
+    assert [o.file for o in found[SAME_FILE].worst_files] == [os.path.relpath(files[0].label)]
+    (twin,) = found[SAME_LABEL].worst_files
     assert (twin.file, twin.text) == (str(same), f"the same as {files[2].label} in train")
 
 
@@ -482,29 +482,27 @@ def a_million(count: int) -> Iterator[LabelFile]:
 
 
 def test_memory_does_not_grow_with_the_number_of_files() -> None:
-    readings = {"train": Reading()}
-    facts = Facts((512, 512), "L", "PNG", ((0, 9), (1, 8)), digest=1)
+    readings = {"train": LabelReading()}
+    facts = FileStats((512, 512), "L", "PNG", ((0, 9), (1, 8)), digest=1)
 
     def peak(count: int) -> int:
-        from mmseg_fixkit.label_files.tally import Tally
-
         tracemalloc.start()
-        total = Tally(readings["train"])
+        total = SplitStats()
         for _ in a_million(count):
-            total.add(facts, ())
+            total.add(facts, readings["train"])
         found = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        assert total.stats().files == count
+        assert total.files == count
         return found
 
     assert peak(20_000) < peak(2_000) + 100_000
 
 
-def crash(file: LabelFile, facts: Facts, reading: Reading) -> Iterator[Any]:
+def crash(file: LabelFile, facts: FileStats, reading: LabelReading) -> Iterator[Any]:
     """A decoder with a fault, for one file."""
     if file.label.endswith("041.png") and os.getpid() != int(os.environ["SCAN_PARENT"]):
         os.kill(os.getpid(), signal.SIGKILL)  # SIGSEGV would print a traceback
-    return iter([("unreadable", Offender(file.label))] if facts.error else ())
+    return iter([("unreadable", BadFile(file.label))] if facts.error else ())
 
 
 def test_a_decoder_that_crashes_costs_one_file(
@@ -514,21 +512,21 @@ def test_a_decoder_that_crashes_costs_one_file(
     files = write_labels(tmp_path, 150)
     stats = scan_files(files, READINGS, executor="processes", jobs=2, problems=crash)
     assert stats["train"].files + stats["val"].files == 150
-    (bad,) = stats["train"].problems["unreadable"].worst
+    (bad,) = stats["train"].problems["unreadable"].worst_files
     assert bad.file.endswith("041.png")
 
 
 def test_ctrl_c_ends_at_once_and_keeps_what_is_known(tmp_path: Path) -> None:
     program = textwrap.dedent("""
         import itertools, os, signal, sys
-        from mmseg_fixkit.label_files.facts import LabelFile, Reading
-        from mmseg_fixkit.label_files.fold import scan_files
+        from mmseg_fixkit.label_files.label_file import LabelFile, LabelReading
+        from mmseg_fixkit.label_files.scan_files import scan_files
         files = (LabelFile("train", sys.argv[1]) for _ in itertools.count())
         def progress(done):
             if done > 1000:
                 os.kill(os.getpid(), signal.SIGINT)
         try:
-            scan_files(files, {"train": Reading()}, jobs=2, executor=sys.argv[2],
+            scan_files(files, {"train": LabelReading()}, jobs=2, executor=sys.argv[2],
                        cache=sys.argv[3], progress=progress)
         except KeyboardInterrupt:
             print("stopped")

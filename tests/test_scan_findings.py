@@ -13,7 +13,7 @@ from PIL import Image
 from mmseg_fixkit import scan
 from mmseg_fixkit.diagnostics import Diagnostic, Severity
 from mmseg_fixkit.errors import FixkitError
-from mmseg_fixkit.label_files.findings import FAMILY, findings
+from mmseg_fixkit.label_files.label_sets import FAMILY, findings
 from mmseg_fixkit.label_files.palettes import ADE20K, CITYSCAPES, VOC
 from mmseg_fixkit.registry import reported_rules
 from tests.scan_data import areas, config, dataset, save

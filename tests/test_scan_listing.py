@@ -12,10 +12,11 @@ from PIL import Image
 
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.label_files.config_files import of_config
-from mmseg_fixkit.label_files.facts import LabelFile
-from mmseg_fixkit.label_files.folder_files import of_folder
-from mmseg_fixkit.label_files.inventory import Asked
-from mmseg_fixkit.label_files.listing import files_of_config, files_of_folder, readings_of_config
+from mmseg_fixkit.label_files.label_file import LabelFile
+from mmseg_fixkit.label_files.listing import (
+    LabelOverrides,
+    of_folder,
+)
 from mmseg_fixkit.load import load
 
 STEPS = "pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')]"
@@ -106,17 +107,17 @@ def test_the_files_and_readings_are_those_of_the_real_dataset(name: str, tmp_pat
     )
     infos = [built.get_data_info(place) for place in range(len(built))]
     document = load(path)
-    found = listed(files_of_config(document))
+    found = listed(of_config(document).files)
     assert sorted(found) == sorted((info["img_path"], info["seg_map_path"]) for info in infos)
     assert infos
-    reading = readings_of_config(document)["train"]
+    reading = of_config(document).readings["train"]
     assert reading.reduce_zero_label == infos[0]["reduce_zero_label"]
     assert dict(reading.label_map) == (infos[0]["label_map"] or {})
 
 
 def test_files_come_one_by_one(tmp_path: Path) -> None:
     root = data(tmp_path / "data")
-    stream = files_of_config(load(config(tmp_path, DATASETS["folder"].format(root=root))))
+    stream = of_config(load(config(tmp_path, DATASETS["folder"].format(root=root)))).files
     first = next(stream)
     assert first.image is not None
     assert Path(first.image).is_file()
@@ -129,8 +130,8 @@ def test_wrappers_and_lists_of_datasets_are_looked_through(tmp_path: Path) -> No
     text = f"type='ConcatDataset', datasets=[{repeated}, {inner[1]}]"
     path = tmp_path / "config.py"
     path.write_text(f"model = dict()\ntrain_dataloader = dict(dataset=dict({text}))\n")
-    found = {Path(file.label).parent.name for file in files_of_config(load(path))}
-    labels = list(files_of_config(load(path)))
+    found = {Path(file.label).parent.name for file in of_config(load(path)).files}
+    labels = list(of_config(load(path)).files)
     assert len(labels) == 12
     assert {file.split for file in labels} == {"train"}
     assert "ann" in found
@@ -147,7 +148,7 @@ def test_datasets_of_one_split_that_are_read_in_two_ways_are_told_apart(tmp_path
         f"model = dict()\ntrain_dataloader = dict(dataset=dict(type='ConcatDataset', "
         f"datasets=[{', '.join(parts)}]))\n"
     )
-    readings = readings_of_config(load(path))
+    readings = of_config(load(path)).readings
     assert {name: r.reduce_zero_label for name, r in readings.items()} == {
         "train[0]": False,
         "train[1]": True,
@@ -159,7 +160,7 @@ def test_a_test_split_that_reads_the_files_of_validation_is_left_out(tmp_path: P
     text = DATASETS["folder"].format(root=root)
     path = config(tmp_path, text, text)
     path.write_text(path.read_text() + "test_dataloader = val_dataloader\n")
-    assert set(readings_of_config(load(path))) == {"train", "val"}
+    assert set(of_config(load(path)).readings) == {"train", "val"}
     assert of_config(load(path), ["test"]).parts[0].source.split == "test"
 
 
@@ -228,7 +229,7 @@ def test_the_decoder_and_the_ignored_label_are_those_of_the_config(tmp_path: Pat
 def test_what_the_user_says_counts_before_the_config(tmp_path: Path) -> None:
     root = data(tmp_path / "data")
     document = load(config(tmp_path, DATASETS["zero-label"].format(root=root)))
-    inventory = of_config(document, None, Asked(("wall", "sky"), None, 7, False))
+    inventory = of_config(document, None, LabelOverrides(("wall", "sky"), None, 7, False))
     reading = inventory.readings["train"]
     assert (reading.num_classes, reading.ignore_index, reading.reduce_zero_label) == (2, 7, False)
     assert dict(reading.label_map)[2] == 1  # sky
@@ -254,7 +255,7 @@ def test_a_known_layout_gives_pairs_and_splits(name: str, tmp_path: Path) -> Non
         for number in "123":
             for template in (image, label):
                 picture(tmp_path / template.format(number).replace("train", split, 1))
-    found = list(files_of_folder(str(tmp_path)))
+    found = list(of_folder(str(tmp_path)).files)
     assert [file.split for file in found] == ["train"] * 3 + ["val"] * 3
     assert all(Path(file.label).is_file() and Path(file.image or "").is_file() for file in found)
 
@@ -276,7 +277,7 @@ def test_all_pictures_of_another_folder_are_label_maps(tmp_path: Path) -> None:
     for name in ("x/1.png", "x/y/2.PNG", "x/.hidden.png", "x/notes.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"")
-    found = sorted(files_of_folder(str(tmp_path / "x")), key=lambda file: file.label)
+    found = sorted(of_folder(str(tmp_path / "x")).files, key=lambda file: file.label)
     assert found == [
         LabelFile("x", str(tmp_path / "x/1.png")),
         LabelFile("x", str(tmp_path / "x/y/2.PNG")),
@@ -286,20 +287,20 @@ def test_all_pictures_of_another_folder_are_label_maps(tmp_path: Path) -> None:
 def test_folders_that_are_spelt_as_splits_are_splits(tmp_path: Path) -> None:
     picture(tmp_path / "training/1.png")
     picture(tmp_path / "validation/2.png")
-    assert {file.split for file in files_of_folder(str(tmp_path))} == {"train", "val"}
+    assert {file.split for file in of_folder(str(tmp_path)).files} == {"train", "val"}
 
 
 def test_images_of_a_folder_of_labels_are_paired_by_their_names(tmp_path: Path) -> None:
     for number in "123":
         picture(tmp_path / f"pictures/{number}.jpg")
         picture(tmp_path / f"drawn/{number}_mask.png")
-    found = list(files_of_folder(str(tmp_path / "drawn"), str(tmp_path / "pictures")))
+    found = list(of_folder(str(tmp_path / "drawn"), str(tmp_path / "pictures")).files)
     assert sorted(listed(iter(found))) == [
         (str(tmp_path / f"pictures/{n}.jpg"), str(tmp_path / f"drawn/{n}_mask.png")) for n in "123"
     ]
     picture(tmp_path / "others/a.jpg")
     with pytest.raises(FixkitError, match="no label map in"):
-        files_of_folder(str(tmp_path / "drawn"), str(tmp_path / "others"))
+        of_folder(str(tmp_path / "drawn"), str(tmp_path / "others"))
 
 
 def test_a_split_that_a_folder_does_not_have_is_refused(tmp_path: Path) -> None:
@@ -311,7 +312,9 @@ def test_a_split_that_a_folder_does_not_have_is_refused(tmp_path: Path) -> None:
 def test_files_of_other_endings_are_left_out_of_a_folder_if_asked(tmp_path: Path) -> None:
     for name in ("1_labelIds.png", "1_color.png", "2_labelIds.png"):
         picture(tmp_path / "gt" / name)
-    found = of_folder(str(tmp_path / "gt"), asked=Asked(seg_map_suffix="_labelIds.png")).files
+    found = of_folder(
+        str(tmp_path / "gt"), asked=LabelOverrides(seg_map_suffix="_labelIds.png")
+    ).files
     assert sorted(Path(file.label).name for file in found) == ["1_labelIds.png", "2_labelIds.png"]
 
 

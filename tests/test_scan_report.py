@@ -26,10 +26,10 @@ from rich.cells import cell_len
 from mmseg_fixkit.diagnostics import Diagnostic, Location, Severity
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.label_files import problems as kinds
-from mmseg_fixkit.label_files.facts import LabelFile
-from mmseg_fixkit.label_files.findings import findings
-from mmseg_fixkit.label_files.scan import scan
-from mmseg_fixkit.label_files.stats import LabelStats, Offender, Problem, SplitStats
+from mmseg_fixkit.label_files.label_file import LabelFile
+from mmseg_fixkit.label_files.label_sets import findings
+from mmseg_fixkit.label_files.scan_files import scan
+from mmseg_fixkit.label_files.stats import BadFile, LabelStats, Problem, SplitStats
 from mmseg_fixkit.registry import find_rule
 from mmseg_fixkit.reporters.scan_gallery import worst_files
 from mmseg_fixkit.reporters.scan_html import scan_html
@@ -116,11 +116,11 @@ OUT = Problem(
     912,
     {34: 900, 200: 12},
     (
-        Offender("data/gt/frankfurt_000001_labelIds.png", 900, ((34, 900),)),
-        Offender("data/gt/<b>lindau</b>_000002.png", 12, ((200, 12),)),
+        BadFile("data/gt/frankfurt_000001_labelIds.png", 900, ((34, 900),)),
+        BadFile("data/gt/<b>lindau</b>_000002.png", 12, ((200, 12),)),
     ),
 )
-UNREADABLE = Problem(1, 0, {}, (Offender("data/gt/broken.png", text="it is truncated"),))
+UNREADABLE = Problem(1, 0, {}, (BadFile("data/gt/broken.png", text="it is truncated"),))
 
 
 def city() -> tuple[LabelStats, list[Diagnostic]]:
@@ -571,7 +571,7 @@ def test_large_label_maps_are_drawn_without_a_word(
 def test_what_is_no_picture_gets_a_placeholder(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "l.png"
     path.write_bytes(data)
-    problems = {kinds.UNREADABLE: Problem(1, worst=(Offender(str(path)),))}
+    problems = {kinds.UNREADABLE: Problem(1, worst_files=[BadFile(str(path))])}
     stats = replace(STATS, splits={"train": SplitStats(files=1, problems=problems)})
     page = Page(scan_html(stats, [found("MSF411", "label-unreadable", "x", "train")]))
     assert any(a.get("class") == "placeholder" for a in page.all("svg"))
@@ -643,10 +643,10 @@ def test_the_gallery_is_fair_and_bounded(tmp_path: Path) -> None:
     copies = [str(tmp_path / f"{n}.png") for n in range(300)]
     for copy in copies:
         Path(copy).symlink_to(label)
-    worst = tuple(Offender(copy, 5, ((9, 5),)) for copy in copies[:250])
+    worst = tuple(BadFile(copy, 5, ((9, 5),)) for copy in copies[:250])
     problems = {
         kinds.OUT_OF_RANGE: Problem(250, 1250, {9: 1250}, worst),
-        kinds.WRAPS: Problem(1, 3, {9: 3}, (Offender(copies[260], 3, ((9, 3),)),)),
+        kinds.WRAPS: Problem(1, 3, {9: 3}, (BadFile(copies[260], 3, ((9, 3),)),)),
     }
     stats = replace(STATS, splits={"train": SplitStats(files=300, problems=problems)})
     wrong = [
@@ -663,8 +663,8 @@ def test_the_gallery_is_fair_and_bounded(tmp_path: Path) -> None:
 
 
 def test_of_two_problems_the_place_of_a_finding_tells_which() -> None:
-    missing = Problem(1, worst=(Offender("a.png"),))
-    unused = Problem(1, worst=(Offender("b.png"),))
+    missing = Problem(1, worst_files=[BadFile("a.png")])
+    unused = Problem(1, worst_files=[BadFile("b.png")])
     problems = {kinds.NO_IMAGE: missing, kinds.UNUSED: unused}
     stats = LabelStats("d", {"train": SplitStats(files=2, problems=problems)})
     wrong = replace(found("MSF413", "x", "y", "train"), location=Location("b.png"))

@@ -21,7 +21,7 @@ def rule(code: Optional[str], every: bool) -> None:
     """
     from mmseg_fixkit.checkpoint.findings import Facts  # noqa: F401 - registers the rules
     from mmseg_fixkit.first_iterations import Watch  # noqa: F401 - registers the rules
-    from mmseg_fixkit.label_files.findings import findings  # noqa: F401 - registers the rules
+    from mmseg_fixkit.label_files.label_sets import findings  # noqa: F401 - registers the rules
     from mmseg_fixkit.paddleseg.rules import PaddleContext  # noqa: F401 - registers the rules
     from mmseg_fixkit.registry import all_rules, find_rule, index
     from mmseg_fixkit.rules import Context  # noqa: F401 - registers the rules

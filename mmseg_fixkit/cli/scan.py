@@ -20,8 +20,8 @@ from mmseg_fixkit.reporters import REPORTERS, reporter
 
 if TYPE_CHECKING:
     from mmseg_fixkit.diagnostics import Diagnostic
-    from mmseg_fixkit.label_files.inventory import Asked, Inventory
-    from mmseg_fixkit.label_files.recode import Recoding
+    from mmseg_fixkit.label_files.listing import Inventory, LabelOverrides
+    from mmseg_fixkit.label_files.recode import LabelMapping
     from mmseg_fixkit.label_files.stats import LabelStats
 
 _FILE = click.Path(path_type=Path)
@@ -108,14 +108,14 @@ def scan(
     Exit codes: 0 nothing found, 1 something found, 2 not scanned.
     """
     from mmseg_fixkit.cli.labels import labels_from, palette_from
-    from mmseg_fixkit.label_files.findings import findings
-    from mmseg_fixkit.label_files.scan import asked_for
+    from mmseg_fixkit.label_files.label_sets import findings
+    from mmseg_fixkit.label_files.scan_files import label_overrides
 
     if (fix is None) != (out is None):
         raise FixkitError("--fix MODE needs --out DIR, and --out needs --fix")
     names = labels_from(classes, classes_file, num_classes)
     asked = replace(
-        asked_for(names, palette_from(palette), ignore_index, reduce_zero_label),
+        label_overrides(names, palette_from(palette), ignore_index, reduce_zero_label),
         seg_map_suffix=seg_map_suffix,
     )
     with ended_by_ctrl_c():
@@ -152,7 +152,7 @@ def _codes(
     target: str, select: Optional[tuple[str, ...]], ignore: Optional[tuple[str, ...]]
 ) -> tuple[Optional[tuple[str, ...]], tuple[str, ...]]:
     """Return what is selected and ignored: here, or in the nearest ``pyproject.toml``."""
-    from mmseg_fixkit.label_files.findings import FAMILY
+    from mmseg_fixkit.label_files.label_sets import FAMILY
     from mmseg_fixkit.settings import reasons_given, settings_for
 
     path = Path.cwd() if "::" in target else Path(target).expanduser()
@@ -177,7 +177,7 @@ def ended_by_ctrl_c() -> Iterator[None]:
 
 
 def _are_saved(targets: Sequence[str]) -> bool:
-    from mmseg_fixkit.label_files.stats_json import are_stats
+    from mmseg_fixkit.label_files.stats import are_stats
 
     return all(are_stats(target) for target in targets)
 
@@ -193,17 +193,17 @@ def _single(targets: Sequence[str]) -> str:
 
 def _merged(targets: Sequence[str]) -> LabelStats:
     from functools import reduce
+    from operator import add
 
-    from mmseg_fixkit.label_files.stats import merged
-    from mmseg_fixkit.label_files.stats_json import load_stats
+    from mmseg_fixkit.label_files.stats import load_stats
 
-    return reduce(merged, (load_stats(Path(target)) for target in targets))
+    return reduce(add, (load_stats(Path(target)) for target in targets))
 
 
 def _listing(
-    target: str, splits: Optional[Sequence[str]], images: Optional[Path], asked: Asked
+    target: str, splits: Optional[Sequence[str]], images: Optional[Path], asked: LabelOverrides
 ) -> tuple[str, Inventory]:
-    from mmseg_fixkit.label_files.scan import inventory_of
+    from mmseg_fixkit.label_files.scan_files import inventory_of
 
     source, inventory = inventory_of(target, splits, images, asked)
     for note in inventory.notes:
@@ -212,7 +212,7 @@ def _listing(
 
 
 def _scanned(source: str, inventory: Inventory, how: dict[str, Any]) -> LabelStats:
-    from mmseg_fixkit.label_files.scan import scan_inventory
+    from mmseg_fixkit.label_files.scan_files import scan_inventory
 
     with progress_bar("Scanning", inventory) as progress:
         return scan_inventory(source, inventory, progress=progress, **how)
@@ -254,7 +254,7 @@ def progress_bar(word: str, inventory: Inventory) -> Iterator[Optional[Callable[
 
 
 def _save(stats: LabelStats, path: Path) -> None:
-    from mmseg_fixkit.label_files.stats_json import save_stats
+    from mmseg_fixkit.label_files.stats import save_stats
 
     save_stats(stats, path)
 
@@ -300,7 +300,7 @@ def _write_page(
     from functools import partial
 
     from mmseg_fixkit.core.files import write_file
-    from mmseg_fixkit.label_files.examine import read_bytes
+    from mmseg_fixkit.label_files.label_file import read_bytes
     from mmseg_fixkit.reporters.scan_html import scan_html
 
     elsewhere = dict(inventory.parts[0].reading.backend_args) if inventory else {}
@@ -311,9 +311,9 @@ def _write_page(
 
 def _recodings(
     mode: str, inventory: Inventory, stats: Optional[LabelStats] = None
-) -> dict[str, Recoding]:
+) -> dict[str, LabelMapping]:
     """Return what to write, by split; ``stats`` tells which values there are."""
-    from mmseg_fixkit.label_files.modes import parse_recoding
+    from mmseg_fixkit.label_files.recode import parse_recoding
 
     seen = {name: split.raw for name, split in stats.splits.items()} if stats else {}
     return {
@@ -330,7 +330,7 @@ def _recodings(
 
 def _fix(
     inventory: Inventory,
-    recodings: dict[str, Recoding],
+    recodings: dict[str, LabelMapping],
     out: Path,
     jobs: Optional[int],
     overwrite: bool,

@@ -18,7 +18,7 @@ from mmseg_fixkit.errors import FixkitError
 
 if TYPE_CHECKING:
     from mmseg_fixkit.class_counts import ClassCounts
-    from mmseg_fixkit.label_files.inventory import Asked, Inventory
+    from mmseg_fixkit.label_files.listing import Inventory, LabelOverrides
     from mmseg_fixkit.label_files.stats import LabelStats
 
 _FILE = click.Path(path_type=Path)
@@ -162,11 +162,11 @@ def _stats(
     reduce_zero_label: Optional[bool],
 ) -> tuple[LabelStats, Optional[float]]:
     """Return the statistics, and the weight of "no object" in a config with query heads."""
-    from mmseg_fixkit.label_files.scan import asked_for
-    from mmseg_fixkit.label_files.stats_json import are_stats
+    from mmseg_fixkit.label_files.scan_files import label_overrides
+    from mmseg_fixkit.label_files.stats import are_stats
 
     names = labels_from(classes, classes_file, num_classes)
-    asked = asked_for(names, None, ignore_index, reduce_zero_label)
+    asked = label_overrides(names, None, ignore_index, reduce_zero_label)
     if are_stats(source):
         return _saved(source, asked), None
     name, inventory, no_object = _listed(source, split, asked)
@@ -175,7 +175,7 @@ def _stats(
 
 def _scanned(name: str, inventory: Inventory, jobs: Optional[int], *, cache: bool) -> LabelStats:
     from mmseg_fixkit.cli.scan import ended_by_ctrl_c, progress_bar
-    from mmseg_fixkit.label_files.scan import scan_inventory
+    from mmseg_fixkit.label_files.scan_files import scan_inventory
 
     for text in inventory.notes:
         console.note(text)
@@ -183,8 +183,8 @@ def _scanned(name: str, inventory: Inventory, jobs: Optional[int], *, cache: boo
         return scan_inventory(name, inventory, jobs=jobs, cache=cache, progress=progress)
 
 
-def _saved(source: str, asked: Asked) -> LabelStats:
-    from mmseg_fixkit.label_files.stats_json import load_stats
+def _saved(source: str, asked: LabelOverrides) -> LabelStats:
+    from mmseg_fixkit.label_files.stats import load_stats
 
     stats = load_stats(Path(source))
     if asked.ignore_index is not None or asked.reduce_zero_label is not None:
@@ -201,11 +201,11 @@ def _saved(source: str, asked: Asked) -> LabelStats:
 
 
 def _listed(
-    source: str, split: Optional[str], asked: Asked
+    source: str, split: Optional[str], asked: LabelOverrides
 ) -> tuple[str, Inventory, Optional[float]]:
     """Return the label files of one split."""
     from mmseg_fixkit.label_files.config_files import of_config
-    from mmseg_fixkit.label_files.folder_files import of_folder
+    from mmseg_fixkit.label_files.listing import of_folder
 
     folder = os.path.expanduser(source)
     if os.path.isdir(folder):

@@ -1,8 +1,8 @@
 """Remembers what files hold, so that a second scan reads none of them again.
 
 One table of an SQLite file: a hash of the paths, sizes and times of a label and its image, and of
-how they were read -> the facts. A file that changes gets another hash. Several scans may use it at
-once; where it is damaged or cannot be used, it is started anew or done without.
+how they were read -> what the label holds. A file that changes gets another hash. Several scans may
+use it at once; where it is damaged or cannot be used, it is started again or done without.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Optional
 
 import PIL
 
-from mmseg_fixkit.label_files.facts import Facts, LabelFile
+from mmseg_fixkit.label_files.label_file import FileStats, LabelFile
 
 #: Of what is stored; other versions are passed over, and pruned in time.
 VERSION = 2
@@ -74,38 +74,24 @@ def how_read(backend: str, turns: bool) -> str:
     return f"{VERSION} {PIL.__version__} {backend} {turns:d}"
 
 
-def packed(facts: Facts) -> bytes:
-    """Return facts as few bytes."""
-    return json.dumps(
-        (
-            facts.shape,
-            facts.mode,
-            facts.format,
-            [number for pair in facts.values for number in pair],
-            [number for pair in facts.colors for number in pair],
-            facts.more_colors,
-            facts.image_shape,
-            facts.turned,
-            facts.digest,
-            facts.error,
-        ),
-        separators=(",", ":"),
-    ).encode()
+def packed(stats: FileStats) -> bytes:
+    """Return what a file holds as few bytes."""
+    return json.dumps([*vars(stats).values()], separators=(",", ":")).encode()
 
 
-def unpacked(data: bytes) -> Facts:
-    """Return the facts that :func:`packed` packed.
+def unpacked(data: bytes) -> FileStats:
+    """Return what :func:`packed` packed.
 
     Raises:
         ValueError: the bytes are something else.
     """
     shape, mode, kind, values, colors, more, image, turned, digest, error = json.loads(data)
-    return Facts(
+    return FileStats(
         tuple(shape),
         mode,
         kind,
-        tuple(zip(values[::2], values[1::2])),
-        tuple(zip(colors[::2], colors[1::2])),
+        tuple(map(tuple, values)),
+        tuple(map(tuple, colors)),
         more,
         image and tuple(image),
         turned,
@@ -115,7 +101,7 @@ def unpacked(data: bytes) -> Facts:
 
 
 class Cache:
-    """The table of facts. Reading and writing never fail: what cannot be had is not there.
+    """What files hold. Reading and writing never fail: what cannot be had is not there.
 
     Args:
         path: of the file.
@@ -128,9 +114,9 @@ class Cache:
         self._rows: list[Row] = []
         self._written = time.monotonic()
 
-    def find(self, keys: Sequence[int]) -> dict[int, Facts]:
+    def find(self, keys: Sequence[int]) -> dict[int, FileStats]:
         """Return what is known of files."""
-        found: dict[int, Facts] = {}
+        found: dict[int, FileStats] = {}
         if self._table is None:
             return found
         query = f"SELECT key, facts FROM facts WHERE key IN ({','.join('?' * len(keys))})"
@@ -140,7 +126,7 @@ class Cache:
         return found
 
     def add(self, rows: Iterable[Row]) -> None:
-        """Remember facts; about once a second they are written."""
+        """Remember files; about once a second they are written."""
         self._rows += rows
         if time.monotonic() - self._written > 1:
             self._write()

@@ -11,10 +11,15 @@ from mmseg_fixkit import host
 from mmseg_fixkit.document import ConfigDocument
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.host import type_name
-from mmseg_fixkit.label_files.facts import Reading
-from mmseg_fixkit.label_files.inventory import Asked, Inventory, Part
-from mmseg_fixkit.label_files.modes import read_table
-from mmseg_fixkit.label_files.walking import check_source, source_of
+from mmseg_fixkit.label_files.label_file import LabelReading
+from mmseg_fixkit.label_files.listing import (
+    Inventory,
+    LabelOverrides,
+    Part,
+    check_source,
+    source_of,
+)
+from mmseg_fixkit.label_files.recode import read_table
 from mmseg_fixkit.labels import Color, LabelSpace
 from mmseg_fixkit.parts import Dataset
 
@@ -26,7 +31,9 @@ REMAPPER = "RemapLabels"
 
 
 def of_config(
-    document: ConfigDocument, splits: Optional[Sequence[str]] = None, asked: Optional[Asked] = None
+    document: ConfigDocument,
+    splits: Optional[Sequence[str]] = None,
+    asked: Optional[LabelOverrides] = None,
 ) -> Inventory:
     """Return the label files of a config's datasets.
 
@@ -45,7 +52,7 @@ def of_config(
             f"{document.name} has several labels a pixel, and its label files are bits or planes, "
             "not numbers of classes; `mmseg-fix convert-labels` reads and checks those"
         )
-    asked = asked or Asked()
+    asked = asked or LabelOverrides()
     datasets = _of_splits(document, splits)
     known = tuple(dataset for dataset in datasets if not _unlisted(dataset))
     unknown = [_unlisted(dataset) for dataset in datasets if _unlisted(dataset)]
@@ -142,13 +149,15 @@ def _notes(dataset: Dataset) -> Iterator[str]:
         )
 
 
-def _part(dataset: Dataset, names: Optional[tuple[str, ...]], asked: Asked) -> Part:
+def _part(dataset: Dataset, names: Optional[tuple[str, ...]], asked: LabelOverrides) -> Part:
     key = f"{dataset.split}_dataloader.dataset"
     source = source_of(dataset.split, key, dataset.config, _endings(dataset))
-    return Part(source, reading_of(dataset, names, asked))
+    return Part(source, label_reading(dataset, names, asked))
 
 
-def reading_of(dataset: Dataset, names: Optional[tuple[str, ...]], asked: Asked) -> Reading:
+def label_reading(
+    dataset: Dataset, names: Optional[tuple[str, ...]], asked: LabelOverrides
+) -> LabelReading:
     """Return how the pipeline of a dataset reads its label files.
 
     Args:
@@ -163,7 +172,7 @@ def reading_of(dataset: Dataset, names: Optional[tuple[str, ...]], asked: Asked)
         ignore = dataset.config.get("ignore_index", 255)
     reduce = asked.reduce_zero_label
     kept = label_map(dataset.info.classes if dataset.info else None, own)
-    return Reading(
+    return LabelReading(
         num_classes=len(own) if own else None,
         ignore_index=ignore,
         reduce_zero_label=dataset.reduces_zero_label if reduce is None else reduce,
@@ -286,7 +295,7 @@ def _worth_reading(parts: tuple[Part, ...]) -> tuple[tuple[Part, ...], list[str]
 
 def _told_apart(parts: tuple[Part, ...]) -> tuple[Part, ...]:
     """Give the datasets of a split that are read in different ways names of their own."""
-    readings: dict[str, list[Reading]] = {}
+    readings: dict[str, list[LabelReading]] = {}
     for part in parts:
         seen = readings.setdefault(part.source.split, [])
         if part.reading not in seen:
@@ -294,7 +303,7 @@ def _told_apart(parts: tuple[Part, ...]) -> tuple[Part, ...]:
     return tuple(_named(part, readings[part.source.split]) for part in parts)
 
 
-def _named(part: Part, readings: list[Reading]) -> Part:
+def _named(part: Part, readings: list[LabelReading]) -> Part:
     if len(readings) == 1:
         return part
     name = f"{part.source.split}[{readings.index(part.reading)}]"

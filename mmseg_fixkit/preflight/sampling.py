@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import islice
 
-from mmseg_fixkit.label_files.inventory import Inventory, Part
-from mmseg_fixkit.label_files.walking import files_of
+from mmseg_fixkit.label_files.listing import Inventory, Part, files_of
 
 #: Label files of a dataset that are read.
 SAMPLE = 64

@@ -16,8 +16,8 @@ from mmseg_fixkit.core.text import counted, first_few
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.first_iterations import Batch, Layer, Watch, judge
 from mmseg_fixkit.label_files.config_files import of_config
-from mmseg_fixkit.label_files.findings import findings as label_findings
-from mmseg_fixkit.label_files.scan import scan_inventory
+from mmseg_fixkit.label_files.label_sets import findings as label_findings
+from mmseg_fixkit.label_files.scan_files import scan_inventory
 from mmseg_fixkit.load import load
 from mmseg_fixkit.preflight.batch import cut, label_values, size_on_cpu, with_every_class
 from mmseg_fixkit.preflight.flight import Flight, Seen, Skipped, Stage

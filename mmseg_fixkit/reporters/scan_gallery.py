@@ -10,8 +10,8 @@ from typing import Optional, Union
 from mmseg_fixkit.diagnostics import Diagnostic
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.label_files import problems as kinds
-from mmseg_fixkit.label_files.facts import LabelFile
-from mmseg_fixkit.label_files.stats import SAME_FILE, SAME_LABEL, LabelStats
+from mmseg_fixkit.label_files.label_file import LabelFile
+from mmseg_fixkit.label_files.stats import LabelStats
 from mmseg_fixkit.reporters.scan_pictures import Drawing, Read, overlay
 from mmseg_fixkit.reporters.scan_rows import Fault, faults
 
@@ -19,7 +19,9 @@ from mmseg_fixkit.reporters.scan_rows import Fault, faults
 MOST_VALUES = 5
 
 #: Of these there is nothing to see: the file is an image, or nothing is wrong inside it.
-_NOT_DRAWN = frozenset({kinds.NO_LABEL, kinds.NO_IMAGE, kinds.UNUSED, SAME_FILE, SAME_LABEL})
+_NOT_DRAWN = frozenset(
+    {kinds.NO_LABEL, kinds.NO_IMAGE, kinds.UNUSED, kinds.SAME_FILE, kinds.SAME_LABEL}
+)
 
 #: Files whose contents are at fault as a whole: nothing in them is marked.
 _NOT_MARKED = frozenset({kinds.JPEG, kinds.COLOUR, kinds.GREY, kinds.SIZE, kinds.IGNORED})

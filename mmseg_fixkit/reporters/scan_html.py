@@ -18,7 +18,7 @@ import mmseg_fixkit
 from mmseg_fixkit.core.text import counted
 from mmseg_fixkit.diagnostics import Diagnostic, Severity
 from mmseg_fixkit.label_files import problems as kinds
-from mmseg_fixkit.label_files.facts import LabelFile
+from mmseg_fixkit.label_files.label_file import LabelFile
 from mmseg_fixkit.label_files.stats import LabelStats
 from mmseg_fixkit.registry import Rule, all_rules
 from mmseg_fixkit.reporters import scan_rows as rows

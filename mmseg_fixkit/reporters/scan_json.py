@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mmseg_fixkit.diagnostics import Diagnostic, Report
-from mmseg_fixkit.label_files.stats import LabelStats
-from mmseg_fixkit.label_files.stats_json import stats_to_json
+from mmseg_fixkit.label_files.stats import LabelStats, stats_to_json
 from mmseg_fixkit.reporters.json import json_text, record
 
 

@@ -11,10 +11,8 @@ from typing import Optional
 from mmseg_fixkit.diagnostics import Diagnostic
 from mmseg_fixkit.label_files import problems as kinds
 from mmseg_fixkit.label_files.stats import (
-    SAME_FILE,
-    SAME_LABEL,
+    BadFile,
     LabelStats,
-    Offender,
     Problem,
     SplitStats,
 )
@@ -167,7 +165,7 @@ class Fault:
 
     split: str
     problem: str
-    offender: Offender
+    offender: BadFile
 
 
 #: Code of a finding -> the problems of files that it may be about.
@@ -186,7 +184,7 @@ _PROBLEMS = {
     "MSF414": (kinds.SIZE,),
     "MSF421": (kinds.OUT_OF_RANGE,),
     "MSF422": (kinds.OUT_OF_RANGE,),
-    "MSF425": (SAME_FILE, SAME_LABEL),
+    "MSF425": (kinds.SAME_FILE, kinds.SAME_LABEL),
     "MSF426": (kinds.COLOUR,),
 }
 
@@ -204,7 +202,7 @@ def problems_of(stats: LabelStats, diagnostic: Diagnostic) -> tuple[tuple[str, s
         if name in stats.splits[split].problems
     ]
     place = diagnostic.location.file if diagnostic.location else ""
-    there = [each for each in found if place in {o.file for o in each[2].worst[:1]}]
+    there = [each for each in found if place in {o.file for o in each[2].worst_files[:1]}]
     return tuple(there or found)
 
 
@@ -213,7 +211,7 @@ def faults(stats: LabelStats, diagnostic: Diagnostic) -> tuple[Fault, ...]:
     found = [
         Fault(split, name, offender)
         for split, name, problem in problems_of(stats, diagnostic)
-        for offender in problem.worst
+        for offender in problem.worst_files
     ]
     return tuple(sorted(found, key=lambda fault: -fault.offender.pixels))
 

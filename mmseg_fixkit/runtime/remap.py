@@ -11,7 +11,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from mmseg_fixkit.core.text import with_pixels
-from mmseg_fixkit.label_files.pixels import runs
+from mmseg_fixkit.label_files.recode import runs
 from mmseg_fixkit.runtime.errors import LabelOutOfBounds
 from mmseg_fixkit.runtime.label_changes import OTHERS, LabelChanges, count_pixels
 from mmseg_fixkit.runtime.remap_tables import (

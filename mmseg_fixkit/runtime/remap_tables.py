@@ -9,8 +9,8 @@ from typing import Any, Callable, Optional
 import numpy as np
 
 from mmseg_fixkit.core.text import listed
-from mmseg_fixkit.label_files.modes import read_table
 from mmseg_fixkit.label_files.palettes import pack
+from mmseg_fixkit.label_files.recode import read_table
 from mmseg_fixkit.runtime.errors import LabelOutOfBounds
 
 _DEFAULTS = "'keep', 'ignore', 'raise' or a whole number"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import combinations
@@ -16,21 +16,15 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from mmseg_fixkit.label_files.facts import Facts
-from mmseg_fixkit.label_files.stats import (
-    KEPT,
-    SAME_FILE,
-    SAME_LABEL,
-    Offender,
-    Problem,
-    worst,
-)
+from mmseg_fixkit.label_files.label_file import FileStats
+from mmseg_fixkit.label_files.problems import SAME_FILE, SAME_LABEL
+from mmseg_fixkit.label_files.stats import MAX_FILES, BadFile, Problem
 
 Hashes = NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
-class Block:
+class FileBlock:
     """Some files of a split, one after the other.
 
     Args:
@@ -45,10 +39,10 @@ class Block:
     names: bytes
 
     @classmethod
-    def of(cls, names: list[str], facts: list[Facts]) -> Block:
+    def of(cls, names: list[str], stats: list[FileStats]) -> FileBlock:
         """Return the block of files that were just read."""
         paths = np.array([_hash(name) for name in names], np.uint64)
-        contents = np.array([_content(fact) for fact in facts], np.uint64)
+        contents = np.array([_content(each) for each in stats], np.uint64)
         return cls(paths, contents, zlib.compress("\0".join(names).encode("utf-8", _AS_IS), 1))
 
     def name(self, place: int) -> str:
@@ -65,18 +59,18 @@ def _hash(path: str) -> int:
     return int.from_bytes(blake2b(os.fsencode(place), digest_size=8).digest(), "big")
 
 
-def _content(facts: Facts) -> int:
-    kinds = len(facts.values or facts.colors)
-    return facts.digest if kinds > 1 and not facts.error else 0
+def _content(stats: FileStats) -> int:
+    kinds = len(stats.values or stats.colors)
+    return stats.digest if kinds > 1 and not stats.error else 0
 
 
-class Seen:
+class SplitIndex:
     """The files of one split in the order in which they came."""
 
     def __init__(self) -> None:
-        self._blocks: list[Block] = []
+        self._blocks: list[FileBlock] = []
 
-    def add(self, block: Block) -> None:
+    def add(self, block: FileBlock) -> None:
         """Add files that follow those that are there."""
         self._blocks.append(block)
 
@@ -94,10 +88,10 @@ class Seen:
         raise IndexError(place)
 
 
-def twins(seen: Mapping[str, Seen]) -> dict[str, dict[str, Problem]]:
+def find_duplicates(seen: Mapping[str, SplitIndex]) -> dict[str, dict[str, Problem]]:
     """Return the problems of each split with labels that an earlier one has as well.
 
-    The first :data:`KEPT` of a pair of splits are named; of the others the number is known.
+    The first :data:`MAX_FILES` of a pair of splits are named; of the others the number is known.
 
     Args:
         seen: by split, in the order in which they are told.
@@ -105,29 +99,27 @@ def twins(seen: Mapping[str, Seen]) -> dict[str, dict[str, Problem]]:
     found: dict[str, dict[str, Problem]] = {split: {} for split in seen}
     for first, second in combinations(seen, 2):
         for name, problem in _between(seen[first], seen[second], first):
-            found[second][name] = found[second].get(name, Problem()) + problem
+            found[second].setdefault(name, Problem()).merge(problem)
     return found
 
 
-def _between(first: Seen, second: Seen, split: str) -> Iterator[tuple[str, Problem]]:
+def _between(first: SplitIndex, second: SplitIndex, split: str) -> Iterator[tuple[str, Problem]]:
     """Yield what the files of ``second`` have in common with those of ``first``."""
     same = np.isin(second.hashes("paths"), first.hashes("paths"))
     places = np.flatnonzero(same)
     if places.size:
-        names = (second.name(place) for place in places[:KEPT])
-        yield SAME_FILE, _problem(places, (Offender(n, text=f"also in {split}") for n in names))
+        texts = [f"also in {split}"] * MAX_FILES
+        yield SAME_FILE, _problem(second, places, texts)
     contents = np.where(same, 0, second.hashes("contents"))
     theirs = first.hashes("contents")
     places = np.flatnonzero((contents != 0) & np.isin(contents, theirs))
     if places.size:
         sorter = np.argsort(theirs, kind="stable")
-        at = sorter[np.searchsorted(theirs, contents[places[:KEPT]], sorter=sorter)]
-        pairs = [(second.name(b), first.name(a)) for b, a in zip(places[:KEPT], at)]
-        yield (
-            SAME_LABEL,
-            _problem(places, (Offender(b, text=f"the same as {a} in {split}") for b, a in pairs)),
-        )
+        at = sorter[np.searchsorted(theirs, contents[places[:MAX_FILES]], sorter=sorter)]
+        texts = [f"the same as {first.name(place)} in {split}" for place in at]
+        yield SAME_LABEL, _problem(second, places, texts)
 
 
-def _problem(places: NDArray[np.intp], offenders: Iterable[Offender]) -> Problem:
-    return Problem(files=int(places.size), worst=worst(offenders))
+def _problem(index: SplitIndex, places: NDArray[np.intp], texts: list[str]) -> Problem:
+    named = [BadFile(index.name(at), text=text) for at, text in zip(places, texts)]
+    return Problem(int(places.size), worst_files=sorted(named))

@@ -9,13 +9,13 @@ from mmseg_fixkit.core.text import counted, first_few, with_pixels
 from mmseg_fixkit.diagnostics import Diagnostic, Severity
 from mmseg_fixkit.label_files import problems as p
 from mmseg_fixkit.label_files.palettes import EXPLAINS, Match, best_match, candidates, unpack
-from mmseg_fixkit.label_files.saying import NAMED, ScanFacts, of_files, worst
+from mmseg_fixkit.label_files.scan_context import NAMED, ScanContext, of_files, worst
 from mmseg_fixkit.label_files.stats import Problem
 from mmseg_fixkit.registry import rule
 
 
 @rule("MSF401", "label-out-of-range", reported=True)
-def out_of_range(facts: ScanFacts) -> Iterator[Diagnostic]:
+def out_of_range(context: ScanContext) -> Iterator[Diagnostic]:
     """Label files hold values that are no class.
 
     ## What it does
@@ -42,22 +42,22 @@ def out_of_range(facts: ScanFacts) -> Iterator[Diagnostic]:
     ## References
     mmsegmentation issues 1553 and 3124; NVlabs/SegFormer 92.
     """
-    for name, split, problem in facts.having(p.OUT_OF_RANGE):
-        if facts.is_misread(split) or facts.is_blurred_too(split):
+    for name, split, problem in context.having(p.OUT_OF_RANGE):
+        if context.is_misread(split) or context.is_blurred_too(split):
             continue
-        yield facts.finding(
+        yield context.finding(
             (name,),
             f"{name} labels are {_with_pixels(problem)} in {of_files(problem, split)}, but "
-            f"{facts.allowed}: {worst(problem)}; {facts.command('ignore')} writes copies with "
+            f"{context.allowed}: {worst(problem)}; {context.command('ignore')} writes copies with "
             "these pixels ignored",
             problem=problem,
             found=dict(problem.values),
-            expected=facts.stats.num_classes,
+            expected=context.stats.num_classes,
         )
 
 
 @rule("MSF402", "label-wraps", reported=True)
-def wraps(facts: ScanFacts) -> Iterator[Diagnostic]:
+def wraps(context: ScanContext) -> Iterator[Diagnostic]:
     """Label files hold values that do not fit into 8 bit.
 
     ## What it does
@@ -80,30 +80,30 @@ def wraps(facts: ScanFacts) -> Iterator[Diagnostic]:
     ## References
     `LoadAnnotations._load_seg_map` of mmsegmentation 1.2.2; mseg-dataset/mseg-api 13.
     """
-    for name, split, problem in facts.having(p.WRAPS):
+    for name, split, problem in context.having(p.WRAPS):
         first = min(problem.values, key=lambda value: (-problem.values[value], value))
-        yield facts.finding(
+        yield context.finding(
             (name,),
             f"{name} labels are {_with_pixels(problem)} in {of_files(problem, split)}, but "
             f"MMSegmentation casts labels to 8 bit, so {first} is read as {first % 256}: "
-            f"{worst(problem)}; {_wrapped_advice(facts, problem)}",
+            f"{worst(problem)}; {_wrapped_advice(context, problem)}",
             problem=problem,
             found=dict(problem.values),
             expected=255,
         )
 
 
-def _wrapped_advice(facts: ScanFacts, problem: Problem) -> str:
+def _wrapped_advice(context: ScanContext, problem: Problem) -> str:
     if all(value % 257 == 0 for value in problem.values):
         shown = sorted(problem.values)
         table = ",".join(f"{value}={value // 257}" for value in shown[:3])
         said = "all are multiples of 257, as when 8-bit labels are scaled to 16 bit; "
-        return f"{said}{facts.command(f'remap:{table},…')} writes them back"
-    return f"{facts.command('remap:OLD=NEW,…')} writes 8-bit copies"
+        return f"{said}{context.command(f'remap:{table},…')} writes them back"
+    return f"{context.command('remap:OLD=NEW,…')} writes 8-bit copies"
 
 
 @rule("MSF403", "label-is-colour-mask", reported=True)
-def colour_mask(facts: ScanFacts) -> Iterator[Diagnostic]:
+def colour_mask(context: ScanContext) -> Iterator[Diagnostic]:
     """Label files hold colours where class indices belong.
 
     ## What it does
@@ -128,11 +128,11 @@ def colour_mask(facts: ScanFacts) -> Iterator[Diagnostic]:
     ## References
     mmsegmentation issues 3055, 970 and 1652.
     """
-    palettes = candidates(facts.stats.palette)
-    for name, split, problem in facts.having(p.COLOUR):
+    palettes = candidates(context.stats.palette)
+    for name, split, problem in context.having(p.COLOUR):
         match = best_match(problem.values, palettes)
-        advice = _color_advice(facts, problem, match)
-        yield facts.finding(
+        advice = _color_advice(context, problem, match)
+        yield context.finding(
             (name,),
             f"{name} labels are {counted(len(problem.values), 'colour')} in "
             f"{of_files(problem, split)}, but a class index is needed in each pixel: "
@@ -147,8 +147,8 @@ def _with_pixels(problem: Problem) -> str:
     return with_pixels(sorted(problem.values.items()), NAMED)
 
 
-def _color_advice(facts: ScanFacts, problem: Problem, match: Optional[Match]) -> str:
-    if all(offender.text == "mode P" for offender in problem.worst):
+def _color_advice(context: ScanContext, problem: Problem, match: Optional[Match]) -> str:
+    if all(bad.text == "mode P" for bad in problem.worst_files):
         return (
             "they are palette files, whose indices imdecode_backend='pillow' reads, but the "
             "pipeline has another backend: take it out of LoadAnnotations"
@@ -156,20 +156,20 @@ def _color_advice(facts: ScanFacts, problem: Problem, match: Optional[Match]) ->
     if match is None or match.share < EXPLAINS:
         return (
             "no palette known here explains them; give yours with --palette and "
-            f"{facts.command('palette')}"
+            f"{context.command('palette')}"
         )
     left = [str(unpack(color)) for color in match.left]
     rest = f", but for {first_few(left, NAMED)}," if left else ""
-    given = facts.stats.palette is not None and match.palette.colors == facts.stats.palette
+    given = context.stats.palette is not None and match.palette.colors == context.stats.palette
     mode = "palette" if given else f"palette:{match.palette.name.split()[-1].lower()}"
     return (
         f"{match.palette.name} explains {match.share:.0%} of the pixels{rest} and "
-        f"{facts.command(mode)} writes the class of each colour"
+        f"{context.command(mode)} writes the class of each colour"
     )
 
 
 @rule("MSF404", "label-is-grey-picture", reported=True)
-def grey_picture(facts: ScanFacts) -> Iterator[Diagnostic]:
+def grey_picture(context: ScanContext) -> Iterator[Diagnostic]:
     """Label files hold each value three times.
 
     ## What it does
@@ -190,11 +190,11 @@ def grey_picture(facts: ScanFacts) -> Iterator[Diagnostic]:
     ## References
     mmsegmentation issue 970.
     """
-    for name, split, problem in facts.having(p.GREY):
-        yield facts.finding(
+    for name, split, problem in context.having(p.GREY):
+        yield context.finding(
             (name,),
             f"{name} labels are grey pictures of several channels in {of_files(problem, split)}, "
-            f"but one channel is needed: {worst(problem)}; {facts.command('grey')} keeps one",
+            f"but one channel is needed: {worst(problem)}; {context.command('grey')} keeps one",
             problem=problem,
             found=problem.files,
             expected="one channel",
@@ -202,7 +202,7 @@ def grey_picture(facts: ScanFacts) -> Iterator[Diagnostic]:
 
 
 @rule("MSF405", "label-of-0-and-255", reported=True)
-def binary(facts: ScanFacts) -> Iterator[Diagnostic]:
+def binary(context: ScanContext) -> Iterator[Diagnostic]:
     """Masks hold 255 for the foreground, which is the ignored label.
 
     ## What it does
@@ -225,16 +225,16 @@ def binary(facts: ScanFacts) -> Iterator[Diagnostic]:
     ## References
     mmsegmentation issues 1609 and 3753; milesial/Pytorch-UNet 405.
     """
-    for name, split, problem in facts.having(p.BINARY):
-        if facts.is_binary(split):
+    for name, split, problem in context.having(p.BINARY):
+        if context.is_binary(split):
             whole = set(split.raw) <= {0, 255}
             others = "" if whole else ", though other files hold 1"
-            ignored = f", but {facts.stats.ignore_index} is the ignored label"
-            yield facts.finding(
+            ignored = f", but {context.stats.ignore_index} is the ignored label"
+            yield context.finding(
                 (name,),
                 f"{name} labels are 0 and 255 alone in {of_files(problem, split)}{others}"
                 f"{ignored}, so the foreground is never learned: {worst(problem)}; "
-                f"{facts.command('binary')} writes 0 and 1",
+                f"{context.command('binary')} writes 0 and 1",
                 problem=problem,
                 found=[0, 255],
                 expected=[0, 1],
@@ -242,7 +242,7 @@ def binary(facts: ScanFacts) -> Iterator[Diagnostic]:
 
 
 @rule("MSF406", "label-is-jpeg", reported=True)
-def jpeg(facts: ScanFacts) -> Iterator[Diagnostic]:
+def jpeg(context: ScanContext) -> Iterator[Diagnostic]:
     """Label files are JPEGs, which do not keep values.
 
     ## What it does
@@ -264,8 +264,8 @@ def jpeg(facts: ScanFacts) -> Iterator[Diagnostic]:
     ## References
     mantasu/glasses-detector 23; milesial/Pytorch-UNet 363.
     """
-    for name, split, problem in facts.having(p.JPEG):
-        yield facts.finding(
+    for name, split, problem in context.having(p.JPEG):
+        yield context.finding(
             (name,),
             f"{name} labels are JPEG in {of_files(problem, split)}, but JPEG changes values at "
             f"boundaries: {worst(problem)}; export them again as PNG",
@@ -276,7 +276,7 @@ def jpeg(facts: ScanFacts) -> Iterator[Diagnostic]:
 
 
 @rule("MSF407", "label-is-blurred", reported=True)
-def blurred(facts: ScanFacts) -> Iterator[Diagnostic]:
+def blurred(context: ScanContext) -> Iterator[Diagnostic]:
     """Label files hold values that interpolation made.
 
     ## What it does
@@ -301,8 +301,8 @@ def blurred(facts: ScanFacts) -> Iterator[Diagnostic]:
     ## References
     nnUNet issues 1777 and 2404.
     """
-    for name, split, problem in facts.having(p.BLURRED):
-        yield facts.finding(
+    for name, split, problem in context.having(p.BLURRED):
+        yield context.finding(
             (name,),
             f"{name} labels are {counted(len(problem.values), 'value')} between classes "
             f"({counted(problem.pixels, 'pixel')}) in {of_files(problem, split)}, but labels are "
@@ -315,7 +315,7 @@ def blurred(facts: ScanFacts) -> Iterator[Diagnostic]:
 
 
 @rule("MSF408", "label-all-ignored", reported=True)
-def all_ignored(facts: ScanFacts) -> Iterator[Diagnostic]:
+def all_ignored(context: ScanContext) -> Iterator[Diagnostic]:
     """Label files have no pixel of a class.
 
     ## What it does
@@ -338,15 +338,15 @@ def all_ignored(facts: ScanFacts) -> Iterator[Diagnostic]:
     ## References
     `CrossEntropyLoss` of mmsegmentation 1.2.2 with `avg_non_ignore=True`.
     """
-    for name, split, problem in facts.having(p.IGNORED):
-        if not facts.is_misread(split):
-            yield facts.finding(
+    for name, split, problem in context.having(p.IGNORED):
+        if not context.is_misread(split):
+            yield context.finding(
                 (name,),
-                f"{name} labels are {facts.stats.ignore_index} (ignored) in every pixel of "
+                f"{name} labels are {context.stats.ignore_index} (ignored) in every pixel of "
                 f"{of_files(problem, split)}, but a picture without a class teaches nothing: "
                 f"{worst(problem, pixels=False)}; leave them out with an ann_file",
                 problem=problem,
-                found=facts.stats.ignore_index,
+                found=context.stats.ignore_index,
                 expected=None,
                 severity=Severity.WARNING,
             )

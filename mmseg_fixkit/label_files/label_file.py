@@ -1,9 +1,11 @@
-"""A label file -> its facts; whatever is wrong with it becomes a fact too."""
+"""One label file: what it holds, whatever config reads it, and how a pipeline reads it."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from io import BytesIO
 from typing import Any, Optional
 
@@ -12,7 +14,145 @@ from PIL import Image, UnidentifiedImageError
 
 from mmseg_fixkit.label_files.count import Array, Pairs, by_count, count_colors, count_values
 from mmseg_fixkit.label_files.decode import Decoded, Size, decode, image_size
-from mmseg_fixkit.label_files.facts import Facts, LabelFile
+
+#: The host casts labels to this many values.
+_EIGHT_BIT = 256
+
+#: Values whose meaning is remembered.
+_MEANINGS = 1 << 16
+
+
+@dataclass(frozen=True)
+class LabelFile:
+    """One label file to read.
+
+    Args:
+        split: ``train``, ``val`` or ``test``; a folder's own name, or ``""``, without a config.
+        label: the path, as the pipeline opens it.
+        image: that of its image; None where it is not known.
+    """
+
+    split: str
+    label: str
+    image: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class FileStats:
+    """What one label file holds, whatever config reads it: this is what the cache keeps.
+
+    Args:
+        shape: ``(H, W)`` of a map with a value in each pixel; ``(H, W, C)`` of colours.
+        mode: as Pillow names it: ``L``, ``P``, ``I;16``, ``RGB``, …; ``""`` if unreadable.
+        format: of the file, as Pillow names it: ``PNG``, ``JPEG``, …
+        values: ``(value, pixels)`` of a map, by value: as decoded, nothing cast or reduced.
+        colors: ``(0xRRGGBB, pixels)`` of a file with colours, most frequent first, the first
+            1,024 of them. Also of a palette file (mode ``P``): what its indices stand for.
+        more_colors: how many colours were left out of ``colors``.
+        image_shape: ``(H, W)`` of the image, as the host's image loader would return it.
+        turned: whether the image's EXIF data turns it on its side.
+        digest: of the label file's bytes.
+        error: why it cannot be read; everything above is empty then.
+    """
+
+    shape: tuple[int, ...] = ()
+    mode: str = ""
+    format: str = ""
+    values: tuple[tuple[int, int], ...] = ()
+    colors: tuple[tuple[int, int], ...] = ()
+    more_colors: int = 0
+    image_shape: Optional[tuple[int, int]] = None
+    turned: bool = False
+    digest: int = 0
+    error: str = ""
+
+    @property
+    def pixels(self) -> int:
+        """How many there are."""
+        return self.shape[0] * self.shape[1] if self.shape else 0
+
+
+@dataclass(frozen=True)
+class LabelReading:
+    """How a pipeline turns the values of a file into labels.
+
+    The host decodes, casts to 8 bit, reduces the zero label, then maps labels (mmseg 1.2.2,
+    ``datasets/transforms/loading.py``). The scan leaves the cast out, to see what it would hide.
+
+    Args:
+        num_classes: labels 0 to ``num_classes - 1`` are classes; None where no config says.
+        ignore_index: the label that is not counted.
+        reduce_zero_label: whether 0 becomes 255 and every other value one less.
+        label_map: old and new labels, after the reduction.
+        backend: the decoder that ``imdecode_backend`` names.
+        backend_args: of ``mmengine.fileio``, sorted; empty for this machine's own files.
+        turns_images: whether the loader of images turns them as their EXIF data says: mmcv's does
+            with ``color_type='color'`` or ``'grayscale'`` and the decoders cv2 and pillow.
+    """
+
+    num_classes: Optional[int] = None
+    ignore_index: int = 255
+    reduce_zero_label: bool = False
+    label_map: tuple[tuple[int, int], ...] = ()
+    backend: str = "pillow"
+    backend_args: tuple[tuple[str, Any], ...] = ()
+    turns_images: bool = True
+
+    @cached_property
+    def _mapped(self) -> dict[int, int]:
+        return dict(self.label_map)
+
+    def label(self, value: int) -> int:
+        """Return the label that ``value`` of a file becomes, were it not cast to 8 bit."""
+        if self.reduce_zero_label:
+            # 255 stays: the host turns 0 into 255, takes one off, and turns 254 back.
+            value = 255 if value in (0, 255) else value - 1
+        return self._mapped.get(value, value)
+
+    def meaning(self, value: int) -> tuple[int, bool]:
+        """Return the label that ``value`` becomes, and whether it is that of a class."""
+        known = self._meanings.get(value)
+        if known is None:
+            label = self.label(value)
+            known = label, self.is_class(label)
+            if len(self._meanings) < _MEANINGS:
+                self._meanings[value] = known
+        return known
+
+    @cached_property
+    def _meanings(self) -> dict[int, tuple[int, bool]]:
+        return {}
+
+    @cached_property
+    def classes(self) -> frozenset[int]:
+        """The 8-bit values that become the label of a class."""
+        return frozenset(v for v in range(_EIGHT_BIT) if self.is_class(self.label(v)))
+
+    @cached_property
+    def ignored(self) -> frozenset[int]:
+        """The 8-bit values that become the ignored label."""
+        return frozenset(v for v in range(_EIGHT_BIT) if self.label(v) == self.ignore_index)
+
+    def is_class(self, label: int) -> bool:
+        """Whether a label is that of a class; without a config, every one but the ignored is."""
+        if label == self.ignore_index:
+            return False
+        return label >= 0 and (self.num_classes is None or label < self.num_classes)
+
+    @property
+    def in_words(self) -> str:
+        """What a report says of it."""
+        words = [f"imdecode_backend={self.backend}"]
+        if self.reduce_zero_label:
+            words.append("reduce_zero_label=True")
+        if self.ignore_index != 255:
+            words.append(f"ignore_index={self.ignore_index}")
+        if self.label_map:
+            words.append(f"label_map of {len(self.label_map)}")
+        return ", ".join(words)
+
+
+# --- read ---------------------------------------------------------------------------------------
 
 #: Colours of one file that are kept.
 COLORS = 1024
@@ -34,7 +174,7 @@ def examine(
     with_image: bool = True,
     backend_args: Optional[Arguments] = None,
     turns: bool = True,
-) -> Facts:
+) -> FileStats:
     """Return what a label file holds: values as decoded, before any cast or reduction.
 
     Args:
@@ -47,12 +187,12 @@ def examine(
     try:
         data = read_bytes(file.label, backend_args)
     except Exception as error:  # of mmengine's file backends: anything
-        return Facts(error=_unread(error))
+        return FileStats(error=_unread(error))
     size = _image_size(file.image, backend_args) if with_image and file.image else None
     try:
-        return facts_of(data, backend, size, turns)
+        return file_stats(data, backend, size, turns)
     except Exception as error:  # decoders raise what they like at broken files
-        return Facts(error=_undecoded(data, error), digest=digest(data))
+        return FileStats(error=_undecoded(data, error), digest=digest(data))
 
 
 def read_bytes(path: str, backend_args: Optional[Arguments] = None) -> bytes:
@@ -76,8 +216,10 @@ def is_local(path: str, backend_args: Optional[Arguments] = None) -> bool:
     return backend in ("local", "LocalBackend") and "://" not in path
 
 
-def facts_of(data: bytes, backend: str, size: Optional[Size] = None, turns: bool = True) -> Facts:
-    """Return the facts of a label file that is in memory.
+def file_stats(
+    data: bytes, backend: str, size: Optional[Size] = None, turns: bool = True
+) -> FileStats:
+    """Return what a label file holds that is in memory.
 
     Args:
         data: the label file.
@@ -90,7 +232,7 @@ def facts_of(data: bytes, backend: str, size: Optional[Size] = None, turns: bool
     """
     found = decode(data, backend)
     values, colors = _counted(found)
-    return Facts(
+    return FileStats(
         shape=found.array.shape,
         mode=found.mode,
         format=found.format,

@@ -12,7 +12,7 @@ from typing import Any, Optional
 from mmseg_fixkit.core.text import counted, first_few
 from mmseg_fixkit.diagnostics import Diagnostic, KeyPath, Location, Severity
 from mmseg_fixkit.label_files import problems as p
-from mmseg_fixkit.label_files.stats import Counts, LabelStats, Offender, Problem, SplitStats
+from mmseg_fixkit.label_files.stats import BadFile, Counts, LabelStats, Problem, SplitStats
 
 #: Files and values that a message names.
 NAMED = 3
@@ -30,7 +30,7 @@ _CITYSCAPES_NAMES = frozenset({"road", "sidewalk", "building"})
 
 
 @dataclass(frozen=True)
-class ScanFacts:
+class ScanContext:
     """What is known of the label files of a scan.
 
     Args:
@@ -86,8 +86,8 @@ class ScanFacts:
         ids = set(range(_CITYSCAPES_CLASSES, _CITYSCAPES_IDS))
         if self.stats.num_classes != _CITYSCAPES_CLASSES or not outside or not outside <= ids:
             return False
-        worst = split.problems[p.OUT_OF_RANGE].worst
-        named = any(offender.file.endswith("labelIds.png") for offender in worst)
+        worst = split.problems[p.OUT_OF_RANGE].worst_files
+        named = any(bad.file.endswith("labelIds.png") for bad in worst)
         return named or (len(outside) > 1 and set(self.stats.classes or ()) >= _CITYSCAPES_NAMES)
 
     def is_blurred_too(self, split: SplitStats) -> bool:
@@ -156,7 +156,7 @@ class ScanFacts:
         severity: Severity = Severity.ERROR,
     ) -> Diagnostic:
         """Return a finding; its place is the worst file, or the config."""
-        place = problem.worst[0].file if problem and problem.worst else self._config
+        place = problem.worst_files[0].file if problem and problem.worst_files else self._config
         return Diagnostic(
             "",
             "",
@@ -186,10 +186,10 @@ def of_files(problem: Problem, split: SplitStats) -> str:
 
 def worst(problem: Problem, *, pixels: bool = True) -> str:
     """Name the worst files, each with what there is to say of it."""
-    shown = [_offender(offender, pixels) for offender in problem.worst]
+    shown = [_bad(bad, pixels) for bad in problem.worst_files]
     return first_few(shown, NAMED, problem.files)
 
 
-def _offender(offender: Offender, pixels: bool) -> str:
-    said = offender.text or (counted(offender.pixels, "pixel") if pixels else "")
-    return basename(offender.file) + (f" ({said})" if said else "")
+def _bad(bad: BadFile, pixels: bool) -> str:
+    said = bad.text or (counted(bad.pixels, "pixel") if pixels else "")
+    return basename(bad.file) + (f" ({said})" if said else "")
