@@ -16,7 +16,7 @@ import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 
-from mmseg_fixkit.checkpoint.allowed import ALLOWED, globals_with
+from mmseg_fixkit.checkpoint.safe_globals import ALLOWED, safe_globals_for
 from mmseg_fixkit.runtime.reading import OneCycleMethods, allow_checkpoints
 from tests.helpers.paths import ROOT
 from tests.support import (
@@ -190,7 +190,7 @@ def test_a_second_call_has_nothing_to_add() -> None:
 
 
 def test_the_table_is_the_list() -> None:
-    assert {name for _, name in globals_with(HistoryBuffer, OneCycleMethods)} == set(ALLOWED)
+    assert {name for _, name in safe_globals_for(HistoryBuffer, OneCycleMethods)} == set(ALLOWED)
 
 
 class Runs:

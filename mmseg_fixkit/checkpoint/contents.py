@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Optional
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Callable, Optional
 
 #: Keys under which programs keep the weights, the first one present wins. Averaged weights come
 #: before those they are an average of: they are what is evaluated.
@@ -25,6 +26,8 @@ WRAPPERS = (
     "weights",
 )
 EMA = "ema_state_dict"
+#: What ``EMAHook`` puts before the names of the weights in it.
+EMA_PREFIX = "module."
 #: What wrappers put before every name: DistributedDataParallel, torch.compile, Lightning modules.
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.")
 _LIGHTNING = "pytorch-lightning_version"
@@ -32,19 +35,52 @@ _MAX_DEPTH = 3
 
 
 @dataclass(frozen=True)
-class Contents:
-    """What was found in a file; see :class:`~mmseg_fixkit.checkpoint.files.Checkpoint`."""
+class Checkpoint:
+    """A checkpoint file as read.
 
+    Its tensors lie in the file until they are used, so the file must stay as it is; changing a
+    tensor does not change the file.
+
+    Args:
+        path: of the file.
+        state_dict: name -> tensor, as in the file. In a checkpoint of MMEngine's ``EMAHook`` these
+            are the averaged weights.
+        meta: what the file says about itself; empty where it says nothing.
+        ema: the ``ema_state_dict`` entry or None. ``EMAHook`` swaps when it saves: this holds the
+            weights that are *not* averaged, each name behind ``module.``, and a count of steps.
+        dropped: names of its other entries, such as optimizer, param_schedulers, message_hub.
+        wrapped: the key under which the state dict lay, such as 'state_dict' or 'model'; empty
+            for a bare one.
+        prefix: what a wrapper of the model put before the names in ``state_dict``, such as
+            'module.' (DistributedDataParallel) or 'model.' (Lightning); mostly empty.
+    """
+
+    path: Path
     state_dict: dict[str, Any]
-    meta: dict[str, Any]
-    ema: Optional[dict[str, Any]]
-    dropped: tuple[str, ...]
-    wrapped: str
-    prefix: str
+    meta: dict[str, Any] = field(default_factory=dict)
+    ema: Optional[dict[str, Any]] = None
+    dropped: tuple[str, ...] = ()
+    wrapped: str = ""
+    prefix: str = ""
+
+    def unprefixed(self) -> dict[str, Any]:
+        """Return ``state_dict`` without ``prefix``."""
+        return without_prefix(self.state_dict, self.prefix)
+
+    def taken(self) -> str:
+        """Say in a sentence what was taken of the file and what was not."""
+        count = len(self.state_dict)
+        parts = [f"{count} tensor{'s' * (count != 1)}"]
+        if self.wrapped not in ("", "state_dict"):
+            parts.append(f"from {self.wrapped!r}")
+        if self.prefix:
+            parts.append(f"with {self.prefix!r} before their names")
+        left = f"; not taken: {', '.join(self.dropped)}" if self.dropped else ""
+        return f"{self.path}: {' '.join(parts)}{left}"
 
 
-def contents(raw: Any) -> Optional[Contents]:
-    """Find the weights in ``raw``; None where it holds none."""
+def checkpoint_in(raw: Any, path: Path) -> Optional[Checkpoint]:
+    """Find the weights in ``raw``, which was read from ``path``; None where it holds none."""
     raw = _opened(raw)
     found = _weights(raw) if isinstance(raw, Mapping) else None
     if found is None:
@@ -55,7 +91,8 @@ def contents(raw: Any) -> Optional[Contents]:
     taken = {keys[0] if keys else "", "meta", *([EMA] if has_tensors(ema) else [])}
     dropped = [str(key) for key in around if key not in taken]
     dropped += [f"{key} (no tensor)" for key, value in state.items() if not is_tensor(value)]
-    return Contents(
+    return Checkpoint(
+        path=path,
         state_dict=tensors_of(state),
         meta=dict(meta) if isinstance(meta, Mapping) else {},
         ema=tensors_of(ema) if isinstance(ema, Mapping) and has_tensors(ema) else None,
@@ -97,12 +134,26 @@ def has_tensors(value: Any) -> bool:
 
 
 def tensors_of(state: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return the tensors, with the versions of the layers that MMEngine and torch keep aside."""
-    tensors = OrderedDict((str(k), v) for k, v in state.items() if is_tensor(v))
-    metadata = getattr(state, "_metadata", None)
-    if metadata is not None:
-        tensors._metadata = metadata  # type: ignore[attr-defined]
-    return tensors
+    """Return the tensors of ``state``, with the versions of its layers."""
+    return with_versions({str(k): v for k, v in state.items() if is_tensor(v)}, state)
+
+
+def with_versions(
+    tensors: Mapping[str, Any], state: Mapping[Any, Any], rename: Callable[[str], str] = str
+) -> dict[str, Any]:
+    """Return ``tensors`` with the layer versions that torch and MMEngine keep beside ``state``.
+
+    Args:
+        tensors: of ``state``, or made of them.
+        state: a state dict, in which they may have other names.
+        rename: gives a name in ``state`` its new form.
+    """
+    result = OrderedDict(tensors)
+    versions = getattr(state, "_metadata", None)
+    if versions is not None:
+        renamed = {rename(f"{name}.")[:-1]: version for name, version in versions.items()}
+        result._metadata = renamed  # type: ignore[attr-defined]
+    return result
 
 
 def shared_prefix(names: Mapping[str, Any], *, mostly: bool = False) -> str:

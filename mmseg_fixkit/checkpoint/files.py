@@ -2,67 +2,45 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+import pickle
+import re
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Optional, Union
 
-from mmseg_fixkit.checkpoint.contents import contents, without_prefix
-from mmseg_fixkit.checkpoint.faults import FileKind, identify
-from mmseg_fixkit.checkpoint.opening import load_safely, load_trusted
-from mmseg_fixkit.checkpoint.safetensors_files import read_safetensors, write_safetensors
-from mmseg_fixkit.checkpoint.storages import tight
+from mmseg_fixkit.checkpoint.contents import Checkpoint, checkpoint_in, with_versions
+from mmseg_fixkit.checkpoint.file_type import FileType, detect_file_type
+from mmseg_fixkit.checkpoint.safe_globals import safe_globals_for_reading
 from mmseg_fixkit.core.files import check_target, replacing
 from mmseg_fixkit.errors import FixkitError
 
 AnyPath = Union[str, "os.PathLike[str]"]
 SAFETENSORS = ".safetensors"
 
+_UNLESS_TRUSTED = ". If you trust whoever made the file, give --trust-checkpoint (trust=True)"
+#: Lists with the names that files call things by.
+_FIRST_WITH_LISTS = (2, 6)
+#: How the messages of torch name what a file asked for.
+_ASKED = (
+    r"GLOBAL (\S+) was not an allowed",
+    r"unsupported GLOBAL (\S+) whose module",
+    r"asks for (\S+)",
+    r"but got <class '([\w.]+)'>",
+    r"unrecognized function (.+)",
+    r"(\S+)`* must be imported to load",
+)
 
-@dataclass(frozen=True)
-class Checkpoint:
-    """A checkpoint file as read.
-
-    Its tensors lie in the file until they are used, so the file must stay as it is; changing a
-    tensor does not change the file.
-
-    Args:
-        path: of the file.
-        state_dict: name -> tensor, as in the file. In a checkpoint of MMEngine's ``EMAHook`` these
-            are the averaged weights.
-        meta: what the file says about itself; empty where it says nothing.
-        ema: the ``ema_state_dict`` entry or None. ``EMAHook`` swaps when it saves: this holds the
-            weights that are *not* averaged, each name behind ``module.``, and a count of steps.
-        dropped: names of its other entries, such as optimizer, param_schedulers, message_hub.
-        wrapped: the key under which the state dict lay, such as 'state_dict' or 'model'; empty
-            for a bare one.
-        prefix: what a wrapper of the model put before the names in ``state_dict``, such as
-            'module.' (DistributedDataParallel) or 'model.' (Lightning); mostly empty.
-    """
-
-    path: Path
-    state_dict: dict[str, Any]
-    meta: dict[str, Any] = field(default_factory=dict)
-    ema: Optional[dict[str, Any]] = None
-    dropped: tuple[str, ...] = ()
-    wrapped: str = ""
-    prefix: str = ""
-
-    def unprefixed(self) -> dict[str, Any]:
-        """Return ``state_dict`` without ``prefix``."""
-        return without_prefix(self.state_dict, self.prefix)
-
-    def taken(self) -> str:
-        """Say in a sentence what was taken of the file and what was not."""
-        count = len(self.state_dict)
-        parts = [f"{count} tensor{'s' * (count != 1)}"]
-        if self.wrapped not in ("", "state_dict"):
-            parts.append(f"from {self.wrapped!r}")
-        if self.prefix:
-            parts.append(f"with {self.prefix!r} before their names")
-        left = f"; not taken: {', '.join(self.dropped)}" if self.dropped else ""
-        return f"{self.path}: {' '.join(parts)}{left}"
+#: Keys of the table of texts in a ``.safetensors``; in it, of mappings whose keys are no texts.
+_META = "meta"
+_PAIRS = "__pairs__"
 
 
 def load_checkpoint(path: AnyPath) -> Checkpoint:
@@ -87,16 +65,15 @@ def read_checkpoint(path: AnyPath, *, trust: bool = False, mmap: bool = True) ->
         mmap: whether the tensors may stay in the file until they are used.
     """
     file = _file(os.fspath(path))
-    kind = identify(file)
-    found = contents(_raw(file, kind, trust, mmap))
+    kind = detect_file_type(file)
+    found = checkpoint_in(_raw(file, kind, trust, mmap), file)
     if found is None:
         raise FixkitError(
             f"{file} holds no weights: there is no tensor in it, nor under a key that programs "
             "keep weights under (state_dict, model, params, …)"
         )
-    if kind.name == "safetensors":  # which has no keys around the names
-        found = replace(found, wrapped="")
-    return Checkpoint(path=file, **vars(found))
+    # A .safetensors has no keys around the names.
+    return replace(found, wrapped="") if kind.name == "safetensors" else found
 
 
 def _file(name: str) -> Path:
@@ -107,15 +84,168 @@ def _file(name: str) -> Path:
     return Path(name).expanduser() if name.startswith("~") else Path(name)
 
 
-def _raw(path: Path, kind: FileKind, trust: bool, mmap: bool) -> Any:
+def _raw(path: Path, kind: FileType, trust: bool, mmap: bool) -> Any:
     if kind.name == "safetensors":
-        return read_safetensors(path)
+        return _read_safetensors(path)
     if path.suffix == SAFETENSORS:
         raise FixkitError(
             f"{path} is named {SAFETENSORS}, but torch.save wrote it; name it .pth and try again"
         )
-    load = load_trusted if trust else load_safely
+    load = _load_trusted if trust else _load_safely
     return load(path, kind, mmap=mmap and kind.mappable)
+
+
+# --- torch ---------------------------------------------------------------------------------------
+
+
+def _load_safely(path: Path, kind: FileType, *, mmap: bool) -> Any:
+    """Load with ``weights_only=True`` and the allow-list.
+
+    Raises:
+        FixkitError: the file asks for anything else, is damaged, or of a form that torch opens
+            only by running it.
+    """
+    if kind.name == "tar":
+        raise FixkitError(
+            f"{path} is of the tar form of torch 0.1, which cannot be opened "
+            f"without running what stands in it{_UNLESS_TRUSTED}"
+        )
+    _need_allow_lists(path)
+    with _allow_list():
+        try:
+            return _load(path, mmap=mmap, weights_only=True)
+        except pickle.UnpicklingError as error:
+            raise FixkitError(_refusal(path, str(error))) from None
+        except Exception as error:  # a broken file raises whatever its parser likes
+            raise _damaged(path, error) from None
+
+
+def _load_trusted(path: Path, kind: FileType, *, mmap: bool) -> Any:
+    """Load a file that may run whatever it asks for.
+
+    Raises:
+        FixkitError: it could not be opened all the same.
+    """
+    try:
+        return _load(path, mmap=mmap, weights_only=False)
+    except ImportError as error:
+        raise FixkitError(f"{path} asks for {error.name}, which is not installed here") from None
+    except Exception as error:  # the file runs what it likes
+        raise _damaged(path, error) from None
+
+
+def _load(path: Path, *, mmap: bool, weights_only: bool) -> Any:
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.load(str(path), map_location="cpu", weights_only=weights_only, mmap=mmap)
+
+
+def _need_allow_lists(path: Path) -> None:
+    import torch
+
+    version = tuple(map(int, re.findall(r"\d+", torch.__version__)[:2]))
+    if version < _FIRST_WITH_LISTS:
+        raise FixkitError(
+            f"{path} cannot be opened safely by torch {torch.__version__}, which cannot be given a "
+            f"list of what a file may hold; use torch 2.6 or newer{_UNLESS_TRUSTED}"
+        )
+
+
+@contextmanager
+def _allow_list() -> Iterator[None]:
+    from torch.serialization import get_safe_globals, safe_globals
+
+    # At its end the context forgets its entries, even those that were there before it.
+    there = set(get_safe_globals())
+    with safe_globals([entry for entry in safe_globals_for_reading() if entry not in there]):
+        yield
+
+
+def _refusal(path: Path, message: str) -> str:
+    if "Unsupported operand" in message:
+        return (
+            f"{path} was not opened: it is pickled in a form that torch reads only by running it "
+            f"(torch.save writes protocol 2, this is protocol 3 to 5, or damaged){_UNLESS_TRUSTED}"
+        )
+    names = _asked_for(path, message)
+    if not names:
+        return f"{path} is cut off or damaged: {_torch_reason(message)}"
+    listed = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if names[5:] else "")
+    return (
+        f"{path} was not opened: it asks for {listed}, which is more than weights, logs and "
+        f"numbers, and opening it would run that{_UNLESS_TRUSTED}"
+    )
+
+
+def _asked_for(path: Path, message: str) -> list[str]:
+    import torch
+
+    found = [match[1] for pattern in _ASKED for match in re.finditer(pattern, message)]
+    with suppress(Exception):  # only for files in today's form, if all of it can be read
+        found += torch.serialization.get_unsafe_globals_in_checkpoint(str(path))
+    return sorted({name.removeprefix("builtins.") for name in found})
+
+
+def _torch_reason(message: str) -> str:
+    # Torch puts its own advice around the reason, each in lines of its own.
+    inner = message.rpartition("WeightsUnpickler error:")[2].strip()
+    return inner.splitlines()[0] if inner else "it cannot be unpickled"
+
+
+def _damaged(path: Path, error: BaseException) -> FixkitError:
+    reason = "it ends too early" if isinstance(error, EOFError) else str(error) or repr(error)
+    return FixkitError(f"{path} is cut off or damaged: {reason.strip().splitlines()[0]}")
+
+
+# --- safetensors ---------------------------------------------------------------------------------
+
+
+def _library(path: Path) -> ModuleType:
+    try:
+        import safetensors.torch
+    except ModuleNotFoundError:
+        raise FixkitError(
+            f"{path} needs the package safetensors, which is not installed here: "
+            "pip install safetensors, or use a .pth file"
+        ) from None
+    library: ModuleType = safetensors
+    return library
+
+
+def _read_safetensors(path: Path) -> dict[str, Any]:
+    """Read a file as ``{'state_dict': …, 'meta': …}``; the tensors stay in the file until used.
+
+    Raises:
+        FixkitError: the package is missing, or the file is damaged.
+    """
+    library = _library(path)
+    try:
+        with library.safe_open(str(path), framework="pt") as file:
+            names = file.keys()
+            state = {name: file.get_tensor(name) for name in names}
+            texts = file.metadata() or {}
+    except (library.SafetensorError, OSError, RuntimeError, ValueError) as error:
+        raise FixkitError(f"{path} is cut off or damaged: {error}. Fetch it again") from None
+    return {"state_dict": state, "meta": _meta(texts)}
+
+
+def _meta(texts: Mapping[str, str]) -> dict[str, Any]:
+    rest = {key: text for key, text in texts.items() if key not in (_META, "format")}
+    try:
+        meta = json.loads(texts.get(_META, "{}"), object_hook=_from_pairs)
+    except ValueError:
+        meta = texts[_META]
+    return {**rest, **(meta if isinstance(meta, dict) else {_META: meta})}
+
+
+def _from_pairs(found: dict[str, Any]) -> dict[Any, Any]:
+    pairs = found[_PAIRS] if found.keys() == {_PAIRS} else found.items()
+    return {tuple(key) if isinstance(key, list) else key: value for key, value in pairs}
+
+
+# --- writing -------------------------------------------------------------------------------------
 
 
 def write_checkpoint(
@@ -149,7 +279,7 @@ def write_checkpoint(
         )
     with replacing(output) as temporary:
         if output.suffix == SAFETENSORS:
-            write_safetensors(temporary, output, tight(state_dict), meta)
+            _write_safetensors(temporary, output, without_unused_storage(state_dict), meta)
         else:
             _save(temporary, state_dict, meta, ema)
 
@@ -177,9 +307,9 @@ def _save(
 ) -> None:
     import torch
 
-    whole = {"meta": dict(meta), "state_dict": tight(state_dict)}
+    whole = {"meta": dict(meta), "state_dict": without_unused_storage(state_dict)}
     if ema is not None:
-        whole["ema_state_dict"] = tight(ema)
+        whole["ema_state_dict"] = without_unused_storage(ema)
     # To an open file: given a path, torch writes the name of the temporary file into it.
     try:
         with path.open("wb") as file:
@@ -187,3 +317,76 @@ def _save(
     except RuntimeError as error:  # torch wraps what the system said
         said = error.__context__
         raise said if isinstance(said, OSError) else OSError(str(error).splitlines()[0]) from None
+
+
+def _write_safetensors(
+    path: Path, shown: Path, state_dict: Mapping[str, Any], meta: Mapping[str, Any]
+) -> None:
+    """Write tensors, each with memory of its own, and ``meta`` as JSON."""
+    library = _library(shown)
+    texts = {"format": "pt", _META: json.dumps(_plain(meta), ensure_ascii=False, default=_nearest)}
+    try:
+        library.torch.save_file(_apart(state_dict), str(path), texts)
+    except library.SafetensorError as error:
+        reason = re.sub(r".*I/O error: | \(os error \d+\)", "", str(error))
+        raise OSError(errno.EIO, reason) from None
+
+
+def _plain(value: Any) -> Any:
+    """Turn mappings whose keys are no texts, which JSON has no form for, into pairs."""
+    if isinstance(value, Mapping):
+        texts = all(isinstance(key, str) for key in value)
+        pairs = [(key, _plain(inner)) for key, inner in value.items()]
+        return dict(pairs) if texts else {_PAIRS: pairs}
+    return [_plain(inner) for inner in value] if isinstance(value, (list, tuple)) else value
+
+
+def _nearest(value: Any) -> Any:
+    """Turn what JSON has no form for into what comes nearest: arrays into lists, all else texts."""
+    if isinstance(value, (set, frozenset)):
+        return list(value)
+    return value.tolist() if hasattr(value, "tolist") else str(value)
+
+
+def _apart(state_dict: Mapping[str, Any]) -> dict[str, Any]:
+    seen: set[int] = set()
+    result = {}
+    for name, tensor in state_dict.items():
+        memory = tensor.untyped_storage().data_ptr()
+        own = tensor.contiguous()
+        result[name] = own.clone() if memory in seen and own is tensor else own
+        seen.add(memory)
+    return result
+
+
+# --- tensors ready for a file --------------------------------------------------------------------
+
+
+def without_unused_storage(tensors: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``tensors`` on the CPU, without memory behind them that none of them uses.
+
+    ``torch.save`` writes the whole storage below a view. Where a storage is larger than the
+    tensors over it, they are copied; equal views share one copy.
+    """
+    import torch
+
+    plain = {n: tensor.detach().resolve_conj().resolve_neg() for n, tensor in tensors.items()}
+    dense = {n: t for n, t in plain.items() if t.layout is torch.strided and not t.is_meta}
+    views = {name: _view(tensor) for name, tensor in dense.items()}
+    each = {views[name]: tensor for name, tensor in dense.items()}
+    used: Counter[int] = Counter()
+    for view, tensor in each.items():
+        used[view[0]] += tensor.nbytes
+    made = {view: _copied_if_larger(tensor, used[view[0]]) for view, tensor in each.items()}
+    return with_versions({**plain, **{n: made[view] for n, view in views.items()}}, tensors)
+
+
+def _view(tensor: Any) -> tuple[Any, ...]:
+    storage = tensor.untyped_storage()._cdata
+    return storage, tensor.dtype, tensor.storage_offset(), tensor.shape, tensor.stride()
+
+
+def _copied_if_larger(tensor: Any, used: int) -> Any:
+    if tensor.device.type != "cpu":
+        return tensor.cpu()
+    return tensor.clone() if tensor.untyped_storage().nbytes() > used else tensor

@@ -18,7 +18,7 @@ from mmengine.logging import HistoryBuffer, MMLogger, print_log
 from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 from mmengine.utils import digit_version
 
-from mmseg_fixkit.checkpoint.allowed import ONE_CYCLE, globals_with
+from mmseg_fixkit.checkpoint.safe_globals import ONE_CYCLE, safe_globals_for
 
 
 class OneCycleMethods:
@@ -37,7 +37,7 @@ def allow_checkpoints() -> bool:
     if digit_version(torch.__version__) < digit_version("2.6.0"):
         return False
     there = torch.serialization.get_safe_globals()
-    missing = [g for g in globals_with(HistoryBuffer, OneCycleMethods) if g not in there]
+    missing = [g for g in safe_globals_for(HistoryBuffer, OneCycleMethods) if g not in there]
     if not missing:
         return False
     torch.serialization.add_safe_globals(missing)

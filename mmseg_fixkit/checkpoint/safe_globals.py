@@ -44,7 +44,7 @@ _METHODS: dict[str, tuple[str, ...]] = {
 }
 
 
-class UnreadLog:
+class IgnoredHistoryBuffer:
     """Takes the place of a log, which nobody reads here, whatever its state."""
 
     stands_for = HISTORY
@@ -54,24 +54,24 @@ class UnreadLog:
         """Forget the state."""
 
 
-class UnreadSchedule:
+class IgnoredSchedule:
     """Takes the place of the owner of a schedule's function."""
 
     stands_for = ONE_CYCLE
     _annealing_cos = _annealing_linear = None
 
 
-def globals_for_reading() -> list[Global]:
+def safe_globals_for_reading() -> list[Global]:
     """Return the allow-list for our own reads: logs and schedules are dropped unread."""
-    return globals_with(UnreadLog, UnreadSchedule)
+    return safe_globals_for(IgnoredHistoryBuffer, IgnoredSchedule)
 
 
-def globals_with(log: type[Any], schedule: type[Any]) -> list[Global]:
+def safe_globals_for(log: type[Any], schedule: type[Any]) -> list[Global]:
     """Return the allow-list, with these classes for the two that are MMEngine's own."""
-    return [(log, HISTORY), (schedule, ONE_CYCLE), (method_of, GETATTR), *_numpy_globals()]
+    return [(log, HISTORY), (schedule, ONE_CYCLE), (safe_getattr, GETATTR), *_numpy_globals()]
 
 
-def method_of(owner: Any, name: str) -> Any:
+def safe_getattr(owner: Any, name: str) -> Any:
     """Stand for ``getattr`` in a pickle: give the few methods that checkpoints name.
 
     Raises:

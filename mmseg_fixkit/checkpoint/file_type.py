@@ -24,30 +24,19 @@ _TAR_MEMBERS = {"pickle", "storages", "tensors"}
 _ELSEWHERE = "give the file that training wrote (such as iter_40000.pth)"
 _UNPACK = "unpack it and give the checkpoint in it"
 
-#: Offset, bytes there, what such a file is, what to do.
-SIGNATURES: tuple[tuple[int, bytes, str, str], ...] = (
-    (0, b"\x89PNG\r\n", "a PNG picture", _ELSEWHERE),
-    (0, b"\xff\xd8\xff", "a JPEG picture", _ELSEWHERE),
-    (0, b"GIF8", "a GIF picture", _ELSEWHERE),
-    (0, b"II*\0", "a TIFF picture", _ELSEWHERE),
-    (0, b"MM\0*", "a TIFF picture", _ELSEWHERE),
-    (8, b"WEBP", "a WebP picture", _ELSEWHERE),
-    (0, b"%PDF-", "a PDF document", _ELSEWHERE),
-    (0, b"\x1f\x8b", "a gzip archive", _UNPACK),
-    (0, b"\xfd7zXZ", "an xz archive", _UNPACK),
-    (0, b"BZh", "a bzip2 archive", _UNPACK),
-    (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive", _UNPACK),
-    (0, b"\x28\xb5\x2f\xfd", "a Zstandard archive", _UNPACK),
-    (0, b"Rar!", "a RAR archive", _UNPACK),
-    (0, b"\x89HDF", "an HDF5 file, as Keras writes weights", _ELSEWHERE),
-    (0, b"\x93NUMPY", "a NumPy array", _ELSEWHERE),
-    (0, b"GGUF", "a GGUF model", _ELSEWHERE),
-    (4, b"TFL3", "a TensorFlow Lite model", _ELSEWHERE),
+#: First bytes of files that are given instead, what such a file is, what to do.
+SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
+    (b"\x89PNG\r\n", "a PNG image", _ELSEWHERE),
+    (b"\xff\xd8\xff", "a JPEG image", _ELSEWHERE),
+    (b"\x1f\x8b", "a gzip archive", _UNPACK),
+    (b"Rar!", "a RAR archive", _UNPACK),
+    (b"\x89HDF", "an HDF5 file, as Keras writes weights", _ELSEWHERE),
+    (b"\x93NUMPY", "a NumPy array", _ELSEWHERE),
 )
 
 
 @dataclass(frozen=True)
-class FileKind:
+class FileType:
     """How a file has to be opened.
 
     Args:
@@ -59,7 +48,7 @@ class FileKind:
     mappable: bool = False
 
 
-def identify(path: Path) -> FileKind:
+def detect_file_type(path: Path) -> FileType:
     """Tell how ``path`` has to be opened.
 
     Raises:
@@ -77,7 +66,7 @@ def identify(path: Path) -> FileKind:
         return _zip(path)
     kind = _torch_or_safetensors(path, head)
     if kind is None:
-        raise FixkitError(f"{path} {_not_a_checkpoint(head, path.stat().st_size)}")
+        raise FixkitError(f"{path} {_not_a_checkpoint(head)}")
     return kind
 
 
@@ -102,9 +91,9 @@ def _newest(folder: Path) -> str:
     return f", such as {newest.name}" if newest else ""
 
 
-def _torch_or_safetensors(path: Path, head: bytes) -> Optional[FileKind]:
+def _torch_or_safetensors(path: Path, head: bytes) -> Optional[FileType]:
     if _LEGACY in head[:64]:
-        return FileKind("legacy")
+        return FileType("legacy")
     if head[257:262] == b"ustar":
         return _tar(path)
     if head[8:9] == b"{" and head[0:1] != b"{":
@@ -115,7 +104,7 @@ def _torch_or_safetensors(path: Path, head: bytes) -> Optional[FileKind]:
 # --- kinds of files that can be checkpoints -----------------------------------------------------
 
 
-def _zip(path: Path) -> FileKind:
+def _zip(path: Path) -> FileType:
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
@@ -128,7 +117,7 @@ def _zip(path: Path) -> FileKind:
     if reason:
         raise FixkitError(f"{path} {reason}")
     stored = all(e.compress_type == zipfile.ZIP_STORED for e in entries)
-    return FileKind("zip", mappable=stored)
+    return FileType("zip", mappable=stored)
 
 
 def _unfit_zip(entries: Sequence[zipfile.ZipInfo]) -> str:
@@ -152,7 +141,7 @@ def _unfit_zip(entries: Sequence[zipfile.ZipInfo]) -> str:
     return f"is a zip archive that torch.save did not write (it holds {holds}); {_ELSEWHERE}"
 
 
-def _tar(path: Path) -> FileKind:
+def _tar(path: Path) -> FileType:
     try:
         with tarfile.open(path) as archive:
             names = set(archive.getnames())
@@ -160,10 +149,10 @@ def _tar(path: Path) -> FileKind:
         raise FixkitError(f"{path} is a tar archive that is cut off or damaged") from None
     if not names >= _TAR_MEMBERS:
         raise FixkitError(f"{path} is a tar archive; {_UNPACK}")
-    return FileKind("tar")
+    return FileType("tar")
 
 
-def _safetensors(path: Path, header: int) -> Optional[FileKind]:
+def _safetensors(path: Path, header: int) -> Optional[FileType]:
     # Any other file gives an absurd number here.
     if not 2 <= header <= 100_000_000:
         return None
@@ -172,15 +161,15 @@ def _safetensors(path: Path, header: int) -> Optional[FileKind]:
             f"{path} is cut off: its list of tensors alone has {header} bytes, but the file has "
             f"{_size(path)}. Fetch it again"
         )
-    return FileKind("safetensors", mappable=True)
+    return FileType("safetensors", mappable=True)
 
 
 # --- everything else ----------------------------------------------------------------------------
 
 
-def _not_a_checkpoint(head: bytes, size: int) -> str:
-    for offset, magic, what, advice in SIGNATURES:
-        if head[offset : offset + len(magic)] == magic:
+def _not_a_checkpoint(head: bytes) -> str:
+    for magic, what, advice in SIGNATURES:
+        if head.startswith(magic):
             return f"is {what}, not a checkpoint; {advice}"
     text = _text(head)
     if text is not None:
