@@ -19,15 +19,15 @@ from mmseg_fixkit.checkpoint.names import (
     suggestion,
 )
 from mmseg_fixkit.checkpoint.rows import (
-    RowPlan,
-    behind,
-    input_takes,
-    moved,
+    ClassMapping,
+    gather_rows,
+    input_sources,
+    is_identity,
+    map_classes,
     one_to_two,
-    output_takes,
+    output_sources,
     parse_mapping,
-    plan_rows,
-    stays,
+    shift,
     two_to_one,
     with_last,
 )
@@ -37,12 +37,8 @@ ORDERS = st.permutations(NAMES)
 SOME = st.lists(st.sampled_from(NAMES), min_size=1, unique=True)
 
 
-def no_fresh() -> Any:
-    raise AssertionError("every row has a source")
-
-
-def rows_of(plan: RowPlan, tensor: torch.Tensor) -> torch.Tensor:
-    return moved(tensor, {0: output_takes(plan)}, no_fresh)
+def rows_of(plan: ClassMapping, tensor: torch.Tensor) -> torch.Tensor:
+    return gather_rows(tensor, {0: output_sources(plan)})
 
 
 # The plan
@@ -51,8 +47,8 @@ def rows_of(plan: RowPlan, tensor: torch.Tensor) -> torch.Tensor:
 @given(ORDERS, ORDERS)
 def test_there_and_back_is_identity(old: list[str], new: list[str]) -> None:
     tensor = torch.randn(len(NAMES), 3)
-    there = rows_of(plan_rows(old, new), tensor)
-    assert torch.equal(rows_of(plan_rows(new, old), there), tensor)
+    there = rows_of(map_classes(old, new), tensor)
+    assert torch.equal(rows_of(map_classes(new, old), there), tensor)
     assert all(torch.equal(there[i], tensor[old.index(n)]) for i, n in enumerate(new))
 
 
@@ -60,32 +56,32 @@ def test_there_and_back_is_identity(old: list[str], new: list[str]) -> None:
 def test_two_steps_are_as_good_as_one(old: list[str], middle: list[str], new: list[str]) -> None:
     within = [name for name in new if name in middle] or middle
     tensor = torch.randn(len(NAMES), 3)
-    one = rows_of(plan_rows(old, within), tensor)
-    two = rows_of(plan_rows(middle, within), rows_of(plan_rows(old, middle), tensor))
+    one = rows_of(map_classes(old, within), tensor)
+    two = rows_of(map_classes(middle, within), rows_of(map_classes(old, middle), tensor))
     assert torch.equal(one, two)
 
 
 @given(SOME, SOME)
 def test_every_class_is_kept_new_or_left_out(old: list[str], new: list[str]) -> None:
-    plan = plan_rows(old, new)
+    plan = map_classes(old, new)
     assert set(plan.kept) == set(old) & set(new)
     assert set(plan.fresh) == set(new) - set(old)
     assert set(plan.dropped) == set(old) - set(new)
-    assert plan.moves_nothing == (old == new)
+    assert plan.is_identity == (old == new)
 
 
 @given(ORDERS)
 def test_input_columns_move_against_the_rows_that_feed_them(new: list[str]) -> None:
-    plan = plan_rows(NAMES, new)
+    plan = map_classes(NAMES, new)
     outputs, weight = torch.randn(len(NAMES)), torch.randn(2, len(NAMES))
-    after = moved(weight, {1: input_takes(plan)}, no_fresh) @ rows_of(plan, outputs)
+    after = gather_rows(weight, {1: input_sources(plan)}) @ rows_of(plan, outputs)
     assert torch.allclose(after, weight @ outputs, atol=1e-5)
 
 
 def test_a_class_that_was_split_feeds_as_the_whole_did() -> None:
-    plan = plan_rows("ab", "xyb", {"a": ["x", "y"]})
+    plan = map_classes("ab", "xyb", {"a": ["x", "y"]})
     outputs, weight = torch.randn(2), torch.randn(3, 2)
-    after = moved(weight, {1: input_takes(plan)}, no_fresh) @ rows_of(plan, outputs)
+    after = gather_rows(weight, {1: input_sources(plan)}) @ rows_of(plan, outputs)
     assert torch.allclose(after, weight @ outputs)
     assert rows_of(plan, outputs)[0] == rows_of(plan, outputs)[1] == outputs[0]
 
@@ -103,7 +99,7 @@ def test_a_class_that_was_split_feeds_as_the_whole_did() -> None:
     ids=["none", "rename", "merge", "split", "instead of its own", "its own too"],
 )
 def test_the_mapping_counts_before_equal_names(mapping: Any, sources: Any) -> None:
-    plan = plan_rows(["car", "sky", "truck"], ["vehicle", "sky", "wall"], mapping)
+    plan = map_classes(["car", "sky", "truck"], ["vehicle", "sky", "wall"], mapping)
     assert list(plan.sources) == sources
 
 
@@ -119,7 +115,7 @@ def test_the_mapping_counts_before_equal_names(mapping: Any, sources: Any) -> No
 )
 def test_unknown_and_doubled_names_are_refused(old: Any, new: Any, mapping: Any, said: str) -> None:
     with pytest.raises(FixkitError, match=said):
-        plan_rows(old, new, mapping)
+        map_classes(old, new, mapping)
 
 
 def test_the_command_lines_mapping() -> None:
@@ -130,7 +126,7 @@ def test_the_command_lines_mapping() -> None:
 
 
 def test_names_that_are_alike_are_offered() -> None:
-    plan = plan_rows(["road", "Traffic_Light", "sky"], ["raod", "traffic light", "weed"])
+    plan = map_classes(["road", "Traffic_Light", "sky"], ["raod", "traffic light", "weed"])
     assert plan.likely_renames() == (("road", "raod"), ("Traffic_Light", "traffic light"))
     assert plan.kept == ()
 
@@ -139,46 +135,46 @@ def test_names_that_are_alike_are_offered() -> None:
 
 
 def test_averages_are_averages_and_new_rows_come_from_the_model() -> None:
-    plan = plan_rows("abc", ("m", "z", "c"), {"a": "m", "b": "m"})
+    plan = map_classes("abc", ("m", "z", "c"), {"a": "m", "b": "m"})
     old, fresh = torch.arange(6.0).reshape(3, 2), torch.full((3, 2), 9.0)
-    result = moved(old, {0: output_takes(plan)}, lambda: fresh)
+    result = gather_rows(old, {0: output_sources(plan)}, fresh)
     assert result.tolist() == [[1.0, 2.0], [9.0, 9.0], [4.0, 5.0]]
     assert old.tolist() == torch.arange(6.0).reshape(3, 2).tolist()
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_the_type_of_the_checkpoint_stays(dtype: torch.dtype) -> None:
-    plan = plan_rows("abc", ("m", "z"), {"a": "m", "b": "m"})
+    plan = map_classes("abc", ("m", "z"), {"a": "m", "b": "m"})
     old = torch.randn(3, 2).to(dtype)
-    result = moved(old, {0: output_takes(plan)}, lambda: torch.ones(2, 2))
+    result = gather_rows(old, {0: output_sources(plan)}, torch.ones(2, 2))
     assert result.dtype is dtype
     assert torch.equal(result[0], ((old[0].double() + old[1].double()) / 2).to(dtype))
 
 
 @given(ORDERS)
 def test_no_object_stays_last_and_features_stay_in_front(new: list[str]) -> None:
-    plan = plan_rows(NAMES, new)
+    plan = map_classes(NAMES, new)
     tensor = torch.randn(len(NAMES) + 1, 4 + len(NAMES))
-    rows, columns = with_last(output_takes(plan), len(NAMES)), behind(input_takes(plan), 4)
-    result = moved(tensor, {0: rows, 1: columns}, no_fresh)
+    rows, columns = with_last(output_sources(plan), len(NAMES)), shift(input_sources(plan), 4)
+    result = gather_rows(tensor, {0: rows, 1: columns})
     assert torch.equal(result[-1, :4], tensor[-1, :4])
     index = [NAMES.index(name) for name in new]
     assert torch.equal(result[:-1, :4], tensor[index, :4])
     assert torch.equal(result[:-1, 4:], tensor[index][:, [4 + i for i in index]])
-    assert stays(rows, len(tensor)) == (tuple(new) == NAMES)
+    assert is_identity(rows, len(tensor)) == (tuple(new) == NAMES)
 
 
 def test_one_sigmoid_channel_is_two_classes() -> None:
     channel = torch.randn(1, 5)
-    same, swapped = plan_rows("ab", "ab"), plan_rows("ab", "ba")
-    two = moved(channel, {0: one_to_two(output_takes(same))}, no_fresh)
+    same, swapped = map_classes("ab", "ab"), map_classes("ab", "ba")
+    two = gather_rows(channel, {0: one_to_two(output_sources(same))})
     assert torch.allclose(two.softmax(0)[1], channel.sigmoid()[0])
     for plan, sign in ((same, 1), (swapped, -1)):
-        again = moved(channel, {0: two_to_one(one_to_two(output_takes(plan)))}, no_fresh)
+        again = gather_rows(channel, {0: two_to_one(one_to_two(output_sources(plan)))})
         assert torch.equal(again, sign * channel)
-        one = moved(two, {0: two_to_one(output_takes(plan))}, no_fresh)
+        one = gather_rows(two, {0: two_to_one(output_sources(plan))})
         assert torch.allclose(one, sign * channel)
-    assert two_to_one(output_takes(plan_rows("ab", "az"))) == ((),)
+    assert two_to_one(output_sources(map_classes("ab", "az"))) == ((),)
 
 
 # Names
@@ -213,11 +209,12 @@ def test_a_data_set_is_found_by_its_name(name: str) -> None:
     assert len(names_of_dataset(name)) == 19
     assert given_names(name) == names_of_dataset(name)
     assert given_names(["a"]) == ("a",)
-    assert given_names(()) is None
+    assert given_names(()) == ()
+    assert given_names(None) is None
 
 
 def test_an_unknown_data_set_is_refused_and_a_known_one_only_offered() -> None:
-    with pytest.raises(FixkitError, match=r"'cityscape' is no data set .* near it are Citysc"):
+    with pytest.raises(FixkitError, match=r"'cityscape' is no dataset .* near it are Citysc"):
         given_names("cityscape")
     assert "ADE20KDataset has 150 classes" in suggestion(150, "--old-classes")
     assert "CityscapesDataset" in datasets_of(19)

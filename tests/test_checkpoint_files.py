@@ -24,8 +24,8 @@ from PIL import Image
 from torch import nn
 
 import mmseg_fixkit
+from mmseg_fixkit.checkpoint.contents import Checkpoint
 from mmseg_fixkit.checkpoint.files import (
-    Checkpoint,
     read_checkpoint,
     without_unused_storage,
     write_checkpoint,

@@ -9,7 +9,6 @@ from typing import Callable
 import pytest
 
 from mmseg_fixkit import explain
-from mmseg_fixkit.checkpoint.findings import Facts  # noqa: F401 - registers the rules
 from mmseg_fixkit.cli import VERBS
 from mmseg_fixkit.explanations.entries import BY_ID, ENTRIES
 from mmseg_fixkit.explanations.entry import LOSSES, TABLE, TEXT, Entry

@@ -122,7 +122,7 @@ def test_a_file_of_classes_is_adapted_to_labels(tmp_path: Path, config: Any) -> 
     assert torch.equal(found["state_dict"][WEIGHT][1], single().state_dict()[WEIGHT][2])
     # And what was written is known for what it is.
     again = adapt_file(tmp_path / "new.pth", config.filename)
-    assert again.report.plan.moves_nothing
+    assert again.report.plan.is_identity
     assert again.report.plan.new == ("background", *NAMES)
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from mmseg_fixkit import check, host, patch
-from mmseg_fixkit.checkpoint.findings import Facts  # noqa: F401 - registers its rules
 from mmseg_fixkit.diagnose import diagnose  # noqa: F401 - registers the rules
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.first_iterations import Watch  # noqa: F401 - registers its rules

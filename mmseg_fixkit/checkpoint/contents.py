@@ -30,6 +30,8 @@ EMA = "ema_state_dict"
 EMA_PREFIX = "module."
 #: What wrappers put before every name: DistributedDataParallel, torch.compile, Lightning modules.
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.")
+#: Those of them that are no names of a part of the model.
+_WRAPPERS = PREFIXES[:2]
 _LIGHTNING = "pytorch-lightning_version"
 _MAX_DEPTH = 3
 
@@ -179,5 +181,15 @@ def _begin_with(names: list[str], prefix: str, mostly: bool) -> bool:
 
 def without_prefix(state: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     """Return ``state`` with ``prefix`` taken off the names that have it."""
-    cut = len(prefix)
-    return {(n[cut:] if n.startswith(prefix) else n): value for n, value in state.items()}
+
+    def rename(name: str) -> str:
+        return name[len(prefix) :] if name.startswith(prefix) else name
+
+    return with_versions({rename(name): value for name, value in state.items()}, state, rename)
+
+
+def bare_name(name: str) -> str:
+    """Return a tensor's name without what wrappers of whole models put before it."""
+    while name.startswith(_WRAPPERS):
+        name = name.partition(".")[2]
+    return name

@@ -1,4 +1,4 @@
-"""Class names that a checkpoint carries, or that the host knows for a data set."""
+"""Class names that a checkpoint carries, or that the host knows for a dataset."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from mmseg_fixkit.host import known_class_names
 from mmseg_fixkit.several_labels import OWN_SEGMENTORS
 
 #: Said in ``dataset_meta`` of a checkpoint whose labels may overlap.
-SEVERAL = "multilabel"
+MULTILABEL = "multilabel"
 
-#: Names in the order of the rows, or the name of a data set that the host knows.
+#: Names in the order of the rows, or the name of a dataset that the host knows.
 NamesLike = Union[Sequence[str], str, None]
 
 
@@ -44,36 +44,36 @@ def _names(value: Any) -> Optional[tuple[str, ...]]:
     return tuple(value) if fits else None
 
 
-def several_in_meta(meta: Any) -> Optional[bool]:
-    """Say whether a checkpoint is of a model for several labels a pixel; None if it does not tell.
+def multilabel_in_meta(meta: Any) -> Optional[bool]:
+    """Say whether a checkpoint is of a multi-label model; None if it does not tell.
 
     MMEngine writes the config into it; :func:`~mmseg_fixkit.adapt_file` a word of its own.
     """
     if not isinstance(meta, Mapping):
         return None
     of_dataset = meta.get("dataset_meta")
-    if isinstance(of_dataset, Mapping) and SEVERAL in of_dataset:
-        return bool(of_dataset[SEVERAL])
+    if isinstance(of_dataset, Mapping) and MULTILABEL in of_dataset:
+        return bool(of_dataset[MULTILABEL])
     config = meta.get("cfg")
     return None if config is None else any(name in str(config) for name in OWN_SEGMENTORS)
 
 
 def given_names(names: NamesLike) -> Optional[tuple[str, ...]]:
-    """Return the names that a user gave, themselves or by a data set of the host.
+    """Return the names that a user gave, themselves or by a dataset of the host.
 
     Raises:
-        FixkitError: there is no such data set.
+        FixkitError: there is no such dataset.
     """
     if isinstance(names, str):
         return names_of_dataset(names)
-    return tuple(names) if names else None
+    return None if names is None else tuple(names)
 
 
 def names_of_dataset(name: str) -> tuple[str, ...]:
-    """Return the classes of a data set, named as the host does or without ``Dataset``.
+    """Return the classes of a dataset, named as the host does or without ``Dataset``.
 
     Raises:
-        FixkitError: the installed host has no such data set with classes.
+        FixkitError: the installed host has no such dataset with classes.
     """
     known = {_short(kind): kind for kind in known_class_names()}
     wanted = _short(name)
@@ -81,7 +81,7 @@ def names_of_dataset(name: str) -> tuple[str, ...]:
         near = get_close_matches(wanted, known, 3)
         listed = ", ".join(known[n] for n in near or sorted(known))
         raise FixkitError(
-            f"{name!r} is no data set whose classes MMSegmentation knows; "
+            f"{name!r} is no dataset whose classes MMSegmentation knows; "
             f"{'near it are' if near else 'it knows'} {listed}. Or give the names themselves"
         )
     return known_class_names()[known[wanted]]
@@ -92,17 +92,17 @@ def _short(kind: str) -> str:
 
 
 def datasets_of(count: int) -> tuple[str, ...]:
-    """Return the data sets of the host that have ``count`` classes."""
+    """Return the datasets of the host that have ``count`` classes."""
     return tuple(kind for kind, names in known_class_names().items() if len(names) == count)
 
 
 def suggestion(count: int, option: str) -> str:
-    """Say how to name ``count`` unknown classes; a known data set is offered, never taken."""
+    """Say how to name ``count`` unknown classes; a known dataset is offered, never taken."""
     sets = datasets_of(count)
     if not sets:
         return f"give their names in the order of the rows with {option}"
     which = f"{sets[0]} has" if len(sets) == 1 else f"{', '.join(sets)} have"
     return (
-        f"give their names in the order of the rows with {option}, or the name of a data set: "
+        f"give their names in the order of the rows with {option}, or the name of a dataset: "
         f"{which} {count} classes"
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from mmseg_fixkit.checkpoint.compare import Resized
-from mmseg_fixkit.checkpoint.rows import RowPlan
+from mmseg_fixkit.checkpoint.rows import ClassMapping
 from mmseg_fixkit.diagnostics import Diagnostic, format_key
 
 _LISTED = 20
@@ -31,7 +31,7 @@ class AdaptReport:
     """
 
     source: str
-    plan: Optional[RowPlan]
+    plan: Optional[ClassMapping]
     loaded: tuple[str, ...]
     kept: tuple[Resized, ...]
     new: tuple[Resized, ...]
@@ -137,7 +137,7 @@ def _names(names: Sequence[str], shown: int = _LISTED) -> str:
     return f" ({listed}{more})" if names else ""
 
 
-def _classes_json(plan: RowPlan) -> list[dict[str, Any]]:
+def _classes_json(plan: ClassMapping) -> list[dict[str, Any]]:
     return [{"name": n, "from": list(plan.source_names(i))} for i, n in enumerate(plan.new)]
 
 

@@ -1,4 +1,4 @@
-"""Which old class each new class comes from, and how tensors follow: pure, without torch.
+"""Which class goes where, and how the tensors follow: pure, without torch.
 
 A class layer is linear, so everything here is a list of (old index, factor) for each new index.
 """
@@ -6,16 +6,21 @@ A class layer is linear, so everything here is a list of (old index, factor) for
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, Union
+from typing import Any, Optional, Union
 
+from mmseg_fixkit.checkpoint.compare import Shape
 from mmseg_fixkit.errors import FixkitError
+from mmseg_fixkit.host import ClassAxis
 from mmseg_fixkit.labels import LabelSpace
 
-#: What one new index is made of: old indices with their factors. Empty: nothing, it starts anew.
-Take = tuple[tuple[int, float], ...]
+#: What one new index is made of: old indices with their factors. Empty: of nothing, it is new.
+RowSource = tuple[tuple[int, float], ...]
+
+#: Axis of a tensor -> what each of its new indices is made of.
+AxisSources = Mapping[int, tuple[RowSource, ...]]
 
 #: Old name -> new name or names; or pairs of them, where one old class goes to several.
 MappingLike = Union[Mapping[str, Union[str, Sequence[str]]], Iterable[tuple[str, str]], None]
@@ -24,8 +29,8 @@ _LIKE = 0.75
 
 
 @dataclass(frozen=True)
-class RowPlan:
-    """Where the rows of every new class come from.
+class ClassMapping:
+    """Which old classes every new class comes from.
 
     Args:
         old: the classes of the checkpoint, in the order of its rows.
@@ -38,7 +43,7 @@ class RowPlan:
     sources: tuple[tuple[int, ...], ...]
 
     @property
-    def moves_nothing(self) -> bool:
+    def is_identity(self) -> bool:
         """Whether every row stays where it is, whatever the classes are called."""
         return self.sources == tuple((i,) for i in range(len(self.old)))
 
@@ -69,8 +74,10 @@ class RowPlan:
         return tuple((left[near[0]], name) for near, name in found if near)
 
 
-def plan_rows(old: Sequence[str], new: Sequence[str], mapping: MappingLike = None) -> RowPlan:
-    """Plan by name; ``mapping`` counts before equal names.
+def map_classes(
+    old: Sequence[str], new: Sequence[str], mapping: MappingLike = None
+) -> ClassMapping:
+    """Find the old classes of each new one by name; ``mapping`` counts before equal names.
 
     Args:
         old: the classes of the checkpoint, in the order of its rows.
@@ -91,7 +98,7 @@ def plan_rows(old: Sequence[str], new: Sequence[str], mapping: MappingLike = Non
         given.setdefault(target, []).append(before.index(source))
     own = {name: [i] for i, name in enumerate(before)}
     sources = (given.get(name, own.get(name, [])) for name in after)
-    return RowPlan(before, after, tuple(tuple(sorted(set(s))) for s in sources))
+    return ClassMapping(before, after, tuple(tuple(sorted(set(s))) for s in sources))
 
 
 def mapping_pairs(mapping: MappingLike) -> tuple[tuple[str, str], ...]:
@@ -137,84 +144,164 @@ def _folded(name: str) -> str:
 # How tensors follow
 
 
-def output_takes(plan: RowPlan) -> tuple[Take, ...]:
+def output_sources(classes: ClassMapping) -> tuple[RowSource, ...]:
     """Rows: the average of the sources."""
-    return tuple(tuple((i, 1 / len(source)) for i in source) for source in plan.sources)
+    return tuple(tuple((i, 1 / len(source)) for i in source) for source in classes.sources)
 
 
-def input_takes(plan: RowPlan) -> tuple[Take, ...]:
+def input_sources(classes: ClassMapping) -> tuple[RowSource, ...]:
     """Input columns: the sum of the sources, each shared among the new classes that it feeds.
 
     So what a layer makes of a class that was split is what it made of the whole.
     """
-    uses = Counter(i for source in plan.sources for i in source)
-    return tuple(tuple((i, 1 / uses[i]) for i in source) for source in plan.sources)
+    uses = Counter(i for source in classes.sources for i in source)
+    return tuple(tuple((i, 1 / uses[i]) for i in source) for source in classes.sources)
 
 
-def one_to_two(takes: Sequence[Take]) -> tuple[Take, ...]:
+def one_to_two(rows: Sequence[RowSource]) -> tuple[RowSource, ...]:
     """Read rows of two classes out of one sigmoid channel z: -z/2 and z/2.
 
     Their softmax is the sigmoid of z.
     """
     factors = (-0.5, 0.5)
-    return tuple(_summed((0, f * factors[i]) for i, f in take) for take in takes)
+    return tuple(_summed((0, f * factors[i]) for i, f in source) for source in rows)
 
 
-def two_to_one(takes: Sequence[Take]) -> tuple[Take, ...]:
+def two_to_one(rows: Sequence[RowSource]) -> tuple[RowSource, ...]:
     """Make one sigmoid channel of two rows: second minus first; nothing if one has no source."""
-    first, second = takes
+    first, second = rows
     if not (first and second):
         return ((),)
     return (_summed([*second, *((i, -f) for i, f in first)]),)
 
 
-def behind(takes: Sequence[Take], channels: int) -> tuple[Take, ...]:
+def shift(rows: Sequence[RowSource], channels: int) -> tuple[RowSource, ...]:
     """Put ``channels`` that stay in front."""
     front = tuple(((i, 1.0),) for i in range(channels))
-    return front + tuple(tuple((i + channels, f) for i, f in take) for take in takes)
+    return front + tuple(tuple((i + channels, f) for i, f in source) for source in rows)
 
 
-def with_last(takes: Sequence[Take], index: int) -> tuple[Take, ...]:
+def with_last(rows: Sequence[RowSource], index: int) -> tuple[RowSource, ...]:
     """Append the row ``index`` ("no object"), which stays last."""
-    return (*takes, ((index, 1.0),))
+    return (*rows, ((index, 1.0),))
 
 
-def stays(takes: Sequence[Take], size: int) -> bool:
+def is_identity(rows: Sequence[RowSource], size: int) -> bool:
     """Whether an axis of ``size`` is left as it is."""
-    return len(takes) == size and all(t == ((i, 1.0),) for i, t in enumerate(takes))
+    return len(rows) == size and all(source == ((i, 1.0),) for i, source in enumerate(rows))
 
 
-def _summed(parts: Iterable[tuple[int, float]]) -> Take:
+def _summed(parts: Iterable[tuple[int, float]]) -> RowSource:
     total: Counter[int] = Counter()
     for index, factor in parts:
         total[index] += factor  # type: ignore[assignment]  # a Counter of factors
     return tuple((i, float(f)) for i, f in sorted(total.items()))
 
 
-def moved(tensor: Any, takes: Mapping[int, Sequence[Take]], fresh: Any) -> Any:
+def gather_rows(
+    tensor: Any, sources: Mapping[int, Sequence[RowSource]], initial: Optional[Any] = None
+) -> Any:
     """Return a tensor whose axes are made of those of another.
 
     Args:
         tensor: of torch; it is not changed.
-        takes: axis -> what each of its new indices is made of.
-        fresh: called for a tensor of the new shape, if some index has no source.
+        sources: axis -> what each of its new indices is made of.
+        initial: a tensor of the new shape, for the indices that have no source.
     """
     result = tensor
-    for dim, axis in takes.items():
-        result = _taken(result, dim, axis)
-    missing = [(d, j) for d, axis in takes.items() for j, take in enumerate(axis) if not take]
-    if missing:
-        source = fresh().to(result)
-        for dim, index in missing:
-            result.select(dim, index).copy_(source.select(dim, index))
+    for dim, rows in sources.items():
+        result = _gathered(result, dim, rows)
+    new = [(dim, i) for dim, rows in sources.items() for i, source in enumerate(rows) if not source]
+    if new:
+        assert initial is not None
+        values = initial.to(result)
+        for dim, index in new:
+            result.select(dim, index).copy_(values.select(dim, index))
     return result.contiguous()
 
 
-def _taken(tensor: Any, dim: int, takes: Sequence[Take]) -> Any:
+def _gathered(tensor: Any, dim: int, sources: Sequence[RowSource]) -> Any:
     rows = tensor.movedim(dim, 0)
-    result = rows[[take[0][0] if take else 0 for take in takes]]  # a copy
-    for index, take in enumerate(takes):
-        if take and take != ((take[0][0], 1.0),):
+    result = rows[[source[0][0] if source else 0 for source in sources]]  # a copy
+    for index, source in enumerate(sources):
+        if source and source != ((source[0][0], 1.0),):
             # In 64 bit, so that an average of halves is rounded once.
-            result[index] = sum(rows[i].double() * factor for i, factor in take).to(rows.dtype)
+            result[index] = sum(rows[i].double() * f for i, f in source).to(rows.dtype)
     return result.movedim(0, dim)
+
+
+# Where the classes stand in a tensor
+
+
+@dataclass(frozen=True)
+class ClassTensor:
+    """A tensor of a model that has the classes on some axis.
+
+    Args:
+        head: the path of the head that it belongs to.
+        shape: in the model.
+        axes: where the classes stand.
+        count: the classes of the head.
+        no_object: whether one more row, the last, is for "no object".
+    """
+
+    head: str
+    shape: Shape
+    axes: tuple[ClassAxis, ...]
+    count: int
+    no_object: bool = False
+
+    def resizes(self, found: Shape) -> bool:
+        """Whether another class count explains that a tensor has the shape ``found``."""
+        axes = {axis.dim: axis for axis in self.axes}
+        return len(found) == len(self.shape) and all(
+            self.rows(axes[dim], found) > 0 if dim in axes else found[dim] == size
+            for dim, size in enumerate(self.shape)
+        )
+
+    def rows(self, axis: ClassAxis, shape: Shape) -> int:
+        """Return how many classes the axis has in a tensor of ``shape``; 1 may stand for two."""
+        return shape[axis.dim] - (self._in_front(axis) if axis.inputs else self.no_object)
+
+    def _in_front(self, axis: ClassAxis) -> int:
+        return self.shape[axis.dim] - self.count
+
+    def miscounts(self, found: Shape, classes: ClassMapping) -> Iterator[tuple[str, int, int]]:
+        """Yield where names and rows disagree: of whom, how many rows, how many names."""
+        for axis in self.axes:
+            for who, shape, names in (
+                ("the checkpoint", found, classes.old),
+                ("the model", self.shape, classes.new),
+            ):
+                rows = self.rows(axis, shape)
+                if rows != len(names) and not self._one_channel(axis, shape, names):
+                    yield who, rows, len(names)
+
+    def row_sources(self, found: Shape, classes: ClassMapping) -> AxisSources:
+        """Return what each axis of the new tensor is made of; see :meth:`miscounts` first.
+
+        Empty where the tensor stays as it is.
+        """
+        sources = {axis.dim: self._axis_sources(axis, found, classes) for axis in self.axes}
+        same = all(is_identity(rows, found[dim]) for dim, rows in sources.items())
+        return {} if same else sources
+
+    def no_sources(self) -> AxisSources:
+        """Return the same where every row is new."""
+        return {axis.dim: ((),) * self.shape[axis.dim] for axis in self.axes}
+
+    def _axis_sources(
+        self, axis: ClassAxis, found: Shape, classes: ClassMapping
+    ) -> tuple[RowSource, ...]:
+        if axis.inputs:
+            return shift(input_sources(classes), self._in_front(axis))
+        rows = output_sources(classes)
+        if self._one_channel(axis, found, classes.old):
+            rows = one_to_two(rows)
+        if self._one_channel(axis, self.shape, classes.new):
+            rows = two_to_one(rows)
+        return with_last(rows, len(classes.old)) if self.no_object else rows
+
+    def _one_channel(self, axis: ClassAxis, shape: Shape, names: Sequence[str]) -> bool:
+        """Whether one sigmoid channel tells two classes apart."""
+        return not axis.inputs and len(names) == 2 and self.rows(axis, shape) == 1

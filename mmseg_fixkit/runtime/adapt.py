@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections import OrderedDict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Optional
 from zlib import crc32
 
@@ -12,28 +12,19 @@ import torch
 from torch import Tensor, nn
 
 from mmseg_fixkit.checkpoint.adapt import (
-    Needs,
+    ClassNames,
+    ModelSpec,
+    Policy,
     Source,
     adapt,
-    bare_name,
-    by_model_name,
-    named_rows,
+    source_of,
 )
-from mmseg_fixkit.checkpoint.contents import without_prefix
 from mmseg_fixkit.checkpoint.names import NamesLike, given_names, names_in_meta
 from mmseg_fixkit.checkpoint.report import AdaptReport
-from mmseg_fixkit.checkpoint.rows import MappingLike, RowPlan, plan_rows
-from mmseg_fixkit.errors import FixkitError
-from mmseg_fixkit.runtime.building import Unfilled
-from mmseg_fixkit.runtime.heads import (
-    class_tensors,
-    has_several_labels,
-    loading_target,
-    shapes_of,
-)
-
-#: What ``EMAHook`` puts before the names of the averaged weights.
-EMA_PREFIX = "module."
+from mmseg_fixkit.checkpoint.rows import ClassTensor, MappingLike
+from mmseg_fixkit.rules.checkpoints import CheckpointContext, checkpoint_findings
+from mmseg_fixkit.runtime.building import SkipInit
+from mmseg_fixkit.runtime.heads import class_tensors, is_multilabel_model, loading_target, shapes_of
 
 
 def adapt_state_dict(
@@ -52,10 +43,10 @@ def adapt_state_dict(
         state_dict: of a model of the same architecture; ``module.`` and ``_orig_mod.`` before its
             names are taken off.
         model: built with the new classes, wrapped or not, also on the ``meta`` device.
-        old_classes: names in the order of the rows, or a data set that the host knows.
+        old_classes: names in the order of the rows, or a dataset that the host knows.
         new_classes: likewise; where left out, those of ``model.dataset_meta``.
         mapping: ``old -> new`` (or list of new) for classes under other names; see
-            :func:`~mmseg_fixkit.checkpoint.rows.plan_rows`.
+            :func:`~mmseg_fixkit.checkpoint.rows.map_classes`.
 
     Returns:
         The tensors that the model has, under its names, and what became of each. Without class
@@ -67,91 +58,95 @@ def adapt_state_dict(
         FixkitError: an unknown class in ``mapping``, or classes of one side only.
     """
     target = loading_target(model)
-    new = given_names(new_classes) or names_in_meta({"dataset_meta": _dataset_meta(target)})
-    source, needs = source_of(state_dict, "the state dict"), needs_of(target)
-    plan = plan_for(*named_rows(source, needs, given_names(old_classes), new), mapping)
-    tensors, report = adapt(source, needs, plan)
-    return with_versions(tensors, state_dict), report
+    meta = {"dataset_meta": getattr(target, "dataset_meta", None)}
+    new = given_names(new_classes) or names_in_meta(meta)
+    names = ClassNames(given_names(old_classes), new, mapping)
+    source = source_of(state_dict, "the state dict")
+    adapted = adapt_checkpoint(source, target, spec_of(target), names)
+    return adapted.state_dict, adapted.report
 
 
-def with_versions(tensors: dict[str, Tensor], state: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Return ``tensors`` with the layer versions that torch keeps beside a state dict."""
-    versions = getattr(state, "_metadata", None)
-    if versions is None:
-        return tensors
-    result = OrderedDict(tensors)
-    result._metadata = {bare_name(f"{n}.")[:-1]: v for n, v in versions.items()}  # type: ignore[attr-defined]
-    return result
+@dataclass(frozen=True)
+class Adapted:
+    """What fits a model.
+
+    Args:
+        state_dict: the tensors that the model has, under its names.
+        ema: the ``ema_state_dict``, if the source has one.
+        report: what became of what.
+    """
+
+    state_dict: dict[str, Any]
+    ema: Optional[dict[str, Any]]
+    report: AdaptReport
 
 
-def _dataset_meta(model: nn.Module) -> Any:
-    return getattr(model, "dataset_meta", None)
+def adapt_checkpoint(
+    source: Source,
+    model: nn.Module,
+    spec: ModelSpec,
+    names: ClassNames,
+    policy: Policy = Policy.INITIALISE,
+) -> Adapted:
+    """Adapt the weights of a checkpoint to a built model, and look at the outcome.
 
-
-def plan_for(
-    old: Optional[tuple[str, ...]], new: Optional[tuple[str, ...]], mapping: MappingLike
-) -> Optional[RowPlan]:
-    """Plan by name; None where the names of a side are not known.
+    Args:
+        source: the checkpoint.
+        model: gives the values of new rows.
+        spec: of ``model``, by :func:`spec_of`.
+        names: the classes of both sides.
+        policy: what to do where something is not known or not there.
 
     Raises:
-        FixkitError: old names or a mapping are given, and names are missing.
+        FixkitError: see :func:`~mmseg_fixkit.checkpoint.adapt.adapt`.
     """
-    if old and new:
-        return plan_rows(old, new, mapping)
-    if old or mapping:
-        side = "model's" if old else "checkpoint's"
-        raise FixkitError(
-            f"the {side} classes are not known, so rows cannot be kept by name; name them too"
-        )
-    return None
+    adaptation = adapt(source, spec, names, policy)
+    initial = initial_values(model, spec.class_tensors, adaptation.initialised)
+    weights = adaptation.weights
+    context = CheckpointContext(weights.comparison, weights.shared_classes, adaptation.classes)
+    report = replace(adaptation.report, diagnostics=checkpoint_findings(context))
+    return Adapted(adaptation.state_dict(initial), adaptation.ema(initial), report)
 
 
-def source_of(
-    state_dict: Mapping[str, Any], name: str, meta: Optional[Mapping[str, Any]] = None
-) -> Source:
-    """Return a state dict under the names of the model."""
-    names = by_model_name(state_dict)
-    return Source(name, {bare: state_dict[full] for bare, full in names.items()}, meta or {})
-
-
-def needs_of(model: nn.Module) -> Needs:
+def spec_of(model: nn.Module) -> ModelSpec:
     """Return what a built model needs of a state dict."""
     shapes = shapes_of(model)
-    classes = class_tensors(model, shapes)
-    fresh = _Fresh(model, {n: t.head for n, t in classes.items()})
-    return Needs(shapes, classes, fresh, has_several_labels(model))
+    return ModelSpec(shapes, class_tensors(model, shapes), is_multilabel_model(model))
 
 
-class _Fresh:
-    """Initial values of class-sized tensors.
+def initial_values(
+    model: nn.Module, tensors: Mapping[str, ClassTensor], names: Iterable[str]
+) -> dict[str, Tensor]:
+    """Return initial values of class-sized tensors.
 
     Those of the live model where it is initialised: several processes have agreed on them. Else
     a copy of the head is initialised, always with the same numbers.
+
+    Args:
+        model: stays as it is.
+        tensors: all class-sized ones, by name.
+        names: of those that are needed; the rest of their heads comes with them.
     """
+    values: dict[str, Tensor] = {}
+    for head in sorted({tensors[name].head for name in names}):
+        own = {n[len(head) + 1 :] for n, tensor in tensors.items() if tensor.head == head}
+        found = _head_values(model, head, own)
+        values.update({f"{head}.{name}": value for name, value in found.items()})
+    return values
 
-    def __init__(self, model: nn.Module, heads: Mapping[str, str]) -> None:
-        self._model = model
-        self._heads = heads
-        self._states: dict[str, dict[str, Tensor]] = {}
 
-    def __call__(self, name: str) -> Tensor:
-        path = self._heads[name]
-        if path not in self._states:
-            self._states[path] = self._state(path)
-        return self._states[path][name[len(path) + 1 :]]
+def _head_values(model: nn.Module, path: str, wanted: Collection[str]) -> dict[str, Tensor]:
+    head = model.get_submodule(path)
+    initialised = any(getattr(module, "is_init", False) for module in _down_to(model, path))
+    if initialised and not any(parameter.is_meta for parameter in head.parameters()):
+        live: dict[str, Tensor] = head.state_dict()
+        return live
+    return initialised_state(head, crc32(path.encode()), wanted)
 
-    def _state(self, path: str) -> dict[str, Tensor]:
-        head = self._model.get_submodule(path)
-        initialised = any(getattr(m, "is_init", False) for m in self._above(path))
-        if initialised and not any(t.is_meta for t in head.parameters()):
-            live: dict[str, Tensor] = head.state_dict()
-            return live
-        wanted = {n[len(path) + 1 :] for n, home in self._heads.items() if home == path}
-        return initialised_state(head, crc32(path.encode()), wanted)
 
-    def _above(self, path: str) -> Iterator[nn.Module]:
-        parts = path.split(".")
-        return (self._model.get_submodule(".".join(parts[:i])) for i in range(len(parts) + 1))
+def _down_to(model: nn.Module, path: str) -> Iterator[nn.Module]:
+    parts = path.split(".")
+    return (model.get_submodule(".".join(parts[:i])) for i in range(len(parts) + 1))
 
 
 def initialised_state(head: nn.Module, seed: int, wanted: Collection[str]) -> dict[str, Tensor]:
@@ -173,7 +168,7 @@ def initialised_state(head: nn.Module, seed: int, wanted: Collection[str]) -> di
 
 
 def _initialised(head: nn.Module, seed: int, wanted: Collection[str]) -> dict[str, Tensor]:
-    with torch.random.fork_rng(devices=[]), Unfilled():
+    with torch.random.fork_rng(devices=[]), SkipInit():
         torch.default_generator.manual_seed(seed)  # and not those of GPUs, which nobody restores
         fresh = _copy(head, wanted)
         for module in fresh.modules():
@@ -207,25 +202,3 @@ def _zeros(like: Tensor, with_memory: bool) -> Tensor:
 
 def _has_memory(module: nn.Module) -> bool:
     return not all(weight.is_meta for weight in module.parameters())
-
-
-def adapt_ema(
-    ema: Mapping[str, Any], needs: Needs, plan: Optional[RowPlan], name: str, prefix: str = ""
-) -> dict[str, Any]:
-    """Adapt averaged weights (``ema_state_dict``) like the others; counters in it stay.
-
-    Args:
-        ema: the entry of the file.
-        needs: of the model.
-        plan: where the rows of each class come from.
-        name: what messages call the file.
-        prefix: what stands before the model's names in the file, behind that of ``EMAHook``.
-
-    Raises:
-        CheckpointMismatch: as in :func:`adapt_state_dict`.
-    """
-    weights = {n[len(EMA_PREFIX) :]: v for n, v in ema.items() if n.startswith(EMA_PREFIX)}
-    source = source_of(without_prefix(weights, prefix), f"{name} (ema_state_dict)")
-    tensors, _ = adapt(source, needs, plan)
-    rest = {n: v for n, v in ema.items() if not n.startswith(EMA_PREFIX)}
-    return {**rest, **{f"{EMA_PREFIX}{n}": v for n, v in tensors.items()}}

@@ -24,7 +24,7 @@ from mmseg_fixkit.load import ConfigLike, find_config, from_file
 _FILLS = frozenset({"normal_", "uniform_", "kaiming_uniform_"})
 
 
-class Unfilled(TorchFunctionMode):
+class SkipInit(TorchFunctionMode):
     """Leaves tensors without memory as they are, where they would be filled with random numbers.
 
     Torch would load its compiler to do nothing: a second. The mean of such a tensor, which MMEngine
@@ -40,7 +40,7 @@ class Unfilled(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-class _Weightless(Unfilled):
+class MetaParameters(SkipInit):
     """Gives layers no memory, which all of torch's take with ``torch.empty``.
 
     Not the context ``torch.device("meta")``: it would take the numbers from everything else too,
@@ -110,7 +110,7 @@ def build_shapes(config: Config) -> nn.Module:
         FixkitError: the host cannot build it.
     """
     try:
-        with _Weightless():
+        with MetaParameters():
             return _built(config)
     except FixkitError:
         return _built(config)

@@ -18,7 +18,7 @@ from mmseg_fixkit.host import HeadKind
 from mmseg_fixkit.registry import find_rule
 from mmseg_fixkit.rules.channels import loss_fault
 from mmseg_fixkit.rules.losses import WITH_NO_OBJECT
-from mmseg_fixkit.runtime.heads import Head, find_heads, has_several_labels, own_modules
+from mmseg_fixkit.runtime.heads import Head, find_heads, is_multilabel_model, own_modules
 from mmseg_fixkit.several_labels import CLASS_LOSSES, LOSS
 
 #: Codes whose cause is in the model, so that rebuilding its class layers helps.
@@ -103,7 +103,7 @@ def check_classes(model: nn.Module, splits: Sequence[Split]) -> tuple[Diagnostic
     heads = tuple(h for h in find_heads(model) if h.follows_dataset)
     reference = next((s for s in splits if s.classes), None)
     found = [*_check_declared(splits), *(d for head in heads for d in _check_layer(head))]
-    if reference is not None and has_several_labels(model):
+    if reference is not None and is_multilabel_model(model):
         found += _check_label_heads(heads, reference)
         found += _check_splits(splits, reference)
     elif reference is not None:

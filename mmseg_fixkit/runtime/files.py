@@ -1,4 +1,4 @@
-"""Checkpoint files of other classes, adapted to the model and the data set of a config."""
+"""Checkpoint files of other classes, adapted to the model and the dataset of a config."""
 
 from __future__ import annotations
 
@@ -9,22 +9,17 @@ from typing import Any, Optional, Union
 
 from mmengine.config import Config
 
-from mmseg_fixkit.checkpoint.adapt import Needs, Source, adapt, class_count, named_rows
-from mmseg_fixkit.checkpoint.files import Checkpoint, read_checkpoint, write_checkpoint
-from mmseg_fixkit.checkpoint.names import (
-    SEVERAL,
-    NamesLike,
-    given_names,
-    names_in_meta,
-    suggestion,
-)
+from mmseg_fixkit.checkpoint.adapt import ClassNames, Policy, source_of
+from mmseg_fixkit.checkpoint.contents import Checkpoint
+from mmseg_fixkit.checkpoint.files import read_checkpoint, write_checkpoint
+from mmseg_fixkit.checkpoint.names import MULTILABEL, NamesLike, given_names
 from mmseg_fixkit.checkpoint.report import AdaptReport
-from mmseg_fixkit.checkpoint.rows import MappingLike, plan_rows
+from mmseg_fixkit.checkpoint.rows import MappingLike
 from mmseg_fixkit.diagnose import context_of
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.labels import LabelSpace
 from mmseg_fixkit.load import ConfigLike, load
-from mmseg_fixkit.runtime.adapt import adapt_ema, needs_of, source_of, with_versions
+from mmseg_fixkit.runtime.adapt import adapt_checkpoint, spec_of
 from mmseg_fixkit.runtime.building import build_shapes, read_config, without_collecting
 
 PathLike = Union[str, "os.PathLike[str]"]
@@ -81,9 +76,9 @@ def adapt_file(
     Args:
         checkpoint: the file.
         config: a path, a zoo name or a ``mmengine.Config``, already set to the new classes.
-        old_classes: names of the checkpoint's classes in the order of its rows, or a data set
+        old_classes: names of the checkpoint's classes in the order of its rows, or a dataset
             that the host knows; where left out, what its ``meta`` says.
-        classes: the new classes; where left out, those of the config's data set.
+        classes: the new classes; where left out, those of the config's dataset.
         mapping: ``old -> new`` for classes under other names; see
             :func:`~mmseg_fixkit.checkpoint.rows.plan_rows`.
         trust: whether the file may run whatever it asks for.
@@ -107,44 +102,43 @@ def _adapted(
     read = read_config(config)
     labels = _labels(read, classes)
     file = read_checkpoint(checkpoint, trust=trust)
-    needs = needs_of(build_shapes(read))
-    name = Path(checkpoint).name
-    source = source_of(file.unprefixed(), name, file.meta)
-    old = given_names(old_classes) or names_in_meta(file.meta)
-    if old is None and needs.classes:
-        raise _unnamed(source, needs)
-    rows = named_rows(source, needs, old, labels.classes)
-    plan = None if rows[0] is None else plan_rows(*rows, mapping)
-    tensors, report = adapt(source, needs, plan)
-    ema = None if file.ema is None else adapt_ema(file.ema, needs, plan, name, file.prefix)
-    report = replace(report, dropped=file.dropped)
-    tensors = with_versions(tensors, file.state_dict)
-    meta = _meta(file, replace(labels, multilabel=needs.several), read)
-    return AdaptedFile(file, tensors, ema, meta, report)
+    model = build_shapes(read)
+    spec = spec_of(model)
+    source = source_of(
+        file.state_dict, Path(checkpoint).name, file.meta, ema=file.ema, prefix=file.prefix
+    )
+    names = ClassNames(given_names(old_classes), labels.classes, mapping)
+    adapted = adapt_checkpoint(source, model, spec, names, Policy.NAMED)
+    return AdaptedFile(
+        checkpoint=file,
+        state_dict=adapted.state_dict,
+        ema=adapted.ema,
+        meta=_meta(file, replace(labels, multilabel=spec.multilabel), read),
+        report=replace(adapted.report, dropped=file.dropped),
+    )
 
 
 def _labels(config: Config, classes: NamesLike) -> LabelSpace:
     given = given_names(classes)
-    if given is not None:
+    if given:
         return LabelSpace(given)
+    labels, note = declared_labels(config)
+    if labels is None:
+        raise FixkitError(f"{note}; name the new classes with --classes")
+    return labels
+
+
+def declared_labels(config: Config) -> tuple[Optional[LabelSpace], str]:
+    """Return the classes of the datasets of a config, or None and why they are not known."""
     context, notes = context_of(load(config))
-    if context is None or notes:
-        raise FixkitError(f"{notes[0]}; name the new classes with --classes")
-    return context.labels
-
-
-def _unnamed(source: Source, needs: Needs) -> FixkitError:
-    count = class_count(source, needs)
-    what = "" if count is None else f" (it has {count})"
-    hint = suggestion(count or 0, "--old-classes")
-    return FixkitError(f"{source.name} does not say what its classes are{what}; {hint}")
+    return (None, notes[0]) if context is None or notes else (context.labels, "")
 
 
 def _meta(file: Checkpoint, labels: LabelSpace, config: Config) -> dict[str, Any]:
-    """Return the file's own words, with the new classes in the place of the old."""
+    """Return the file's own statements, with the new classes in the place of the old."""
     classes, palette = list(labels.classes), [list(color) for color in labels.colors]
-    several = {SEVERAL: True} if labels.multilabel else {}
-    meta = {**file.meta, "dataset_meta": {"classes": classes, "palette": palette, **several}}
+    multilabel = {MULTILABEL: True} if labels.multilabel else {}
+    meta = {**file.meta, "dataset_meta": {"classes": classes, "palette": palette, **multilabel}}
     if "CLASSES" in meta:
         meta.update(CLASSES=classes, PALETTE=palette)
     if "cfg" in meta:  # MMEngine's inferencers build their model from it

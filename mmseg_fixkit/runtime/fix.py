@@ -10,12 +10,12 @@ from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import nn
 
+from mmseg_fixkit.checkpoint.report import table
 from mmseg_fixkit.core.text import counted
 from mmseg_fixkit.labels import LabelSpace
 from mmseg_fixkit.runtime.class_checks import built_splits
 from mmseg_fixkit.runtime.errors import ClassCountError
-from mmseg_fixkit.runtime.heads import has_several_labels
-from mmseg_fixkit.runtime.text import table
+from mmseg_fixkit.runtime.heads import is_multilabel_model
 from mmseg_fixkit.runtime.transplant import Swap, apply_swaps, brief, plan_swaps
 
 _HEAD_ATTRIBUTES = ("num_classes", "out_channels")
@@ -38,7 +38,7 @@ def fix_model(runner: Any) -> None:
     if classes is None:
         return
     _check_fixable(runner)
-    if not has_several_labels(runner.model):
+    if not is_multilabel_model(runner.model):
         _check_several(classes)
     patched = _patched_model(runner, classes)
     swaps = plan_model(runner.model, runner.cfg.model, patched)
@@ -153,7 +153,7 @@ def _follow_head(model: nn.Module) -> None:
 
 def _follow_thresholds(model: Any, patched: Mapping[str, Any]) -> None:
     """Give each label of a pixel that may have several the threshold of the new config."""
-    if has_several_labels(model):
+    if is_multilabel_model(model):
         limits = patched.get("threshold", 0.5)
         listed = isinstance(limits, (list, tuple))
         model.threshold = list(limits) if listed else [float(limits)] * model.num_labels

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
-from typing import Any, Optional
+from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 
-from mmseg_fixkit.checkpoint.adapt import Needs, Source, adapt, by_model_name, named_rows
-from mmseg_fixkit.checkpoint.names import NamesLike, given_names, names_in_meta
+from mmseg_fixkit.checkpoint.adapt import ClassNames, ModelSpec, source_of
+from mmseg_fixkit.checkpoint.contents import EMA, bare_name
+from mmseg_fixkit.checkpoint.names import NamesLike, given_names
 from mmseg_fixkit.checkpoint.report import AdaptReport
-from mmseg_fixkit.checkpoint.rows import MappingLike, RowPlan
+from mmseg_fixkit.checkpoint.rows import MappingLike
 from mmseg_fixkit.errors import CheckpointMismatch
-from mmseg_fixkit.runtime.adapt import adapt_ema, needs_of, plan_for, source_of
+from mmseg_fixkit.runtime.adapt import adapt_checkpoint, spec_of
 from mmseg_fixkit.runtime.class_checks import built_splits
 from mmseg_fixkit.runtime.heads import loading_target
-
-_EMA = "ema_state_dict"
 
 
 class HeadAdaptHook(Hook):
@@ -34,7 +33,7 @@ class HeadAdaptHook(Hook):
     validation and test.
 
     Args:
-        old_classes: names of the checkpoint's classes, in the order of its rows, or a data set
+        old_classes: names of the checkpoint's classes, in the order of its rows, or a dataset
             that the host knows (``'cityscapes'``); where left out, what its ``meta`` says. An
             empty list: they are not known, whatever ``meta`` says.
         mapping: ``old -> new`` (or list of new) for classes under other names; several old
@@ -43,7 +42,7 @@ class HeadAdaptHook(Hook):
     Raises:
         CheckpointMismatch: see above; also if class names and rows are not equally many, or if a
             run is to be resumed with other classes.
-        FixkitError: ``mapping`` names an unknown class, or ``old_classes`` an unknown data set.
+        FixkitError: ``mapping`` names an unknown class, or ``old_classes`` an unknown dataset.
     """
 
     # Before EMAHook, which copies the state dict into its average in after_load_checkpoint.
@@ -56,28 +55,23 @@ class HeadAdaptHook(Hook):
     def after_load_checkpoint(self, runner: Any, checkpoint: MutableMapping[str, Any]) -> None:
         """Compare, move rows, and report."""
         name = str(getattr(runner, "_load_from", None) or "the checkpoint")
-        needs = needs_of(loading_target(runner.model))
-        state = checkpoint.get("state_dict", checkpoint)
-        source = source_of(state, name, _meta(checkpoint))
-        plan = self._plan(runner, source, needs)
-        tensors, report = adapt(source, needs, plan)
+        model = loading_target(runner.model)
+        spec, state = spec_of(model), checkpoint.get("state_dict", checkpoint)
+        source = source_of(state, name, _meta(checkpoint), ema=checkpoint.get(EMA))
+        adapted = adapt_checkpoint(source, model, spec, self._names(runner, spec))
         if getattr(runner, "_resume", False):
-            _stop_if_resumed(report)
-        _put(state, tensors)
-        if _EMA in checkpoint:
-            checkpoint[_EMA] = adapt_ema(checkpoint[_EMA], needs, plan, name)
+            _stop_if_resumed(adapted.report)
+        _put(state, adapted.state_dict)
+        if adapted.ema is not None:
+            checkpoint[EMA] = adapted.ema
         if is_main_process():
-            _log(runner.logger, report)
+            _log(runner.logger, adapted.report)
 
-    def _plan(self, runner: Any, source: Source, needs: Needs) -> Optional[RowPlan]:
-        given = self.old_classes
-        named = names_in_meta(source.meta) if given is None else given_names(given)
-        classes = next((s.classes for s in built_splits(runner) if s.classes), None)
-        old, new = named_rows(source, needs, named, classes)
-        if new and not _names_all(needs, new):
+    def _names(self, runner: Any, spec: ModelSpec) -> ClassNames:
+        new = next((s.classes for s in built_splits(runner) if s.classes), None)
+        if new and not spec.has_rows_for(new):
             new = None  # ClassCountHook has something to say of that
-        asked = bool(given or self.mapping)  # what was asked for is done, or refused
-        return plan_for(old, new, self.mapping) if (old and new) or asked else None
+        return ClassNames(given_names(self.old_classes), new, self.mapping)
 
 
 def _meta(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -85,18 +79,12 @@ def _meta(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
     return meta if isinstance(meta, Mapping) else {}
 
 
-def _names_all(needs: Needs, names: tuple[str, ...]) -> bool:
-    """Whether there is a name for each class of the heads; some may have classes of their own."""
-    counts = {tensor.count for tensor in needs.classes.values()}
-    return not counts or len(names) in counts
-
-
 def _put(state: MutableMapping[str, Any], tensors: Mapping[str, Any]) -> None:
     """Put adapted tensors in the place of those of the file; in place, to keep its metadata.
 
     MMEngine itself takes ``module.`` off, but not what ``torch.compile`` adds.
     """
-    names = by_model_name(state)
+    names = {bare_name(name): name for name in state}
     for name, tensor in tensors.items():
         if names[name] != name:
             del state[names[name]]
@@ -105,7 +93,7 @@ def _put(state: MutableMapping[str, Any], tensors: Mapping[str, Any]) -> None:
 
 def _stop_if_resumed(report: AdaptReport) -> None:
     plan = report.plan
-    other = plan is not None and not plan.moves_nothing
+    other = plan is not None and not plan.is_identity
     if report.new or other:
         raise CheckpointMismatch(
             f"{report.source} is of a run with other classes and cannot be resumed: the optimizer "

@@ -10,8 +10,8 @@ from typing import Any, Callable, Optional
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from torch import nn
 
-from mmseg_fixkit.checkpoint.classes import ClassTensor
 from mmseg_fixkit.checkpoint.compare import Shape
+from mmseg_fixkit.checkpoint.rows import ClassTensor
 from mmseg_fixkit.host import CLASS_ROWS, HEAD_SPECS, ClassAxis, HeadKind, HeadSpec, head_spec
 from mmseg_fixkit.several_labels import OWN_SEGMENTORS
 
@@ -50,7 +50,7 @@ def loading_target(model: nn.Module) -> nn.Module:
     return unwrap(model.module) if isinstance(model, BaseTTAModel) else model
 
 
-def has_several_labels(model: nn.Module) -> bool:
+def is_multilabel_model(model: nn.Module) -> bool:
     """Whether a pixel may have several labels, so that heads have a channel for the background."""
     names = {base.__name__ for base in type(loading_target(model)).__mro__}
     return bool(names & OWN_SEGMENTORS)
