@@ -129,6 +129,19 @@ HEAD_SPECS: dict[str, HeadSpec] = {
 
 _PLAIN_HEAD = HeadSpec()
 
+#: The class layers of all heads, as one regular expression.
+CLASS_LAYERS = "|".join(
+    dict.fromkeys(x for spec in (_PLAIN_HEAD, *HEAD_SPECS.values()) for x in spec.class_layers)
+)
+
+#: The tensors of them whose classes stand behind the first axis only.
+INNER_CLASS_TENSORS = "|".join(
+    name
+    for spec in HEAD_SPECS.values()
+    for name, axes in spec.class_axes
+    if axes and all(axis.dim for axis in axes)
+)
+
 #: Where heads that the host does not have keep the class count; the first that is written holds.
 COUNT_KEYS = ("num_classes", "num_class", "n_classes", "n_class", "num_cls", "n_cls", "nclass")
 

@@ -13,6 +13,7 @@ from mmseg_fixkit.cli import VERBS
 from mmseg_fixkit.explanations.entries import BY_ID, ENTRIES
 from mmseg_fixkit.explanations.entry import LOSSES, TABLE, TEXT, Entry
 from mmseg_fixkit.explanations.with_config import CAUSES
+from mmseg_fixkit.host import CLASS_ROWS, HEAD_SPECS
 from mmseg_fixkit.registry import all_rules
 from mmseg_fixkit.rules import Context  # noqa: F401 - registers the rules
 from tests.explain_table import EXAMPLES, WIDTHS, hard_wrapped, long_log, name_of, training_line
@@ -74,6 +75,21 @@ def test_an_example_is_explained_by_its_own_entry_alone(case: tuple[Entry, str])
     found = ids_in(text)
     assert entry.id in found
     assert found - {entry.id} <= set(entry.also)
+
+
+@pytest.mark.parametrize(
+    ("kind", "layer"), [(n, layer) for n, s in HEAD_SPECS.items() for layer in s.class_layers]
+)
+def test_the_class_layers_of_every_head_are_known_for_what_they_are(kind: str, layer: str) -> None:
+    bare = layer.replace(r"\d+", "0").replace("\\", "")
+    weight = bare if kind.startswith("Segmenter") and bare == "cls_emb" else f"{bare}.weight"
+    axes = next((a for p, a in HEAD_SPECS[kind].class_axes if re.fullmatch(p, weight)), CLASS_ROWS)
+    old, new = ("19,512", "7,512") if axes[0].dim == 0 else ("512,275,1", "512,263,1")
+    text = (
+        f"size mismatch for decode_head.{weight}: copying a param with shape "
+        f"torch.Size([{old}]) from checkpoint, the shape in current model is torch.Size([{new}])."
+    )
+    assert ids_in(text) == {"checkpoint-other-classes"}
 
 
 @CASES

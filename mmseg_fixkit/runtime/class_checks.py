@@ -29,11 +29,8 @@ BUILT_CODES = MODEL_CODES | {"MSF108", "MSF109", "MSF201", "MSF203", "MSF204", "
 
 _SPLITS = {"train": "training", "val": "validation", "test": "test"}
 
-#: Head kind -> its one class layer and how its rows follow from the head's own attributes.
-_CLASS_LAYERS = {
-    HeadKind.PER_PIXEL: ("conv_seg", "out_channels", 0),
-    HeadKind.QUERY: ("cls_embed", "num_classes", 1),
-}
+#: Head kind -> the attribute that the rows of its class layer follow, and how many come on top.
+_ROWS = {HeadKind.PER_PIXEL: ("out_channels", 0), HeadKind.QUERY: ("num_classes", 1)}
 
 
 @dataclass(frozen=True)
@@ -207,7 +204,8 @@ def _one_channel(head: Head) -> bool:
 
 def _check_layer(head: Head) -> Iterator[Diagnostic]:
     """Whether the class layer has the rows that the head's own attributes promise."""
-    layer, source, extra = _CLASS_LAYERS.get(head.spec.kind, ("", "", 0))
+    layer = next(iter(head.spec.class_layers), "")
+    source, extra = _ROWS.get(head.spec.kind, ("", 0))
     weight = getattr(getattr(head.module, layer, None), "weight", None)
     promised = getattr(head.module, source, None)
     if weight is None or promised is None or len(weight) == promised + extra:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Callable, Optional
+from typing import Any, Optional
 
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from torch import nn
@@ -102,12 +102,6 @@ def own_modules(head: Head, heads: tuple[Head, ...]) -> Iterator[tuple[str, nn.M
         path = f"{head.path}.{name}"
         if name and not f"{path}.".startswith(nested or ("\0",)):
             yield path, module
-
-
-def class_sized(model: nn.Module) -> Callable[[str], bool]:
-    """Return whether a tensor's name is of a layer whose shape follows the class count."""
-    patterns = [_class_layers(head) for head in find_heads(model) if head.spec.class_layers]
-    return lambda name: any(pattern.fullmatch(name) for pattern in patterns)
 
 
 def shapes_of(model: nn.Module) -> dict[str, Shape]:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mmseg_fixkit.runtime.heads import class_sized
+from mmseg_fixkit.runtime.heads import class_tensors
 from tests.support import run_portable
 from tests.zoo.build import build
 from tests.zoo.configs import ROOT, head_types, lacks
@@ -211,10 +211,10 @@ def _sample(size: int, generator: Any) -> Any:
 
 
 def _wrong_gradients(result: Trained, model: Any) -> Iterator[str]:
-    sized = class_sized(model)
+    sized = class_tensors(model)
     yield from (f"{k} is {v}" for k, v in result.losses.items() if not abs(v) < float("inf"))
     for name, parameter in model.named_parameters():
-        if not sized(name):
+        if name not in sized:
             continue
         result.class_tensors += 1
         grad = parameter.grad

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from mmseg_fixkit.explanations.entry import Entry
+from mmseg_fixkit.host import CLASS_LAYERS, INNER_CLASS_TENSORS
 
-#: The layers whose rows follow the classes; see ``host.HEAD_SPECS`` and ``docs/adapt-table.md``.
 _CLASS_LAYER = (
     r"(?:module\.)? (?:decode_head|auxiliary_head) [\w.]*? "
-    r"(?:conv_seg|se_layer|aux_cls_seg|p_cls_seg|fc_seg|cls_emb|cls_embed|mask_norm) "
-    r"(?:\.(?:weight|bias))?"
+    rf"(?:{CLASS_LAYERS}) (?:\.(?:weight|bias))?"
 )
 #: Segmenter's class tokens (1, N, D), and PointHead's inputs (C, F + N, 1): N is in the middle.
-_INNER = r"(?:module\.)? decode_head\. (?:cls_emb|[\d.]* fcs\.\d+\.conv\.weight)"
+_INNER = rf"(?:module\.)? decode_head\. [\d.]* (?:{INNER_CLASS_TENSORS})"
 _ADAPT = (
     "mmseg-fix adapt {checkpoint} {config} -o adapted.pth  # keeps the rows of classes that both "
     "have, by name"
