@@ -14,10 +14,9 @@ from mmseg_fixkit.diagnostics import Severity, format_key
 from mmseg_fixkit.host import zoo_path
 from mmseg_fixkit.runtime import ClassCountError, ClassCountHook
 from mmseg_fixkit.runtime.class_checks import Split, check_classes
-from mmseg_fixkit.runtime.fix import plan_model
+from mmseg_fixkit.runtime.fix import apply_replacements, plan_model
 from mmseg_fixkit.runtime.heads import find_heads
 from mmseg_fixkit.runtime.seen_classes import in_words
-from mmseg_fixkit.runtime.transplant import apply_swaps
 from tests.support import (
     run_config,
     run_dataset,
@@ -322,9 +321,9 @@ def test_what_is_said_of_zoo_models(name: str) -> None:
 
 def assert_fixed_like_built(config: Any, count: int) -> None:
     live, config_after = build(config.model), patched(config, count)
-    swaps = plan_model(live, config.model, config_after.model)
+    replacements = plan_model(live, config.model, config_after.model)
     names = [name for name, _ in live.named_modules()]
-    apply_swaps(swaps)
+    apply_replacements(replacements)
     expected = build(config_after.model)
     assert shapes(live) == shapes(expected)
     assert {k: v for k, v in plain(live).items() if "." in k.strip(".")} == {

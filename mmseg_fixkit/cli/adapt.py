@@ -30,12 +30,12 @@ _FILE = click.Path(path_type=Path)
     "--old-classes",
     metavar="A,B,C|DATASET",
     help="The checkpoint's classes in the order of its rows, where it does not say them, or a "
-    "data set that MMSegmentation knows: cityscapes.",
+    "dataset that MMSegmentation knows: cityscapes.",
 )
 @click.option(
     "--classes",
     metavar="A,B,C",
-    help="The new classes in the order of their labels (default: those of CONFIG's data set).",
+    help="The new classes in the order of their labels (default: those of CONFIG's dataset).",
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would become of what.")
 @click.option(
@@ -117,7 +117,7 @@ def _host() -> Any:
 
 
 def _names(text: Optional[str]) -> Any:
-    """Read names; a single one is that of a data set."""
+    """Read names; a single one is that of a dataset."""
     if text is None or "," not in text:
         return text
     return [name.strip() for name in text.split(",")]

@@ -1,14 +1,21 @@
-"""Rebuilds the class layers of a built model for the classes of its dataset."""
+"""Rebuilds the class layers of a built model for the classes of its dataset.
+
+The parts whose config changes are built again, and the live model is given their class-sized
+tensors and plain values. All its modules stay the same objects, so hooks, wrappers and shared
+references survive, and no table of head types is needed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Union
 
+import numpy as np
 from mmengine.dist import is_main_process
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper, OptimWrapperDict
-from torch import nn
+from torch import Tensor, nn
 
 from mmseg_fixkit.checkpoint.report import table
 from mmseg_fixkit.core.text import counted
@@ -16,10 +23,14 @@ from mmseg_fixkit.labels import LabelSpace
 from mmseg_fixkit.runtime.class_checks import built_splits
 from mmseg_fixkit.runtime.errors import ClassCountError
 from mmseg_fixkit.runtime.heads import is_multilabel_model
-from mmseg_fixkit.runtime.transplant import Swap, apply_swaps, brief, plan_swaps
 
 _HEAD_ATTRIBUTES = ("num_classes", "out_channels")
 _INSTEAD = "write a fitting config with `mmseg-fix patch` and train from that"
+
+_PLAIN = (bool, int, float, str, np.ndarray, type(None))
+
+#: What torch and MMEngine keep in every module; never copied.
+_BOOKKEEPING = frozenset(vars(nn.Module())) | {"_is_init", "_params_init_info"}
 
 
 def fix_model(runner: Any) -> None:
@@ -39,19 +50,19 @@ def fix_model(runner: Any) -> None:
         return
     _check_fixable(runner)
     if not is_multilabel_model(runner.model):
-        _check_several(classes)
+        _check_two_classes(classes)
     patched = _patched_model(runner, classes)
-    swaps = plan_model(runner.model, runner.cfg.model, patched)
-    replaced = apply_swaps(swaps)
+    replacements = plan_model(runner.model, runner.cfg.model, patched)
+    replaced = apply_replacements(replacements)
     for optimizer in _optimizers(getattr(runner, "optim_wrapper", None)):
         _hold_live(optimizer, replaced)
     _follow_head(runner.model)
     _follow_thresholds(runner.model, patched)
-    if swaps:
+    if replacements:
         runner.cfg.model = patched
         runner.dump_config()
-    if swaps and is_main_process():
-        runner.logger.info(_told(swaps, len(classes)))
+    if replacements and is_main_process():
+        runner.logger.info(_table_text(replacements, len(classes)))
 
 
 def _check_fixable(runner: Any) -> None:
@@ -67,7 +78,7 @@ def _check_fixable(runner: Any) -> None:
         )
 
 
-def _check_several(classes: tuple[str, ...]) -> None:
+def _check_two_classes(classes: tuple[str, ...]) -> None:
     if len(classes) == 1:
         raise ClassCountError(
             f"the dataset has one class only, {classes[0]!r}, which a softmax over one channel "
@@ -87,8 +98,8 @@ def _patched_model(runner: Any, classes: tuple[str, ...]) -> Any:
 
 def plan_model(
     model: nn.Module, config: Mapping[str, Any], patched: Mapping[str, Any]
-) -> tuple[Swap, ...]:
-    """Build the parts of ``model`` whose config was patched anew, and plan their transplant.
+) -> tuple[Replacement, ...]:
+    """Build the parts of ``model`` whose config was patched again, and plan what they replace.
 
     Args:
         model: the live segmentor.
@@ -98,20 +109,20 @@ def plan_model(
     changed = [key for key in patched if patched[key] != config.get(key)]
     parts = {key: getattr(model, key, None) for key in changed}
     return tuple(
-        swap
+        each
         for key, live in parts.items()
         if isinstance(live, nn.Module)
-        for swap in _plan_part(live, patched[key], key)
+        for each in _plan_part(live, patched[key], key)
     )
 
 
-def _plan_part(live: nn.Module, patched: Any, path: str) -> tuple[Swap, ...]:
+def _plan_part(live: nn.Module, patched: Any, path: str) -> tuple[Replacement, ...]:
     fresh = _build(patched)
-    swaps = plan_swaps(live, fresh, path)
-    if any(swap.is_tensor for swap in swaps) and hasattr(fresh, "init_weights"):
+    replacements = plan_replacements(live, fresh, path)
+    if any(each.is_tensor for each in replacements) and hasattr(fresh, "init_weights"):
         # In place: the planned tensors are the initialised ones.
         fresh.init_weights()
-    return swaps
+    return replacements
 
 
 def _build(config: Any) -> nn.Module:
@@ -163,9 +174,132 @@ def _last(head: Any) -> Any:
     return head[-1] if isinstance(head, nn.ModuleList) else head
 
 
-def _told(swaps: Iterable[Swap], count: int) -> str:
-    rows = [(swap.path, brief(swap.before), brief(swap.after)) for swap in swaps]
+def _table_text(replacements: Iterable[Replacement], count: int) -> str:
+    rows = [(each.path, _brief(each.before), _brief(each.after)) for each in replacements]
     return (
         f"ClassCountHook rebuilt the class layers of the model for {counted(count, 'class')}:\n"
         f"{table(('what', 'before', 'after'), rows)}"
     )
+
+
+# What a module is given of a twin that was built for other classes
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """One thing that changes: ``module.name`` becomes ``after``; ``path`` is for people."""
+
+    path: str
+    module: nn.Module
+    name: str
+    before: Any
+    after: Any
+
+    @property
+    def is_tensor(self) -> bool:
+        """Whether it is a parameter or a buffer."""
+        return isinstance(self.after, Tensor)
+
+
+def plan_replacements(live: nn.Module, fresh: nn.Module, path: str) -> tuple[Replacement, ...]:
+    """Return what has to change in ``live`` to be sized as ``fresh`` is.
+
+    Args:
+        live: a built module.
+        fresh: the same module, built from the patched config; its tensors end up in ``live``.
+        path: the dotted name of ``live``.
+
+    Raises:
+        ClassCountError: the two differ in more than sizes and plain values.
+    """
+    return tuple(_replacements(live, fresh, path))
+
+
+def apply_replacements(replacements: Iterable[Replacement]) -> dict[int, nn.Parameter]:
+    """Carry the replacements out; return id of the replaced parameter -> parameter in its place.
+
+    New tensors take device, type and ``requires_grad`` of the old; a parameter under two names
+    stays one.
+    """
+    placed: dict[int, nn.Parameter] = {}
+    for each in replacements:
+        before, after = each.before, each.after
+        if isinstance(before, nn.Parameter):
+            after = placed.setdefault(id(before), _parameter_like(after, before))
+        elif each.is_tensor:
+            after = after.to(before)
+        setattr(each.module, each.name, after)
+    return placed
+
+
+def _parameter_like(new: Tensor, old: nn.Parameter) -> nn.Parameter:
+    return nn.Parameter(new.detach().to(old), requires_grad=old.requires_grad)
+
+
+def _replacements(live: nn.Module, fresh: nn.Module, path: str) -> Iterator[Replacement]:
+    _check_twins(live, fresh, path)
+    for name, old in _tensors(live).items():
+        new = _tensors(fresh)[name]
+        if old.shape != new.shape:
+            yield Replacement(f"{path}.{name}", live, name, old, new)
+    for name, value in _plain_attributes(fresh).items():
+        if not _same(getattr(live, name, None), value):
+            yield Replacement(f"{path}.{name}", live, name, getattr(live, name, None), value)
+    for name, child in live.named_children():
+        twin = fresh.get_submodule(name)
+        if type(child) is not type(twin) and not (_all_tensors(child) or _all_tensors(twin)):
+            yield Replacement(f"{path}.{name}", live, name, child, twin)  # a loss of another type
+        else:
+            yield from _replacements(child, twin, f"{path}.{name}")
+
+
+def _check_twins(live: nn.Module, fresh: nn.Module, path: str) -> None:
+    for what, mine, other in (
+        ("type", type(live).__name__, type(fresh).__name__),
+        ("layers", [n for n, _ in live.named_children()], [n for n, _ in fresh.named_children()]),
+        ("tensors", list(_tensors(live)), list(_tensors(fresh))),
+    ):
+        if mine != other:
+            raise ClassCountError(
+                f"the {what} of {path} are {mine} in the built model, but its config asks for "
+                f"{other}, so it cannot be repaired in place; {_INSTEAD}"
+            )
+
+
+def _tensors(module: nn.Module) -> dict[str, Tensor]:
+    """Return the parameters and buffers that ``module`` itself owns."""
+    own = [*vars(module)["_parameters"].items(), *vars(module)["_buffers"].items()]
+    return {name: value for name, value in own if value is not None}
+
+
+def _all_tensors(module: nn.Module) -> list[Tensor]:
+    return [*module.parameters(), *module.buffers()]
+
+
+def _plain_attributes(module: nn.Module) -> dict[str, Any]:
+    own = {name: value for name, value in vars(module).items() if name not in _BOOKKEEPING}
+    return {name: value for name, value in own.items() if _is_plain(value)}
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(_is_plain(v) for v in value.values())
+    if isinstance(value, (list, tuple)):
+        return all(_is_plain(v) for v in value)
+    return isinstance(value, _PLAIN)
+
+
+def _same(old: Any, new: Any) -> bool:
+    if isinstance(old, np.ndarray) or isinstance(new, np.ndarray):
+        return np.array_equal(old, new)
+    return bool(old == new)
+
+
+def _brief(value: Union[Tensor, Any]) -> str:
+    """Write a value of a replacement for a table."""
+    if isinstance(value, Tensor):
+        return str(tuple(value.shape))
+    if isinstance(value, nn.Module):
+        return type(value).__name__
+    text = repr(value)
+    return text if len(text) <= 40 else f"{type(value).__name__} of {len(value)}"
