@@ -102,7 +102,7 @@ def adapt(
     )
     if output is not None and not dry_run:
         adapted.write(output, overwrite=overwrite)
-    _tell(adapted.report, None if dry_run else output, output_format)
+    _print_report(adapted.report, None if dry_run else output, output_format)
     raise SystemExit(1 if adapted.report.diagnostics else 0)
 
 
@@ -123,7 +123,7 @@ def _names(text: Optional[str]) -> Any:
     return [name.strip() for name in text.split(",")]
 
 
-def _tell(report: AdaptReport, output: Optional[Path], output_format: str) -> None:
+def _print_report(report: AdaptReport, output: Optional[Path], output_format: str) -> None:
     written = None if output is None else str(output)
     if output_format == "json":
         from mmseg_fixkit.reporters.json import json_text
