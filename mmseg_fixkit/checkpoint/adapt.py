@@ -32,6 +32,7 @@ from mmseg_fixkit.checkpoint.rows import (
     gather_rows,
     map_classes,
 )
+from mmseg_fixkit.core.text import counted, first_few
 from mmseg_fixkit.errors import CheckpointMismatch, FixkitError
 from mmseg_fixkit.several_labels import with_background
 
@@ -396,8 +397,8 @@ def _stop_if_incomplete(fit: Fit, classes: Optional[ClassMapping]) -> None:
     lacking = [n for n in fit.comparison.missing if not n.startswith(_AUXILIARY)]
     if lacking:
         raise CheckpointMismatch(
-            f"{name} lacks {len(lacking)} tensors of the model, such as {lacking[0]}: it was "
-            "written by another head, neck or backbone"
+            f"{name} lacks {counted(len(lacking), 'tensor')} of the model, such as {lacking[0]}: "
+            "it was written by another head, neck or backbone"
         )
 
 
@@ -410,8 +411,9 @@ def _stop_if_wrong(result: Comparison, source: Source) -> None:
     if result.wrong:
         parts += [f"of another shape: {len(result.wrong)}", resized_table(result.wrong)]
     if missing > ALLOWED:
-        parts += [f"{missing:.0%} of the tensors of {backbone[:-1]} are not in it, such as"]
-        parts += _first_lines([name for name in result.missing if name.startswith(backbone)])
+        names = [name for name in result.missing if name.startswith(backbone)]
+        share = f"{missing:.0%} of the tensors of {backbone[:-1]}"
+        parts += [f"{share} are not in it, such as {first_few(names, 5)}"]
     parts += [f"likely reason: {reason}" for reason in _reasons(result, backbone, source)]
     parts += ["Give a checkpoint of this architecture"]
     raise CheckpointMismatch("\n".join(parts))
@@ -424,8 +426,3 @@ def _reasons(result: Comparison, backbone: str, source: Source) -> Iterator[str]
     version = str(source.meta.get("mmseg_version", ""))
     if version.startswith("0."):
         yield f"it was written by mmsegmentation {version}; 1.x names some layers otherwise"
-
-
-def _first_lines(names: list[str], shown: int = 5) -> list[str]:
-    more = [f"  and {len(names) - shown} more"] if len(names) > shown else []
-    return [*(f"  {name}" for name in names[:shown]), *more]

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Optional
 
+from mmseg_fixkit.core.text import counted
+
 #: Keys under which programs keep the weights, the first one present wins. Averaged weights come
 #: before those they are an average of: they are what is evaluated.
 WRAPPERS = (
@@ -71,8 +73,7 @@ class Checkpoint:
 
     def taken(self) -> str:
         """Say in a sentence what was taken of the file and what was not."""
-        count = len(self.state_dict)
-        parts = [f"{count} tensor{'s' * (count != 1)}"]
+        parts = [counted(len(self.state_dict), "tensor")]
         if self.wrapped not in ("", "state_dict"):
             parts.append(f"from {self.wrapped!r}")
         if self.prefix:

@@ -20,6 +20,7 @@ from mmseg_fixkit.checkpoint.contents import Checkpoint, checkpoint_in, with_ver
 from mmseg_fixkit.checkpoint.file_type import FileType, detect_file_type
 from mmseg_fixkit.checkpoint.safe_globals import safe_globals_for_reading
 from mmseg_fixkit.core.files import check_target, replacing
+from mmseg_fixkit.core.text import first_few
 from mmseg_fixkit.errors import FixkitError
 
 AnyPath = Union[str, "os.PathLike[str]"]
@@ -172,10 +173,9 @@ def _refusal(path: Path, message: str) -> str:
     names = _asked_for(path, message)
     if not names:
         return f"{path} is cut off or damaged: {_torch_reason(message)}"
-    listed = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if names[5:] else "")
     return (
-        f"{path} was not opened: it asks for {listed}, which is more than weights, logs and "
-        f"numbers, and opening it would run that{_UNLESS_TRUSTED}"
+        f"{path} was not opened: it asks for {first_few(names, 5)}, which is more than "
+        f"weights, logs and numbers, and opening it would run that{_UNLESS_TRUSTED}"
     )
 
 

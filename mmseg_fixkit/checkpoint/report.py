@@ -8,6 +8,7 @@ from typing import Any, Optional
 
 from mmseg_fixkit.checkpoint.compare import Resized
 from mmseg_fixkit.checkpoint.rows import ClassMapping
+from mmseg_fixkit.core.text import first_few
 from mmseg_fixkit.diagnostics import Diagnostic, format_key
 
 _LISTED = 20
@@ -50,7 +51,7 @@ class AdaptReport:
         """Write the table for people."""
         lines = [self._heading(), *self._class_lines()]
         if self.changed:
-            lines.append(_tensors([*self.kept, *self.new]))
+            lines.append(resized_table([*self.kept, *self.new]))
         lines += self._left_lines()
         return "\n".join(lines)
 
@@ -127,14 +128,8 @@ def resized_table(rows: Sequence[Resized]) -> str:
     return shown + (f"\n  and {len(rows) - _LISTED} more" if len(rows) > _LISTED else "")
 
 
-def _tensors(rows: Sequence[Resized]) -> str:
-    return resized_table(rows)
-
-
 def _names(names: Sequence[str], shown: int = _LISTED) -> str:
-    listed = ", ".join(names[:shown])
-    more = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return f" ({listed}{more})" if names else ""
+    return f" ({first_few(names, shown)})" if names else ""
 
 
 def _classes_json(plan: ClassMapping) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Optional
 
 from mmseg_fixkit.checkpoint.compare import ALLOWED, BACKBONES, Comparison, likely_reasons
+from mmseg_fixkit.core.text import counted
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, KeyPath, Severity, finding, format_key
 from mmseg_fixkit.registry import reported_rules, rule
 from mmseg_fixkit.rules.context import Context
@@ -168,7 +169,7 @@ def tensors_missing(context: CheckpointContext) -> Iterator[Diagnostic]:
     `mmengine.runner.load_state_dict` of mmengine 0.10.7.
     """
     for part, names in _by_part(context.comparison.missing).items():
-        text = f"has {len(names)} tensors that the checkpoint lacks, such as {names[0]}"
+        text = f"has {counted(len(names), 'tensor')} that the checkpoint lacks, such as {names[0]}"
         yield _warning(("model", part), text, None, len(names))
 
 
