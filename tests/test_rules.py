@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from mmseg_fixkit import check, host, patch
+from mmseg_fixkit.cli import app
 from mmseg_fixkit.diagnose import diagnose  # noqa: F401 - registers the rules
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.first_iterations import Watch  # noqa: F401 - registers its rules
 from mmseg_fixkit.label_files.label_sets import findings  # noqa: F401 - registers its rules
 from mmseg_fixkit.paddleseg.rules import PaddleContext  # noqa: F401 - registers its rules
 from mmseg_fixkit.registry import HEADINGS, Rule, all_rules, find_rule, select_rules
+from mmseg_fixkit.rules.examples import INHERITS, base_config
 
 ALL = all_rules()
 #: Rules that read a config; the others only speak when a patch asked for what they bring.
@@ -32,10 +35,23 @@ def test_the_page_has_every_heading_in_order(rule: Rule) -> None:
     assert rule.summary.endswith(".")
 
 
+def written(rule: Rule, heading: str, folder: Path) -> Path:
+    """Write the lines of an example, below the config that all examples inherit."""
+    (folder / "base.py").write_text(base_config(rule))
+    config = folder / "example.py"
+    config.write_text(INHERITS + rule.example(heading))
+    return config
+
+
+@pytest.mark.parametrize("code", ["MSF101", "MSF601"])
+def test_the_config_that_examples_inherit_is_clean(code: str, tmp_path: Path) -> None:
+    (tmp_path / "base.py").write_text(base_config(find_rule(code)))
+    assert check(tmp_path / "base.py").diagnostics == ()
+
+
 @pytest.mark.parametrize("rule", by_code(READING))
 def test_the_example_is_found_and_only_that(rule: Rule, tmp_path: Path) -> None:
-    config = tmp_path / "example.py"
-    config.write_text(rule.example())
+    config = written(rule, "Example", tmp_path)
     found = check(config).diagnostics
     assert {d.code for d in found} == {rule.code}
     assert all(d.location is not None and d.location.line for d in found)
@@ -43,15 +59,12 @@ def test_the_example_is_found_and_only_that(rule: Rule, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rule", by_code(READING))
 def test_what_to_use_instead_is_clean(rule: Rule, tmp_path: Path) -> None:
-    config = tmp_path / "instead.py"
-    config.write_text(rule.example("Use instead"))
-    assert check(config).diagnostics == ()
+    assert check(written(rule, "Use instead", tmp_path)).diagnostics == ()
 
 
 @pytest.mark.parametrize("rule", by_code(READING))
 def test_the_fix_of_the_example_settles_it(rule: Rule, tmp_path: Path) -> None:
-    config = tmp_path / "example.py"
-    config.write_text(rule.example())
+    config = written(rule, "Example", tmp_path)
     planned = patch(config, guards=False)
     fixable = any(d.fixable for d in check(config).diagnostics)
     if planned.plan.empty:
@@ -60,6 +73,13 @@ def test_the_fix_of_the_example_settles_it(rule: Rule, tmp_path: Path) -> None:
     planned.write(tmp_path / "fixed.py")
     assert check(tmp_path / "fixed.py").diagnostics == ()
     assert patch(tmp_path / "fixed.py", guards=False).plan.empty
+
+
+def test_the_page_of_a_rule_shows_the_config_of_its_example() -> None:
+    shown = CliRunner().invoke(app, ["rule", "MSF101"]).output
+    rule = find_rule("MSF101")
+    assert rule.example() in shown
+    assert shown.endswith(f"```python\n{base_config(rule)}```\n")
 
 
 def test_codes_follow_their_family() -> None:

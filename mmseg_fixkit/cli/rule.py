@@ -23,12 +23,13 @@ def rule(code: Optional[str], every: bool) -> None:
     from mmseg_fixkit.label_files.label_sets import findings  # noqa: F401 - registers the rules
     from mmseg_fixkit.paddleseg.rules import PaddleContext  # noqa: F401 - registers the rules
     from mmseg_fixkit.registry import all_rules, find_rule, index
-    from mmseg_fixkit.rules import Context  # noqa: F401 - registers the rules
+    from mmseg_fixkit.rules.examples import base_section, base_sections
 
     if every == (code is not None):
         raise FixkitError("give a rule's code, or --all; `mmseg-fix rule MSF101` is an example")
     if every:
         pages = (r.page() for r in all_rules())
-        console.markdown("\n".join((index(all_rules()), *pages)))
+        console.markdown("\n".join((index(all_rules()), base_sections(), *pages)))
     else:
-        console.markdown(find_rule(code or "").page())
+        found = find_rule(code or "")
+        console.markdown(found.page() + base_section(found))

@@ -42,22 +42,14 @@ def single_class(context: Context) -> Iterator[Diagnostic]:
 
     ## Example
     ```python
-    model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=1))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('weed',))))
+    model = dict(decode_head=dict(num_classes=1))
+    train_dataloader = dict(dataset=dict(metainfo=dict(classes=('weed',))))
     ```
 
     ## Use instead
     ```python
-    model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
-    train_dataloader = dict(
-        dataset=dict(
-            type='BaseSegDataset',
-            metainfo=dict(classes=('background', 'weed'), palette=[[0, 0, 0], [128, 0, 0]])))
+    model = dict(decode_head=dict(num_classes=2))
+    train_dataloader = dict(dataset=dict(metainfo=dict(classes=('background', 'weed'))))
     ```
 
     ## Fix safety
@@ -112,25 +104,19 @@ def one_channel_head(context: Context) -> Iterator[Diagnostic]:
     ## Example
     ```python
     model = dict(
-        type='EncoderDecoder',
         decode_head=dict(
             type='SegmenterMaskTransformerHead', in_channels=192, channels=192, num_layers=2,
-            num_heads=3, embed_dims=192, num_classes=2, out_channels=1, threshold=0.5,
+            num_heads=3, embed_dims=192, out_channels=1, threshold=0.5,
             loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True)))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('background', 'weed'))))
     ```
 
     ## Use instead
     ```python
     model = dict(
-        type='EncoderDecoder',
         decode_head=dict(
             type='SegmenterMaskTransformerHead', in_channels=192, channels=192, num_layers=2,
-            num_heads=3, embed_dims=192, num_classes=2,
+            num_heads=3, embed_dims=192,
             loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=False)))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('background', 'weed'))))
     ```
 
     ## Fix safety

@@ -73,24 +73,16 @@ def data_root_twice(context: Context) -> Iterator[Diagnostic]:
 
     ## Example
     ```python
-    model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
     train_dataloader = dict(
         dataset=dict(
-            type='BaseSegDataset', metainfo=dict(classes=('weed', 'crop')),
             data_root='data/farm',
             data_prefix=dict(img_path='data/farm/images', seg_map_path='labels')))
     ```
 
     ## Use instead
     ```python
-    model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
     train_dataloader = dict(
         dataset=dict(
-            type='BaseSegDataset', metainfo=dict(classes=('weed', 'crop')),
             data_root='data/farm',
             data_prefix=dict(img_path='images', seg_map_path='labels')))
     ```

@@ -29,24 +29,14 @@ def dataset_classes(context: Context) -> Iterator[Diagnostic]:
 
     ## Example
     ```python
-    model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('road', 'car'))))
     val_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('car', 'road'))))
+        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('weed', 'soil'))))
     ```
 
     ## Use instead
     ```python
-    model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('road', 'car'))))
     val_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('road', 'car'))))
+        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('soil', 'weed'))))
     ```
 
     ## Fix safety
@@ -86,24 +76,12 @@ def palette_length(context: Context) -> Iterator[Diagnostic]:
 
     ## Example
     ```python
-    model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
-    train_dataloader = dict(
-        dataset=dict(
-            type='BaseSegDataset',
-            metainfo=dict(classes=('road', 'car'), palette=[[128, 64, 128]])))
+    train_dataloader = dict(dataset=dict(metainfo=dict(palette=[[128, 64, 128]])))
     ```
 
     ## Use instead
     ```python
-    model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
-    train_dataloader = dict(
-        dataset=dict(
-            type='BaseSegDataset',
-            metainfo=dict(classes=('road', 'car'), palette=[[0, 0, 0], [128, 0, 0]])))
+    train_dataloader = dict(dataset=dict(metainfo=dict(palette=[[0, 0, 0], [128, 0, 0]])))
     ```
 
     ## Fix safety
@@ -152,22 +130,14 @@ def foreign_classes(context: Context) -> Iterator[Diagnostic]:
 
     ## Example
     ```python
-    model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
-    train_dataloader = dict(
-        dataset=dict(type='CityscapesDataset', metainfo=dict(classes=('weed', 'crop'))))
+    train_dataloader = dict(dataset=dict(type='CityscapesDataset'))
     ```
 
     ## Use instead
     ```python
-    model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
     train_dataloader = dict(
         dataset=dict(
             type='BaseSegDataset',
-            metainfo=dict(classes=('weed', 'crop')),
             img_suffix='_leftImg8bit.png',
             seg_map_suffix='_gtFine_labelTrainIds.png'))
     ```
@@ -206,21 +176,11 @@ def metric_of_another_dataset(context: Context) -> Iterator[Diagnostic]:
 
     ## Example
     ```python
-    model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('weed', 'crop'))))
     test_evaluator = dict(type='CityscapesMetric', output_dir='out')
     ```
 
     ## Use instead
     ```python
-    model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('weed', 'crop'))))
     test_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
     ```
 

@@ -73,24 +73,16 @@ def guard_class_count(context: Context) -> Iterator[Diagnostic]:
 
     ## Example
     ```python
-    model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
     train_dataloader = dict(
         dataset=dict(
-            type='BaseSegDataset', metainfo=dict(classes=('weed', 'crop')),
             pipeline=[
                 dict(type='LoadAnnotations'), dict(type='AssertLabelBounds', num_classes=19)]))
     ```
 
     ## Use instead
     ```python
-    model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
     train_dataloader = dict(
         dataset=dict(
-            type='BaseSegDataset', metainfo=dict(classes=('weed', 'crop')),
             pipeline=[
                 dict(type='LoadAnnotations'), dict(type='AssertLabelBounds', num_classes=2)]))
     ```

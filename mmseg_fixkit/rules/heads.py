@@ -37,20 +37,12 @@ def head_class_count(context: Context) -> Iterator[Diagnostic]:
 
     ## Example
     ```python
-    model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=19))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('road', 'car', 'sky'))))
+    model = dict(decode_head=dict(num_classes=19))
     ```
 
     ## Use instead
     ```python
-    model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=3))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('road', 'car', 'sky'))))
+    model = dict(decode_head=dict(num_classes=2))
     ```
 
     ## Fix safety
@@ -114,21 +106,12 @@ def out_channels_mismatch(context: Context) -> Iterator[Diagnostic]:
 
     ## Example
     ```python
-    model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=3, out_channels=1))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('road', 'car', 'sky'))))
+    model = dict(decode_head=dict(out_channels=3))
     ```
 
     ## Use instead
     ```python
-    model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=3))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('road', 'car', 'sky'))))
+    model = dict(decode_head=dict(out_channels=2))
     ```
 
     ## Fix safety
@@ -168,19 +151,15 @@ def text_vocabulary(context: Context) -> Iterator[Diagnostic]:
     model = dict(
         type='MultimodalEncoderDecoder',
         text_encoder=dict(type='CLIPTextEncoder', dataset_name=None, vocabulary=['cat', 'dog']),
-        decode_head=dict(type='SideAdapterCLIPHead', num_classes=2))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('weed', 'crop'))))
+        decode_head=dict(_delete_=True, type='SideAdapterCLIPHead', num_classes=2))
     ```
 
     ## Use instead
     ```python
     model = dict(
         type='MultimodalEncoderDecoder',
-        text_encoder=dict(type='CLIPTextEncoder', dataset_name=None, vocabulary=['weed', 'crop']),
-        decode_head=dict(type='SideAdapterCLIPHead', num_classes=2))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('weed', 'crop'))))
+        text_encoder=dict(type='CLIPTextEncoder', dataset_name=None, vocabulary=['soil', 'weed']),
+        decode_head=dict(_delete_=True, type='SideAdapterCLIPHead', num_classes=2))
     ```
 
     ## Fix safety

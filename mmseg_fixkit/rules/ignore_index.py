@@ -33,26 +33,14 @@ def reduce_zero_label_conflict(context: Context) -> Iterator[Diagnostic]:
 
     ## Example
     ```python
-    model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
     train_dataloader = dict(
-        dataset=dict(
-            type='BaseSegDataset',
-            metainfo=dict(classes=('weed', 'crop')),
-            pipeline=[dict(type='LoadAnnotations', reduce_zero_label=True)]))
+        dataset=dict(pipeline=[dict(type='LoadAnnotations', reduce_zero_label=True)]))
     ```
 
     ## Use instead
     ```python
-    model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
     train_dataloader = dict(
-        dataset=dict(
-            type='BaseSegDataset',
-            metainfo=dict(classes=('weed', 'crop')),
-            pipeline=[dict(type='LoadAnnotations', reduce_zero_label=False)]))
+        dataset=dict(pipeline=[dict(type='LoadAnnotations', reduce_zero_label=False)]))
     ```
 
     ## Fix safety
@@ -85,24 +73,14 @@ def background_ignored(context: Context) -> Iterator[Diagnostic]:
 
     ## Example
     ```python
-    model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
     train_dataloader = dict(
-        dataset=dict(
-            type='BaseSegDataset', reduce_zero_label=True,
-            metainfo=dict(classes=('background', 'polyp'))))
+        dataset=dict(reduce_zero_label=True, metainfo=dict(classes=('background', 'polyp'))))
     ```
 
     ## Use instead
     ```python
-    model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
     train_dataloader = dict(
-        dataset=dict(
-            type='BaseSegDataset', reduce_zero_label=False,
-            metainfo=dict(classes=('background', 'polyp'))))
+        dataset=dict(reduce_zero_label=False, metainfo=dict(classes=('background', 'polyp'))))
     ```
 
     ## Fix safety
@@ -148,22 +126,12 @@ def ignore_index_mismatch(context: Context) -> Iterator[Diagnostic]:
 
     ## Example
     ```python
-    model = dict(
-        type='EncoderDecoder',
-        data_preprocessor=dict(type='SegDataPreProcessor', seg_pad_val=254),
-        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('weed', 'crop'))))
+    model = dict(data_preprocessor=dict(type='SegDataPreProcessor', seg_pad_val=254))
     ```
 
     ## Use instead
     ```python
-    model = dict(
-        type='EncoderDecoder',
-        data_preprocessor=dict(type='SegDataPreProcessor', seg_pad_val=255),
-        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('weed', 'crop'))))
+    model = dict(data_preprocessor=dict(type='SegDataPreProcessor', seg_pad_val=255))
     ```
 
     ## Fix safety

@@ -145,22 +145,12 @@ def class_ignored(context: Context) -> Iterator[Diagnostic]:
 
     ## Example
     ```python
-    model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=2, ignore_index=0))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('soil', 'crop'))))
+    model = dict(decode_head=dict(ignore_index=0))
     ```
 
     ## Use instead
     ```python
-    model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=2, ignore_index=255))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('soil', 'crop'))))
+    model = dict(decode_head=dict(ignore_index=255))
     ```
 
     ## Fix safety
@@ -215,26 +205,14 @@ def marked_label_not_ignored(context: Context) -> Iterator[Diagnostic]:
 
     ## Example
     ```python
-    model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=2, ignore_index=254))
-    train_dataloader = dict(
-        dataset=dict(
-            type='BaseSegDataset', reduce_zero_label=True, ignore_index=254,
-            metainfo=dict(classes=('soil', 'crop'))))
+    model = dict(decode_head=dict(ignore_index=254))
+    train_dataloader = dict(dataset=dict(reduce_zero_label=True, ignore_index=254))
     ```
 
     ## Use instead
     ```python
-    model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=2, ignore_index=255))
-    train_dataloader = dict(
-        dataset=dict(
-            type='BaseSegDataset', reduce_zero_label=True, ignore_index=255,
-            metainfo=dict(classes=('soil', 'crop'))))
+    model = dict(decode_head=dict(ignore_index=255))
+    train_dataloader = dict(dataset=dict(reduce_zero_label=True, ignore_index=255))
     ```
 
     ## Fix safety

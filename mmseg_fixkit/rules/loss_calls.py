@@ -38,24 +38,15 @@ def loss_of_other_heads(context: Context) -> Iterator[Diagnostic]:
     ## Example
     ```python
     model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=3,
-            loss_decode=dict(type='OhemCrossEntropy', thres=0.9, min_kept=131072)))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('road', 'car', 'sky'))))
+        decode_head=dict(loss_decode=dict(type='OhemCrossEntropy', thres=0.9, min_kept=131072)))
     ```
 
     ## Use instead
     ```python
     model = dict(
-        type='EncoderDecoder',
         decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=3,
             loss_decode=dict(type='CrossEntropyLoss'),
             sampler=dict(type='OHEMPixelSampler', thresh=0.9, min_kept=131072)))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('road', 'car', 'sky'))))
     ```
 
     ## Fix safety

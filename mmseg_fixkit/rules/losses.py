@@ -55,23 +55,13 @@ def class_weight_length(context: Context) -> Iterator[Diagnostic]:
     ## Example
     ```python
     model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=3,
-            loss_decode=dict(type='TverskyLoss', class_weight=[1.0, 2.0])))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('road', 'car', 'sky'))))
+        decode_head=dict(loss_decode=dict(type='TverskyLoss', class_weight=[1.0, 2.0, 4.0])))
     ```
 
     ## Use instead
     ```python
     model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=3,
-            loss_decode=dict(type='TverskyLoss', class_weight=None)))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('road', 'car', 'sky'))))
+        decode_head=dict(loss_decode=dict(type='TverskyLoss', class_weight=[1.0, 2.0])))
     ```
 
     ## Fix safety
@@ -122,23 +112,13 @@ def class_weight_value(context: Context) -> Iterator[Diagnostic]:
     ## Example
     ```python
     model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=2,
-            loss_decode=dict(type='TverskyLoss', class_weight=[1.0, -1.0])))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('road', 'car'))))
+        decode_head=dict(loss_decode=dict(type='TverskyLoss', class_weight=[1.0, -1.0])))
     ```
 
     ## Use instead
     ```python
     model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=2,
-            loss_decode=dict(type='TverskyLoss', class_weight=[1.0, 1.0])))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('road', 'car'))))
+        decode_head=dict(loss_decode=dict(type='TverskyLoss', class_weight=[1.0, 1.0])))
     ```
 
     ## Fix safety
@@ -178,26 +158,16 @@ def class_weight_on_ignored_pixels(context: Context) -> Iterator[Diagnostic]:
 
     ## Example
     ```python
-    custom_imports = dict(imports=['mmseg_fixkit'])
     model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=2,
-            loss_decode=dict(type='CrossEntropyLoss', class_weight=[1.0, 2.0])))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('weed', 'crop'))))
+        decode_head=dict(loss_decode=dict(type='CrossEntropyLoss', class_weight=[1.0, 2.0])))
     ```
 
     ## Use instead
     ```python
     custom_imports = dict(imports=['mmseg_fixkit'])
     model = dict(
-        type='EncoderDecoder',
         decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=2,
             loss_decode=dict(type='ClassWeightedCrossEntropyLoss', class_weight=[1.0, 2.0])))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('weed', 'crop'))))
     ```
 
     ## Fix safety

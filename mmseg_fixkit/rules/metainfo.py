@@ -25,20 +25,12 @@ def classes_not_a_list(context: Context) -> Iterator[Diagnostic]:
 
     ## Example
     ```python
-    model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('water'))))
+    train_dataloader = dict(dataset=dict(metainfo=dict(classes=('water'))))
     ```
 
     ## Use instead
     ```python
-    model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('background', 'water'))))
+    train_dataloader = dict(dataset=dict(metainfo=dict(classes=('background', 'water'))))
     ```
 
     ## Fix safety
@@ -74,20 +66,13 @@ def metainfo_names(context: Context) -> Iterator[Diagnostic]:
 
     ## Example
     ```python
-    model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
     train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(CLASSES=('weed', 'crop'))))
+        dataset=dict(metainfo=dict(_delete_=True, CLASSES=('soil', 'weed'))))
     ```
 
     ## Use instead
     ```python
-    model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('weed', 'crop'))))
+    train_dataloader = dict(dataset=dict(metainfo=dict(classes=('soil', 'weed'))))
     ```
 
     ## Fix safety

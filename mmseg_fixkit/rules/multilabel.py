@@ -39,26 +39,12 @@ def multilabel_channel_count(context: Context) -> Iterator[Diagnostic]:
 
     ## Example
     ```python
-    custom_imports = dict(imports=['mmseg_fixkit'])
-    model = dict(
-        type='MultiLabelEncoderDecoder',
-        decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=2,
-            loss_decode=dict(type='MultiLabelLoss')))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('person', 'shadow'))))
+    model = dict(decode_head=dict(num_classes=2))
     ```
 
     ## Use instead
     ```python
-    custom_imports = dict(imports=['mmseg_fixkit'])
-    model = dict(
-        type='MultiLabelEncoderDecoder',
-        decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=3,
-            loss_decode=dict(type='MultiLabelLoss')))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('person', 'shadow'))))
+    model = dict(decode_head=dict(num_classes=3))
     ```
 
     ## Fix safety
@@ -119,26 +105,12 @@ def multilabel_segmentor(context: Context) -> Iterator[Diagnostic]:
 
     ## Example
     ```python
-    custom_imports = dict(imports=['mmseg_fixkit'])
-    model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=3,
-            loss_decode=dict(type='MultiLabelLoss')))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('person', 'shadow'))))
+    model = dict(type='EncoderDecoder')
     ```
 
     ## Use instead
     ```python
-    custom_imports = dict(imports=['mmseg_fixkit'])
-    model = dict(
-        type='MultiLabelEncoderDecoder', threshold=0.5,
-        decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=3,
-            loss_decode=dict(type='MultiLabelLoss')))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('person', 'shadow'))))
+    model = dict(type='MultiLabelEncoderDecoder', threshold=0.5)
     ```
 
     ## Fix safety
@@ -189,26 +161,12 @@ def multilabel_head(context: Context) -> Iterator[Diagnostic]:
 
     ## Example
     ```python
-    custom_imports = dict(imports=['mmseg_fixkit'])
-    model = dict(
-        type='MultiLabelEncoderDecoder',
-        decode_head=dict(
-            type='EncHead', in_channels=[64], in_index=[0], channels=16, num_classes=3,
-            loss_decode=dict(type='MultiLabelLoss')))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('person', 'shadow'))))
+    model = dict(decode_head=dict(type='EncHead', in_channels=[64], in_index=[0]))
     ```
 
     ## Use instead
     ```python
-    custom_imports = dict(imports=['mmseg_fixkit'])
-    model = dict(
-        type='MultiLabelEncoderDecoder',
-        decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=3,
-            loss_decode=dict(type='MultiLabelLoss')))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('person', 'shadow'))))
+    model = dict(decode_head=dict(type='FCNHead', in_channels=64))
     ```
 
     ## Fix safety
@@ -251,26 +209,12 @@ def multilabel_threshold(context: Context) -> Iterator[Diagnostic]:
 
     ## Example
     ```python
-    custom_imports = dict(imports=['mmseg_fixkit'])
-    model = dict(
-        type='MultiLabelEncoderDecoder', threshold=[0.5, 0.4, 0.6],
-        decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=3,
-            loss_decode=dict(type='MultiLabelLoss')))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('person', 'shadow'))))
+    model = dict(threshold=[0.5, 0.4, 0.6])
     ```
 
     ## Use instead
     ```python
-    custom_imports = dict(imports=['mmseg_fixkit'])
-    model = dict(
-        type='MultiLabelEncoderDecoder', threshold=[0.4, 0.6],
-        decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=3,
-            loss_decode=dict(type='MultiLabelLoss')))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('person', 'shadow'))))
+    model = dict(threshold=[0.4, 0.6])
     ```
 
     ## Fix safety

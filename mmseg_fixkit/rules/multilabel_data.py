@@ -42,25 +42,12 @@ def multilabel_import(context: Context) -> Iterator[Diagnostic]:
 
     ## Example
     ```python
-    model = dict(
-        type='MultiLabelEncoderDecoder',
-        decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=3,
-            loss_decode=dict(type='MultiLabelLoss')))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('person', 'shadow'))))
+    custom_imports = dict(imports=['my_transforms'])
     ```
 
     ## Use instead
     ```python
-    custom_imports = dict(imports=['mmseg_fixkit'])
-    model = dict(
-        type='MultiLabelEncoderDecoder',
-        decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=3,
-            loss_decode=dict(type='MultiLabelLoss')))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('person', 'shadow'))))
+    custom_imports = dict(imports=['my_transforms', 'mmseg_fixkit'])
     ```
 
     ## Fix safety
@@ -98,15 +85,8 @@ def multilabel_pipeline_step(context: Context) -> Iterator[Diagnostic]:
 
     ## Example
     ```python
-    custom_imports = dict(imports=['mmseg_fixkit'])
-    model = dict(
-        type='MultiLabelEncoderDecoder',
-        decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=3,
-            loss_decode=dict(type='MultiLabelLoss')))
     train_dataloader = dict(
         dataset=dict(
-            type='BaseSegDataset', metainfo=dict(classes=('person', 'shadow')),
             pipeline=[
                 dict(type='LoadMultiLabelAnnotations', labels=('person', 'shadow')),
                 dict(type='RandomRotFlip')]))
@@ -114,15 +94,8 @@ def multilabel_pipeline_step(context: Context) -> Iterator[Diagnostic]:
 
     ## Use instead
     ```python
-    custom_imports = dict(imports=['mmseg_fixkit'])
-    model = dict(
-        type='MultiLabelEncoderDecoder',
-        decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=3,
-            loss_decode=dict(type='MultiLabelLoss')))
     train_dataloader = dict(
         dataset=dict(
-            type='BaseSegDataset', metainfo=dict(classes=('person', 'shadow')),
             pipeline=[
                 dict(type='LoadMultiLabelAnnotations', labels=('person', 'shadow')),
                 dict(type='MultiLabelRandomRotFlip')]))
@@ -216,27 +189,11 @@ def multilabel_metric(context: Context) -> Iterator[Diagnostic]:
 
     ## Example
     ```python
-    custom_imports = dict(imports=['mmseg_fixkit'])
-    model = dict(
-        type='MultiLabelEncoderDecoder',
-        decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=3,
-            loss_decode=dict(type='MultiLabelLoss')))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('person', 'shadow'))))
     val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
     ```
 
     ## Use instead
     ```python
-    custom_imports = dict(imports=['mmseg_fixkit'])
-    model = dict(
-        type='MultiLabelEncoderDecoder',
-        decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=3,
-            loss_decode=dict(type='MultiLabelLoss')))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('person', 'shadow'))))
     val_evaluator = dict(type='MultiLabelIoUMetric')
     ```
 
@@ -294,27 +251,11 @@ def multilabel_pictures(context: Context) -> Iterator[Diagnostic]:
 
     ## Example
     ```python
-    custom_imports = dict(imports=['mmseg_fixkit'])
-    model = dict(
-        type='MultiLabelEncoderDecoder',
-        decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=3,
-            loss_decode=dict(type='MultiLabelLoss')))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('person', 'shadow'))))
     visualizer = dict(type='SegLocalVisualizer', name='visualizer')
     ```
 
     ## Use instead
     ```python
-    custom_imports = dict(imports=['mmseg_fixkit'])
-    model = dict(
-        type='MultiLabelEncoderDecoder',
-        decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=3,
-            loss_decode=dict(type='MultiLabelLoss')))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('person', 'shadow'))))
     visualizer = dict(type='MultiLabelLocalVisualizer', name='visualizer')
     ```
 

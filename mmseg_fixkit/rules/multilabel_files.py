@@ -49,29 +49,13 @@ def multilabel_loading(context: Context) -> Iterator[Diagnostic]:
 
     ## Example
     ```python
-    custom_imports = dict(imports=['mmseg_fixkit'])
-    model = dict(
-        type='MultiLabelEncoderDecoder',
-        decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=3,
-            loss_decode=dict(type='MultiLabelLoss')))
-    train_dataloader = dict(
-        dataset=dict(
-            type='BaseSegDataset', metainfo=dict(classes=('person', 'shadow')),
-            pipeline=[dict(type='LoadAnnotations')]))
+    train_dataloader = dict(dataset=dict(pipeline=[dict(type='LoadAnnotations')]))
     ```
 
     ## Use instead
     ```python
-    custom_imports = dict(imports=['mmseg_fixkit'])
-    model = dict(
-        type='MultiLabelEncoderDecoder',
-        decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=3,
-            loss_decode=dict(type='MultiLabelLoss')))
     train_dataloader = dict(
         dataset=dict(
-            type='BaseSegDataset', metainfo=dict(classes=('person', 'shadow')),
             pipeline=[dict(type='LoadMultiLabelAnnotations', labels=('person', 'shadow'))]))
     ```
 
@@ -178,24 +162,12 @@ def multilabel_dataset_type(context: Context) -> Iterator[Diagnostic]:
 
     ## Example
     ```python
-    custom_imports = dict(imports=['mmseg_fixkit'])
-    model = dict(
-        type='MultiLabelEncoderDecoder',
-        decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=3,
-            loss_decode=dict(type='MultiLabelLoss')))
     train_dataloader = dict(
         dataset=dict(type='CityscapesDataset', metainfo=dict(classes=('person', 'car'))))
     ```
 
     ## Use instead
     ```python
-    custom_imports = dict(imports=['mmseg_fixkit'])
-    model = dict(
-        type='MultiLabelEncoderDecoder',
-        decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=3,
-            loss_decode=dict(type='MultiLabelLoss')))
     train_dataloader = dict(
         dataset=dict(
             type='BaseSegDataset', metainfo=dict(classes=('person', 'car')),
@@ -236,27 +208,15 @@ def multilabel_background(context: Context) -> Iterator[Diagnostic]:
 
     ## Example
     ```python
-    custom_imports = dict(imports=['mmseg_fixkit'])
-    model = dict(
-        type='MultiLabelEncoderDecoder',
-        decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=4,
-            loss_decode=dict(type='MultiLabelLoss')))
+    model = dict(decode_head=dict(num_classes=4))
     train_dataloader = dict(
-        dataset=dict(
-            type='BaseSegDataset', metainfo=dict(classes=('background', 'person', 'shadow'))))
+        dataset=dict(metainfo=dict(classes=('background', 'person', 'shadow'))))
     ```
 
     ## Use instead
     ```python
-    custom_imports = dict(imports=['mmseg_fixkit'])
-    model = dict(
-        type='MultiLabelEncoderDecoder',
-        decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=3,
-            loss_decode=dict(type='MultiLabelLoss')))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('person', 'shadow'))))
+    model = dict(decode_head=dict(num_classes=3))
+    train_dataloader = dict(dataset=dict(metainfo=dict(classes=('person', 'shadow'))))
     ```
 
     ## Fix safety
@@ -296,16 +256,9 @@ def multilabel_mixed_formats(context: Context) -> Iterator[Diagnostic]:
 
     ## Example
     ```python
-    custom_imports = dict(imports=['mmseg_fixkit'])
     labels = ('person', 'shadow')
-    model = dict(
-        type='MultiLabelEncoderDecoder',
-        decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=3,
-            loss_decode=dict(type='MultiLabelLoss')))
     train_dataloader = dict(
         dataset=dict(
-            type='BaseSegDataset', metainfo=dict(classes=labels),
             pipeline=[
                 dict(type='LoadMultiLabelAnnotations', labels=labels, label_format='planes')]))
     val_dataloader = dict(
@@ -316,20 +269,16 @@ def multilabel_mixed_formats(context: Context) -> Iterator[Diagnostic]:
 
     ## Use instead
     ```python
-    custom_imports = dict(imports=['mmseg_fixkit'])
     labels = ('person', 'shadow')
-    load = dict(type='LoadMultiLabelAnnotations', labels=labels, label_format='planes')
-    model = dict(
-        type='MultiLabelEncoderDecoder',
-        decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=3,
-            loss_decode=dict(type='MultiLabelLoss')))
     train_dataloader = dict(
         dataset=dict(
-            type='BaseSegDataset', metainfo=dict(classes=labels), pipeline=[load]))
+            pipeline=[
+                dict(type='LoadMultiLabelAnnotations', labels=labels, label_format='planes')]))
     val_dataloader = dict(
         dataset=dict(
-            type='BaseSegDataset', metainfo=dict(classes=labels), pipeline=[load]))
+            type='BaseSegDataset', metainfo=dict(classes=labels),
+            pipeline=[
+                dict(type='LoadMultiLabelAnnotations', labels=labels, label_format='planes')]))
     ```
 
     ## Fix safety

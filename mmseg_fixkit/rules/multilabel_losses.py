@@ -36,26 +36,14 @@ def multilabel_loss(context: Context) -> Iterator[Diagnostic]:
 
     ## Example
     ```python
-    custom_imports = dict(imports=['mmseg_fixkit'])
     model = dict(
-        type='MultiLabelEncoderDecoder',
         decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=3,
             loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True, loss_weight=2.0)))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('person', 'shadow'))))
     ```
 
     ## Use instead
     ```python
-    custom_imports = dict(imports=['mmseg_fixkit'])
-    model = dict(
-        type='MultiLabelEncoderDecoder',
-        decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=3,
-            loss_decode=dict(type='MultiLabelLoss', loss_weight=2.0)))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('person', 'shadow'))))
+    model = dict(decode_head=dict(loss_decode=dict(type='MultiLabelLoss', loss_weight=2.0)))
     ```
 
     ## Fix safety
@@ -135,27 +123,13 @@ def multilabel_sampler(context: Context) -> Iterator[Diagnostic]:
 
     ## Example
     ```python
-    custom_imports = dict(imports=['mmseg_fixkit'])
     model = dict(
-        type='MultiLabelEncoderDecoder',
-        decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=3,
-            sampler=dict(type='OHEMPixelSampler', thresh=0.7, min_kept=100000),
-            loss_decode=dict(type='MultiLabelLoss')))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('person', 'shadow'))))
+        decode_head=dict(sampler=dict(type='OHEMPixelSampler', thresh=0.7, min_kept=100000)))
     ```
 
     ## Use instead
     ```python
-    custom_imports = dict(imports=['mmseg_fixkit'])
-    model = dict(
-        type='MultiLabelEncoderDecoder',
-        decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=3,
-            loss_decode=dict(type='MultiLabelLoss')))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('person', 'shadow'))))
+    model = dict(decode_head=dict(sampler=None))
     ```
 
     ## Fix safety
@@ -198,26 +172,12 @@ def multilabel_class_weight(context: Context) -> Iterator[Diagnostic]:
 
     ## Example
     ```python
-    custom_imports = dict(imports=['mmseg_fixkit'])
-    model = dict(
-        type='MultiLabelEncoderDecoder',
-        decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=3,
-            loss_decode=dict(type='MultiLabelLoss', class_weight=[1.0, 1.0, 1.0, 2.0])))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('person', 'shadow'))))
+    model = dict(decode_head=dict(loss_decode=dict(class_weight=[1.0, 1.0, 1.0, 2.0])))
     ```
 
     ## Use instead
     ```python
-    custom_imports = dict(imports=['mmseg_fixkit'])
-    model = dict(
-        type='MultiLabelEncoderDecoder',
-        decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=3,
-            loss_decode=dict(type='MultiLabelLoss', class_weight=[1.0, 2.0])))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('person', 'shadow'))))
+    model = dict(decode_head=dict(loss_decode=dict(class_weight=[1.0, 2.0])))
     ```
 
     ## Fix safety

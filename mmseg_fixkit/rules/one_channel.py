@@ -65,23 +65,17 @@ def one_channel_loss(context: Context) -> Iterator[Diagnostic]:
     ## Example
     ```python
     model = dict(
-        type='EncoderDecoder',
         decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=2, out_channels=1,
-            threshold=0.5, loss_decode=dict(type='CrossEntropyLoss')))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('background', 'weed'))))
+            out_channels=1, threshold=0.5,
+            loss_decode=dict(type='CrossEntropyLoss')))
     ```
 
     ## Use instead
     ```python
     model = dict(
-        type='EncoderDecoder',
         decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=2, out_channels=1,
-            threshold=0.5, loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True)))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('background', 'weed'))))
+            out_channels=1, threshold=0.5,
+            loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True)))
     ```
 
     ## Fix safety
@@ -149,24 +143,18 @@ def one_channel_sampler(context: Context) -> Iterator[Diagnostic]:
     ## Example
     ```python
     model = dict(
-        type='EncoderDecoder',
         decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=2, out_channels=1,
-            threshold=0.5, sampler=dict(type='OHEMPixelSampler', thresh=0.7, min_kept=10000),
+            out_channels=1, threshold=0.5,
+            sampler=dict(type='OHEMPixelSampler', thresh=0.7, min_kept=10000),
             loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True)))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('background', 'weed'))))
     ```
 
     ## Use instead
     ```python
     model = dict(
-        type='EncoderDecoder',
         decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=2, out_channels=1,
-            threshold=0.5, loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True)))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('background', 'weed'))))
+            out_channels=1, threshold=0.5,
+            loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True)))
     ```
 
     ## Fix safety
@@ -206,26 +194,17 @@ def one_channel_class_weight(context: Context) -> Iterator[Diagnostic]:
     ## Example
     ```python
     model = dict(
-        type='EncoderDecoder',
         decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=2, out_channels=1,
-            threshold=0.5,
-            loss_decode=dict(
-                type='CrossEntropyLoss', use_sigmoid=True, class_weight=[0.5, 2.0])))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('background', 'weed'))))
+            out_channels=1, threshold=0.5,
+            loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True, class_weight=[0.5, 2.0])))
     ```
 
     ## Use instead
     ```python
     model = dict(
-        type='EncoderDecoder',
         decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=2, out_channels=1,
-            threshold=0.5,
+            out_channels=1, threshold=0.5,
             loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True, class_weight=[4.0])))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('background', 'weed'))))
     ```
 
     ## Fix safety
@@ -269,23 +248,17 @@ def one_channel_threshold(context: Context) -> Iterator[Diagnostic]:
     ## Example
     ```python
     model = dict(
-        type='EncoderDecoder',
         decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=2, out_channels=1,
+            out_channels=1,
             loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True)))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('background', 'weed'))))
     ```
 
     ## Use instead
     ```python
     model = dict(
-        type='EncoderDecoder',
         decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=2, out_channels=1,
-            threshold=0.5, loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True)))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('background', 'weed'))))
+            out_channels=1, threshold=0.5,
+            loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True)))
     ```
 
     ## Fix safety

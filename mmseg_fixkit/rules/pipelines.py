@@ -47,12 +47,9 @@ def labels_loaded_before_resize(context: Context) -> Iterator[Diagnostic]:
 
     ## Example
     ```python
-    model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
     val_dataloader = dict(
         dataset=dict(
-            type='BaseSegDataset', metainfo=dict(classes=('weed', 'crop')),
+            type='BaseSegDataset', metainfo=dict(classes=('soil', 'weed')),
             pipeline=[
                 dict(type='LoadImageFromFile'),
                 dict(type='LoadAnnotations'),
@@ -62,12 +59,9 @@ def labels_loaded_before_resize(context: Context) -> Iterator[Diagnostic]:
 
     ## Use instead
     ```python
-    model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
     val_dataloader = dict(
         dataset=dict(
-            type='BaseSegDataset', metainfo=dict(classes=('weed', 'crop')),
+            type='BaseSegDataset', metainfo=dict(classes=('soil', 'weed')),
             pipeline=[
                 dict(type='LoadImageFromFile'),
                 dict(type='Resize', scale=(512, 512)),
@@ -130,12 +124,8 @@ def guard_out_of_place(context: Context) -> Iterator[Diagnostic]:
 
     ## Example
     ```python
-    model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
     train_dataloader = dict(
         dataset=dict(
-            type='BaseSegDataset', metainfo=dict(classes=('weed', 'crop')),
             pipeline=[
                 dict(type='LoadAnnotations'),
                 dict(type='AssertLabelBounds', num_classes=2),
@@ -145,12 +135,8 @@ def guard_out_of_place(context: Context) -> Iterator[Diagnostic]:
 
     ## Use instead
     ```python
-    model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(type='FCNHead', in_channels=64, channels=16, num_classes=2))
     train_dataloader = dict(
         dataset=dict(
-            type='BaseSegDataset', metainfo=dict(classes=('weed', 'crop')),
             pipeline=[
                 dict(type='LoadAnnotations'),
                 dict(type='RemapLabels', mapping={7: 0, 8: 1}),

@@ -49,25 +49,15 @@ def class_weight_file(context: Context) -> Iterator[Diagnostic]:
     ## Example
     ```python
     model = dict(
-        type='EncoderDecoder',
         decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=2,
-            loss_decode=dict(
-                type='LovaszLoss', reduction='none', class_weight='weights.txt')))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('weed', 'crop'))))
+            loss_decode=dict(type='LovaszLoss', reduction='none', class_weight='weights.txt')))
     ```
 
     ## Use instead
     ```python
     model = dict(
-        type='EncoderDecoder',
         decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=2,
-            loss_decode=dict(
-                type='LovaszLoss', reduction='none', class_weight=[0.5, 1.5])))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('weed', 'crop'))))
+            loss_decode=dict(type='LovaszLoss', reduction='none', class_weight=[0.5, 1.5])))
     ```
 
     ## Fix safety
@@ -132,24 +122,12 @@ def class_weight_not_taken(context: Context) -> Iterator[Diagnostic]:
 
     ## Example
     ```python
-    model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=2,
-            loss_decode=dict(type='DiceLoss', class_weight=[1.0, 2.0])))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('weed', 'crop'))))
+    model = dict(decode_head=dict(loss_decode=dict(type='DiceLoss', class_weight=[1.0, 2.0])))
     ```
 
     ## Use instead
     ```python
-    model = dict(
-        type='EncoderDecoder',
-        decode_head=dict(
-            type='FCNHead', in_channels=64, channels=16, num_classes=2,
-            loss_decode=dict(type='DiceLoss')))
-    train_dataloader = dict(
-        dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('weed', 'crop'))))
+    model = dict(decode_head=dict(loss_decode=dict(type='DiceLoss')))
     ```
 
     ## Fix safety
