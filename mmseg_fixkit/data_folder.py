@@ -16,7 +16,7 @@ from mmseg_fixkit.labels import LabelSpace
 from mmseg_fixkit.layouts import ALL, SPELLINGS, Layout, Split, Wanted, recognise
 from mmseg_fixkit.parts import Dataset
 from mmseg_fixkit.rules.context import DataLocation, own_files
-from mmseg_fixkit.rules.data import below_root, list_item
+from mmseg_fixkit.rules.data_files import below_root, list_item
 
 #: What a split reads where the folder has none of its name.
 _INSTEAD = {"train": ("train", ALL), "val": ("val", ALL, "test", "train")}

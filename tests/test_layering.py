@@ -37,7 +37,6 @@ ROWS = (
     "load",
     "checkpoint",
     "label_files",
-    "first_iterations",
     "class_counts",
     "class_balance",
     "rules",

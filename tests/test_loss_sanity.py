@@ -11,8 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from mmseg_fixkit.first_iterations import Batch, Watch, judge
 from mmseg_fixkit.host import zoo_path
+from mmseg_fixkit.rules.training import Batch, Watch, judge
 from mmseg_fixkit.runtime import LossSanityError, LossSanityHook
 from mmseg_fixkit.runtime.chance import chance_losses
 from tests.support import (

@@ -14,7 +14,6 @@ from mmengine.registry import init_default_scope
 from mmseg_fixkit.api import check
 from mmseg_fixkit.core.text import counted, first_few
 from mmseg_fixkit.errors import FixkitError
-from mmseg_fixkit.first_iterations import Batch, Layer, Watch, judge
 from mmseg_fixkit.label_files.config_files import of_config
 from mmseg_fixkit.label_files.label_sets import findings as label_findings
 from mmseg_fixkit.label_files.scan_files import scan_inventory
@@ -23,6 +22,7 @@ from mmseg_fixkit.preflight.batch import cut, label_values, size_on_cpu, with_ev
 from mmseg_fixkit.preflight.flight import Flight, Seen, Skipped, Stage
 from mmseg_fixkit.preflight.portable import portable, writing_nothing
 from mmseg_fixkit.preflight.sampling import sampled
+from mmseg_fixkit.rules.training import Batch, Layer, Watch, judge
 from mmseg_fixkit.runtime.building import build, read_config
 from mmseg_fixkit.runtime.chance import chance_losses
 from mmseg_fixkit.runtime.files import adapt_file

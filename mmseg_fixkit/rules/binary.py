@@ -19,8 +19,8 @@ from mmseg_fixkit.rules.channels import (
     one_channel_edits,
     two_channel_edits,
 )
+from mmseg_fixkit.rules.class_weight import one_channel
 from mmseg_fixkit.rules.context import Context
-from mmseg_fixkit.rules.losses import one_channel
 
 SIGMOID, SOFTMAX = "sigmoid", "softmax"
 

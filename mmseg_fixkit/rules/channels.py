@@ -10,9 +10,9 @@ from mmseg_fixkit.diagnostics import Edit, EditKind
 from mmseg_fixkit.document import ConfigDocument
 from mmseg_fixkit.host import HeadKind, type_name
 from mmseg_fixkit.parts import WRAPPER, Head, Loss
+from mmseg_fixkit.rules.class_weight import REPLACEMENT, one_channel, weight_fault
 from mmseg_fixkit.rules.context import Context
 from mmseg_fixkit.rules.guards import import_edits
-from mmseg_fixkit.rules.losses import REPLACEMENT, one_channel, weight_fault
 from mmseg_fixkit.tree import lookup
 
 #: Where both classes are equally likely, as for the arg-max over two softmax channels.

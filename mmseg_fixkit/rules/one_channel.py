@@ -31,8 +31,8 @@ from mmseg_fixkit.rules.channels import (
     one_channel_edits,
     weight_edits,
 )
+from mmseg_fixkit.rules.class_weight import one_channel, replaces_weights, written
 from mmseg_fixkit.rules.context import Context
-from mmseg_fixkit.rules.losses import one_channel, replaces_weights, written
 
 
 def _one_channel_heads(context: Context) -> Iterator[Head]:

@@ -15,8 +15,7 @@ from mmseg_fixkit.host import (
 )
 from mmseg_fixkit.parts import Loss
 from mmseg_fixkit.registry import rule
-from mmseg_fixkit.rules.context import Context
-from mmseg_fixkit.rules.losses import (
+from mmseg_fixkit.rules.class_weight import (
     by_channel,
     fitting_weights,
     losses_with_weights,
@@ -27,6 +26,7 @@ from mmseg_fixkit.rules.losses import (
     weight_length,
     weights_by_name,
 )
+from mmseg_fixkit.rules.context import Context
 from mmseg_fixkit.rules.metainfo import metainfo_edits
 
 

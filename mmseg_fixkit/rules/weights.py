@@ -12,8 +12,7 @@ from mmseg_fixkit.host import NO_OBJECT_WEIGHT, WEIGHTED_LOSSES, HeadKind
 from mmseg_fixkit.parts import Head, Loss
 from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.channels import CROSS_ENTROPY, one_weight
-from mmseg_fixkit.rules.context import Context
-from mmseg_fixkit.rules.losses import (
+from mmseg_fixkit.rules.class_weight import (
     WITH_NO_OBJECT,
     refuses_weights,
     replaces_weights,
@@ -22,6 +21,7 @@ from mmseg_fixkit.rules.losses import (
     weight_fault,
     weight_length,
 )
+from mmseg_fixkit.rules.context import Context
 from mmseg_fixkit.tree import lookup
 
 

@@ -13,8 +13,8 @@ from mmengine.hooks import Hook
 from torch import Tensor, nn
 
 from mmseg_fixkit.diagnostics import Diagnostic
-from mmseg_fixkit.first_iterations import Batch, Layer, Watch, judge
 from mmseg_fixkit.host import HeadKind
+from mmseg_fixkit.rules.training import Batch, Layer, Watch, judge
 from mmseg_fixkit.runtime.chance import chance_losses, log_prefix, outermost
 from mmseg_fixkit.runtime.errors import LossSanityError
 from mmseg_fixkit.runtime.heads import class_tensors, unwrap
