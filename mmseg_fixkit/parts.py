@@ -18,7 +18,7 @@ SPLITS = ("train", "val", "test")
 _SPLIT_WORDS = {"train": "training", "val": "validation", "test": "test"}
 
 #: The loss of this package that hands another one two channels, and holds it under ``loss``.
-WRAPPER = "OneChannelLoss"
+ONE_CHANNEL_LOSS = "OneChannelLoss"
 
 #: Where ``EncoderDecoder`` and its kin keep their heads.
 _HEAD_KEYS = ("decode_head", "auxiliary_head")
@@ -258,7 +258,7 @@ def find_losses(head: Head) -> Iterator[Loss]:
 def _with_wrapped(loss: Loss) -> Iterator[Loss]:
     yield loss
     inner = loss.config.get("loss")
-    if loss.type == WRAPPER and isinstance(inner, dict):
+    if loss.type == ONE_CHANNEL_LOSS and isinstance(inner, dict):
         yield Loss((*loss.key, "loss"), inner, loss.head)
 
 

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from mmseg_fixkit.host import zoo_path
-from mmseg_fixkit.rules.training import Batch, Watch, judge
+from mmseg_fixkit.rules.training import Batch, TrainingContext, check_iteration
 from mmseg_fixkit.runtime import LossSanityError, LossSanityHook
 from mmseg_fixkit.runtime.chance import chance_losses
 from tests.support import (
@@ -216,8 +216,8 @@ def test_a_training_shorter_than_the_window_is_judged_at_its_end(
 def test_a_loaded_checkpoint_may_know_the_answer() -> None:
     batch = Batch(1, {"decode.loss_ce": 0.1})
     chance = {"decode.loss_ce": 1.6}
-    assert [d.code for d in judge(Watch(batch, chance))] == ["MSF703"]
-    assert judge(Watch(batch, chance, untrained=False)) == ()
+    assert [d.code for d in check_iteration(TrainingContext(batch, chance))] == ["MSF703"]
+    assert check_iteration(TrainingContext(batch, chance, untrained=False)) == ()
 
 
 #: Of each kind of head whose losses take more than one map of logits.
@@ -262,7 +262,7 @@ def test_heads_of_every_kind_start_near_chance(name: str) -> None:
         losses = model(torch.randn(2, 3, 64, 64), samples, mode="loss")
     values = {n: float(sum(v) if isinstance(v, list) else v.mean()) for n, v in losses.items()}
     assert {n for n in values if "loss" in n} == set(chance)
-    assert [d.message for d in judge(Watch(Batch(1, values), chance))] == []
+    assert [d.message for d in check_iteration(TrainingContext(Batch(1, values), chance))] == []
 
 
 @pytest.mark.parametrize(

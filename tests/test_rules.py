@@ -12,7 +12,7 @@ from mmseg_fixkit.cli import app
 from mmseg_fixkit.diagnose import diagnose  # noqa: F401 - registers the rules
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.label_files.label_sets import findings  # noqa: F401 - registers its rules
-from mmseg_fixkit.paddleseg.rules import PaddleContext  # noqa: F401 - registers its rules
+from mmseg_fixkit.paddleseg.rules import PaddleSegContext  # noqa: F401 - registers its rules
 from mmseg_fixkit.registry import HEADINGS, Rule, all_rules, find_rule, select_rules
 from mmseg_fixkit.rules.examples import INHERITS, base_config
 

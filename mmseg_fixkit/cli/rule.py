@@ -20,7 +20,7 @@ def rule(code: Optional[str], every: bool) -> None:
     MSF101, or a rule's name.
     """
     from mmseg_fixkit.label_files.label_sets import findings  # noqa: F401 - registers the rules
-    from mmseg_fixkit.paddleseg.rules import PaddleContext  # noqa: F401 - registers the rules
+    from mmseg_fixkit.paddleseg.rules import PaddleSegContext  # noqa: F401 - registers the rules
     from mmseg_fixkit.registry import all_rules, find_rule, index
     from mmseg_fixkit.rules.examples import base_section, base_sections
 

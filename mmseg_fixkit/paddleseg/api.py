@@ -11,7 +11,7 @@ from mmseg_fixkit.core.files import check_target, write_file
 from mmseg_fixkit.diagnostics import Applicability, Diagnostic, Edit, EditKind, Location, Report
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.paddleseg.document import PaddleConfig, parsed, read, yaml_module
-from mmseg_fixkit.paddleseg.rules import PaddleContext, diagnose, has_auxiliary, looks_multilabel
+from mmseg_fixkit.paddleseg.rules import PaddleSegContext, diagnose, has_auxiliary, looks_multilabel
 from mmseg_fixkit.paddleseg.text import edited
 
 
@@ -22,7 +22,7 @@ def check_paddleseg(path: str) -> Report:
         FixkitError: it cannot be read.
     """
     config = read(Path(path))
-    found = diagnose(PaddleContext(config, looks_multilabel(config)))
+    found = diagnose(PaddleSegContext(config, looks_multilabel(config)))
     return Report(path, None, located(config, found))
 
 
@@ -95,7 +95,7 @@ def patch_paddleseg(
     several = looks_multilabel(config) if multilabel is None else multilabel
     count, notes = _count(config, labels, several)
     who = "you asked for" if labels is not None else "the training data has"
-    context = PaddleContext(config, several, count, who)
+    context = PaddleSegContext(config, several, count, who)
     found = diagnose(context)
     fixed = tuple(d for d in found if d.fix and d.fix.applicability is Applicability.SAFE)
     edits = [edit for d in fixed for edit in (d.fix.edits if d.fix else ())]
@@ -120,7 +120,7 @@ def _count(
     return own, ()
 
 
-def _proved(context: PaddleContext, edits: list[Edit]) -> str:
+def _proved(context: PaddleSegContext, edits: list[Edit]) -> str:
     """Make the edits in the text and in the data, and hold the two against each other."""
     config = context.config
     expected = copy.deepcopy(config.tree)

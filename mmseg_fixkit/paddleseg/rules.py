@@ -25,7 +25,7 @@ MIXED = {
 
 
 @dataclass(frozen=True)
-class PaddleContext:
+class PaddleSegContext:
     """A config, and what is known of its classes.
 
     Args:
@@ -59,7 +59,7 @@ def _type(step: object) -> str:
 
 
 @rule("MSF651", "paddleseg-class-count", reported=True)
-def class_count(context: PaddleContext) -> Iterator[Diagnostic]:
+def class_count(context: PaddleSegContext) -> Iterator[Diagnostic]:
     """`num_classes` of a PaddleSeg config is not the same in model and datasets.
 
     ## What it does
@@ -104,7 +104,7 @@ def class_count(context: PaddleContext) -> Iterator[Diagnostic]:
 
 
 @rule("MSF652", "paddleseg-auxiliary-category-missing", reported=True)
-def auxiliary_missing(context: PaddleContext) -> Iterator[Diagnostic]:
+def auxiliary_missing(context: PaddleSegContext) -> Iterator[Diagnostic]:
     """The background channel is not added first in the transforms of a multi-label config.
 
     ## What it does
@@ -151,7 +151,7 @@ def auxiliary_missing(context: PaddleContext) -> Iterator[Diagnostic]:
 
 
 @rule("MSF653", "paddleseg-lovasz-hinge-two-channels", reported=True)
-def lovasz_hinge_two_channels(context: PaddleContext) -> Iterator[Diagnostic]:
+def lovasz_hinge_two_channels(context: PaddleSegContext) -> Iterator[Diagnostic]:
     """`LovaszHingeLoss` is used with two channels.
 
     ## What it does
@@ -188,7 +188,7 @@ def lovasz_hinge_two_channels(context: PaddleContext) -> Iterator[Diagnostic]:
 
 
 @rule("MSF654", "paddleseg-loss-of-one-label", reported=True)
-def loss_of_one_label(context: PaddleContext) -> Iterator[Diagnostic]:
+def loss_of_one_label(context: PaddleSegContext) -> Iterator[Diagnostic]:
     """A loss of a multi-label config takes one label a pixel.
 
     ## What it does
@@ -227,6 +227,6 @@ def loss_of_one_label(context: PaddleContext) -> Iterator[Diagnostic]:
         )
 
 
-def diagnose(context: PaddleContext) -> tuple[Diagnostic, ...]:
+def diagnose(context: PaddleSegContext) -> tuple[Diagnostic, ...]:
     """Return the findings, in the order of the codes."""
     return tuple(d for each in reported_rules("MSF65") for d in each.run(context))

@@ -22,7 +22,7 @@ from mmseg_fixkit.preflight.batch import cut, label_values, size_on_cpu, with_ev
 from mmseg_fixkit.preflight.flight import Flight, Seen, Skipped, Stage
 from mmseg_fixkit.preflight.portable import portable, writing_nothing
 from mmseg_fixkit.preflight.sampling import sampled
-from mmseg_fixkit.rules.training import Batch, Layer, Watch, judge
+from mmseg_fixkit.rules.training import Batch, Layer, TrainingContext, check_iteration
 from mmseg_fixkit.runtime.building import build, read_config
 from mmseg_fixkit.runtime.chance import chance_losses
 from mmseg_fixkit.runtime.files import adapt_file
@@ -186,9 +186,12 @@ def _step(flight: Flight, net: Any, taken: list[dict[str, Any]], size: Any) -> S
     total, logged = net.parse_losses(losses)
     total.backward()
     values = {name: float(value.detach()) for name, value in logged.items()}
-    watch = Watch(Batch(1, values), dict(chance), "loaded" not in flight.parts)
+    first = TrainingContext(Batch(1, values), dict(chance), "loaded" not in flight.parts)
     parts = [f"{n} {v:.3g}{_chance(chance, n)}" for n, v in values.items() if "loss_" in n]
-    found = (*judge(watch), *judge(Watch(layers=_layers(net), iterations=1)))
+    found = (
+        *check_iteration(first),
+        *check_iteration(TrainingContext(layers=_layers(net), iterations=1)),
+    )
     return Seen(f"two of {_by(size)}: {first_few(parts, _SHOWN)}", found)
 
 
@@ -225,7 +228,7 @@ def optimizer(flight: Flight) -> Seen:
         if not layer.requires_grad or not rates.get(id(layer))
     )
     text = f"{type(optimizers_of(wrapper)[0]).__name__}, {len(groups)} groups of parameters"
-    return Seen(text, judge(Watch(layers=layers)))
+    return Seen(text, check_iteration(TrainingContext(layers=layers)))
 
 
 def validation(flight: Flight) -> Seen:

@@ -15,9 +15,9 @@ from mmseg_fixkit.rules.channels import (
     LOSSES,
     decode_losses,
     has_one_channel,
-    obstacle,
     one_channel_edits,
     two_channel_edits,
+    why_not_one_channel,
 )
 from mmseg_fixkit.rules.class_weight import one_channel
 from mmseg_fixkit.rules.context import Context
@@ -129,7 +129,7 @@ def one_channel_head(context: Context) -> Iterator[Diagnostic]:
     if context.num_classes != 2 or context.wishes.binary:
         return
     for head in context.document.class_heads:
-        reason = obstacle(context.document, head) if has_one_channel(head) else ""
+        reason = why_not_one_channel(context.document, head) if has_one_channel(head) else ""
         if reason:
             who, _, fault = reason.partition(" ")
             yield finding(
@@ -233,7 +233,7 @@ def checked_binary(document: ConfigDocument, labels: LabelSpace, wish: str) -> O
 
 
 def _check_head(document: ConfigDocument, head: Head) -> None:
-    reason = obstacle(document, head)
+    reason = why_not_one_channel(document, head)
     if reason:
         raise FixkitError(
             f"--binary sigmoid: {reason}, so {document.name} cannot have one channel; leave "

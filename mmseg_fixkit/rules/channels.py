@@ -9,14 +9,14 @@ from typing import Any, Optional
 from mmseg_fixkit.diagnostics import Edit, EditKind
 from mmseg_fixkit.document import ConfigDocument
 from mmseg_fixkit.host import HeadKind, type_name
-from mmseg_fixkit.parts import WRAPPER, Head, Loss
-from mmseg_fixkit.rules.class_weight import REPLACEMENT, one_channel, weight_fault
+from mmseg_fixkit.parts import ONE_CHANNEL_LOSS, Head, Loss
+from mmseg_fixkit.rules.class_weight import CLASS_WEIGHTED_CE, one_channel, weight_fault
 from mmseg_fixkit.rules.context import Context
 from mmseg_fixkit.rules.guards import import_edits
 from mmseg_fixkit.tree import lookup
 
 #: Where both classes are equally likely, as for the arg-max over two softmax channels.
-EVEN = 0.5
+DEFAULT_THRESHOLD = 0.5
 
 #: What the host takes where ``threshold`` is left out.
 HOST_THRESHOLD = 0.3
@@ -26,7 +26,7 @@ _CASCADE = "CascadeEncoderDecoder"
 
 
 @dataclass(frozen=True)
-class OnOneChannel:
+class OneChannelSupport:
     """What a loss does with the one channel of a head.
 
     Args:
@@ -46,25 +46,25 @@ _SOFTMAX = "its softmax over one channel stops at the first pixel of class 1, an
 
 #: Measured on mmsegmentation 1.2.2 and onedl-mmsegmentation 1.4.2; ``FocalLoss`` read, as it runs
 #: on a GPU only.
-LOSSES: dict[str, OnOneChannel] = {
-    "BoundaryLoss": OnOneChannel(),
-    CROSS_ENTROPY: OnOneChannel(_SOFTMAX, form=("use_sigmoid", True)),
-    REPLACEMENT: OnOneChannel(_SOFTMAX),
-    "DiceLoss": OnOneChannel(
+LOSSES: dict[str, OneChannelSupport] = {
+    "BoundaryLoss": OneChannelSupport(),
+    CROSS_ENTROPY: OneChannelSupport(_SOFTMAX, form=("use_sigmoid", True)),
+    CLASS_WEIGHTED_CE: OneChannelSupport(_SOFTMAX),
+    "DiceLoss": OneChannelSupport(
         "it takes the one channel for class 0 and teaches the head to show the background",
         stops=False,
         inside={"use_sigmoid": False},
     ),
-    "FocalLoss": OnOneChannel(),
-    "HuasdorffDisstanceLoss": OnOneChannel("it leaves the first channel out, and stops"),
-    "LovaszLoss": OnOneChannel(
+    "FocalLoss": OneChannelSupport(),
+    "HuasdorffDisstanceLoss": OneChannelSupport("it leaves the first channel out, and stops"),
+    "LovaszLoss": OneChannelSupport(
         "its softmax needs two channels, and stops", form=("loss_type", "binary")
     ),
-    "OhemCrossEntropy": OnOneChannel(_SOFTMAX),
-    "TverskyLoss": OnOneChannel(
+    "OhemCrossEntropy": OneChannelSupport(_SOFTMAX),
+    "TverskyLoss": OneChannelSupport(
         "its softmax over one channel is always 1, which trains nothing", stops=False
     ),
-    WRAPPER: OnOneChannel(),
+    ONE_CHANNEL_LOSS: OneChannelSupport(),
 }
 
 #: Kinds of heads that have no channel for each class.
@@ -79,7 +79,7 @@ def has_one_channel(head: Head) -> bool:
     return one_channel(head) and head.spec.channels_follow_classes
 
 
-def obstacle(document: ConfigDocument, head: Head) -> str:
+def why_not_one_channel(document: ConfigDocument, head: Head) -> str:
     """Say why ``head`` cannot have one channel; empty if it can."""
     for outer in document.heads:
         if head.key[: len(outer.key)] == outer.key:
@@ -99,7 +99,7 @@ def decode_losses(document: ConfigDocument, head: Head) -> Iterator[Loss]:
             yield loss
 
 
-def loss_fault(kind: str, arguments: Mapping[str, Any]) -> Optional[OnOneChannel]:
+def loss_fault(kind: str, arguments: Mapping[str, Any]) -> Optional[OneChannelSupport]:
     """Return what is wrong with a loss on one channel; None if nothing is known to be.
 
     Args:
@@ -138,8 +138,8 @@ def one_channel_edits(
     if config.get("out_channels") != 1:
         found.append(Edit((*head.key, "out_channels"), 1))
     if not is_threshold(config.get("threshold")):
-        found.append(Edit((*head.key, "threshold"), EVEN))
-    if mines_softmax(config.get("sampler")):
+        found.append(Edit((*head.key, "threshold"), DEFAULT_THRESHOLD))
+    if samples_by_softmax(config.get("sampler")):
         found.append(Edit((*head.key, "sampler"), kind=EditKind.REMOVE))
     if "loss_decode" not in config:
         default = {"type": CROSS_ENTROPY, "use_sigmoid": True, "loss_weight": 1.0}
@@ -179,7 +179,7 @@ def is_threshold(value: Any) -> bool:
     return number and 0 < value < 1
 
 
-def mines_softmax(sampler: Any) -> bool:
+def samples_by_softmax(sampler: Any) -> bool:
     """Whether a sampler looks the softmax of each label up: channel 1 is not there.
 
     Without ``thresh``, ``OHEMPixelSampler`` takes the pixels of the highest loss, which works.
@@ -217,10 +217,10 @@ def weight_edits(loss: Loss) -> tuple[Edit, ...]:
     return (Edit((*loss.key, "class_weight"), None if weight is None else [weight]),)
 
 
-def _one_channel_form(loss: Loss, fault: OnOneChannel) -> dict[str, Any]:
+def _one_channel_form(loss: Loss, fault: OneChannelSupport) -> dict[str, Any]:
     config, weights = loss.config, loss.weights or []
     if loss.type != CROSS_ENTROPY:
-        return {"type": WRAPPER, "loss": {**config, **fault.inside}}
+        return {"type": ONE_CHANNEL_LOSS, "loss": {**config, **fault.inside}}
     sigmoid = {**config, "use_sigmoid": True}
     # Weights of another number of classes are for the rules on weights, which come first.
     if loss.class_weight is None or len(weights) not in (0, 2):
@@ -229,12 +229,12 @@ def _one_channel_form(loss: Loss, fault: OnOneChannel) -> dict[str, Any]:
     if weight is not None:
         return {**sigmoid, "class_weight": [weight]}
     # A file, or no weight for the background: only the loss of two channels can have them.
-    return {"type": WRAPPER, "loss": {**config, "type": REPLACEMENT}}
+    return {"type": ONE_CHANNEL_LOSS, "loss": {**config, "type": CLASS_WEIGHTED_CE}}
 
 
 def _softmax_form(loss: Loss) -> dict[str, Any]:
     config = loss.config
-    if loss.type == WRAPPER:
+    if loss.type == ONE_CHANNEL_LOSS:
         return dict(config.get("loss") or config)
     if loss.type == "LovaszLoss" and config.get("loss_type") == "binary":
         return {**config, "loss_type": "multi_class"}

@@ -24,7 +24,7 @@ def weight_length(head: Head, num_classes: int) -> int:
     return num_classes + (head.spec.kind in WITH_NO_OBJECT)
 
 
-def describe_length(head: Head, num_classes: int) -> str:
+def expected_length_text(head: Head, num_classes: int) -> str:
     """Say what :func:`weight_length` says, in words."""
     if head.spec.kind in WITH_NO_OBJECT:
         return (
@@ -80,15 +80,15 @@ def class_weight_length(context: Context) -> Iterator[Diagnostic]:
         weights = loss.weights or []
         length = weight_length(loss.head, context.num_classes)
         fits = len(weights) == length and not _lacks_no_object(context, loss)
-        if fits or weighs_one(loss):
+        if fits or takes_single_weight(loss):
             continue
         key = (*loss.key, "class_weight")
-        expected = fitting_weights(context, loss)
-        shown = describe_length(loss.head, context.num_classes)
+        expected = resized_weights(context, loss)
+        shown = expected_length_text(loss.head, context.num_classes)
         yield finding(
             key,
-            written(loss),
-            f"with {counted(context.num_classes, 'class')} the loss has to have",
+            as_written(loss),
+            f"with {context.num_classes} classes the loss has to have",
             expected,
             shown=f"{shown}, and the file has {len(weights)}" if loss.file else shown,
             then="--class-weight keep leaves it so; give the weights instead" if kept else "",
@@ -134,7 +134,7 @@ def class_weight_value(context: Context) -> Iterator[Diagnostic]:
         if fault:
             yield finding(
                 (*loss.key, "class_weight"),
-                written(loss),
+                as_written(loss),
                 "a loss has to have",
                 None,
                 shown=f"finite weights of 0 or more, not all 0: {fault}",
@@ -178,7 +178,7 @@ def class_weight_on_ignored_pixels(context: Context) -> Iterator[Diagnostic]:
     """
     for loss in losses_with_weights(context):
         # A softmax over one channel has a fault of its own (MSF109).
-        softmax_goes = weighs_one(loss) or context.wishes.binary == "sigmoid"
+        softmax_goes = takes_single_weight(loss) or context.wishes.binary == "sigmoid"
         if softmax_goes or not _dies_of_ignored_pixels(loss):
             continue
         key = (*loss.key, "type")
@@ -187,13 +187,13 @@ def class_weight_on_ignored_pixels(context: Context) -> Iterator[Diagnostic]:
             loss.config["type"],
             "with class_weight the installed MMSegmentation stops at the first ignored pixel, "
             "which needs",
-            REPLACEMENT,
-            edits=[Edit(key, REPLACEMENT), *import_edits(context.document)],
-            title=f"Use {REPLACEMENT}",
+            CLASS_WEIGHTED_CE,
+            edits=[Edit(key, CLASS_WEIGHTED_CE), *import_edits(context.document)],
+            title=f"Use {CLASS_WEIGHTED_CE}",
         )
 
 
-REPLACEMENT = "ClassWeightedCrossEntropyLoss"
+CLASS_WEIGHTED_CE = "ClassWeightedCrossEntropyLoss"
 
 
 def _dies_of_ignored_pixels(loss: Loss) -> bool:
@@ -237,7 +237,7 @@ def weighted_losses(context: Context) -> Iterator[Loss]:
     return (loss for loss in losses_with_weights(context) if loss.weights is not None)
 
 
-def written(loss: Loss) -> Any:
+def as_written(loss: Loss) -> Any:
     """Return ``class_weight`` as the config has it, for a message."""
     return list(loss.class_weight) if isinstance(loss.class_weight, tuple) else loss.class_weight
 
@@ -247,29 +247,29 @@ def one_channel(head: Head) -> bool:
     return head.spec.kind is HeadKind.PER_PIXEL and head.config.get("out_channels") == 1
 
 
-def weighs_one(loss: Loss) -> bool:
+def takes_single_weight(loss: Loss) -> bool:
     """Whether the loss has one channel to weigh: the classes come as one weight (MSF111)."""
     return one_channel(loss.head) and not loss.wrapped
 
 
-def fitting_weights(context: Context, loss: Loss) -> Optional[list[Any]]:
+def resized_weights(context: Context, loss: Loss) -> Optional[list[Any]]:
     """Return known weights as they are where their number is right, else what they turn into."""
     old = loss.weights or []
     fits = len(old) == weight_length(loss.head, context.num_classes)
     fits = fits and not _lacks_no_object(context, loss)
-    return shaped(loss, old if fits else _carried(context, loss, old))
+    return as_loss_expects(loss, old if fits else _carried(context, loss, old))
 
 
-def shaped(loss: Loss, weights: Optional[list[float]]) -> Optional[list[Any]]:
+def as_loss_expects(loss: Loss, weights: Optional[list[float]]) -> Optional[list[Any]]:
     """Return ``weights`` as the loss needs them: ``[[[w]], …]`` for sigmoid channels.
 
     ``binary_cross_entropy`` of the host hands them over as ``pos_weight``, which PyTorch spreads
     along the last axes: a flat list would weigh columns of pixels (mmsegmentation #2723).
     """
-    return [[[w]] for w in weights] if weights and by_channel(loss) else weights
+    return [[[w]] for w in weights] if weights and is_per_channel(loss) else weights
 
 
-def by_channel(loss: Loss) -> bool:
+def is_per_channel(loss: Loss) -> bool:
     """Whether the loss holds a map of sigmoid channels against its weights."""
     sigmoid = loss.type == "CrossEntropyLoss" and loss.config.get("use_sigmoid", False)
     maps = loss.head.spec.kind is HeadKind.PER_PIXEL and loss.key[-1] != "loss_se_decode"
@@ -278,7 +278,7 @@ def by_channel(loss: Loss) -> bool:
 
 def _carried(context: Context, loss: Loss, old: list[float]) -> Optional[list[float]]:
     """Return the weights that a list of the wrong length turns into."""
-    classes, tail = split_tail(context, loss, old)
+    classes, tail = split_no_object(context, loss, old)
     by_name = weights_by_name(context, classes)
     if by_name is not None:
         return by_name + tail
@@ -287,7 +287,9 @@ def _carried(context: Context, loss: Loss, old: list[float]) -> Optional[list[fl
     return [1.0] * context.num_classes + tail if tail else None
 
 
-def split_tail(context: Context, loss: Loss, old: list[float]) -> tuple[list[float], list[float]]:
+def split_no_object(
+    context: Context, loss: Loss, old: list[float]
+) -> tuple[list[float], list[float]]:
     """Tell the class weights from the one for "no object", which is 0.1 where it is missing."""
     if loss.head.spec.kind not in WITH_NO_OBJECT:
         return old, []

@@ -56,9 +56,9 @@ def head_class_count(context: Context) -> Iterator[Diagnostic]:
     if expected == 1:
         return  # MSF108
     for head in context.document.class_heads:
-        if not head.spec.owns_num_classes or counts(head) == {expected}:
+        if not head.spec.owns_num_classes or written_class_counts(head) == {expected}:
             continue
-        if None in counts(head) and not has_to_count(context, head):
+        if None in written_class_counts(head) and not needs_class_count(context, head):
             continue
         edits = [*count_edits(head, expected), *one_sigmoid_edits(context, head)]
         key = edits[0].key
@@ -73,13 +73,13 @@ def head_class_count(context: Context) -> Iterator[Diagnostic]:
         )
 
 
-def counts(head: Head) -> set[Optional[int]]:
+def written_class_counts(head: Head) -> set[Optional[int]]:
     """Every class count that the head's dict shows; one, if it is sound."""
     sums = host.THINGS in head.count_keys and host.panoptic_count(head.config)
     return {head.num_classes, sums} if sums else {head.num_classes}
 
 
-def has_to_count(context: Context, head: Head) -> bool:
+def needs_class_count(context: Context, head: Head) -> bool:
     """Whether a head that shows no count has one: an unknown type may well take none."""
     return head.known or (context.labels_given and head.placed)
 

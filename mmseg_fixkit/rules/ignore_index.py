@@ -10,7 +10,12 @@ from mmseg_fixkit.host import type_name
 from mmseg_fixkit.parts import Dataset
 from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.context import Context
-from mmseg_fixkit.rules.ignored_labels import Place, Use, ignoring_places, is_class
+from mmseg_fixkit.rules.ignored_labels import (
+    IgnoreIndexSetting,
+    Use,
+    ignore_index_settings,
+    is_class,
+)
 
 #: Names that people give to label 0 when it is a class like any other.
 BACKGROUND_NAMES = frozenset({"background", "bg", "_background_", "others", "other", "void"})
@@ -145,27 +150,27 @@ def ignore_index_mismatch(context: Context) -> Iterator[Diagnostic]:
     applicability = Applicability.SAFE if given else Applicability.UNSAFE
     if is_class(context, expected) and not given:
         return  # class-ignored says so
-    for place in ignoring_places(context.document):
+    for setting in ignore_index_settings(context.document):
         # Losses on masks of their own ignore nothing where the index is None.
-        if place.label is None or place.label == expected or _is_meant(context, place, given):
+        if setting.label is None or setting.label == expected or _is_meant(context, setting, given):
             continue
-        name = place.key[-1]
+        name = setting.key[-1]
         yield finding(
-            place.key,
-            place.label,
+            setting.key,
+            setting.label,
             "a map of label bits has" if context.labels.multilabel else context.owner,
             expected,
             shown=f"{expected} as the ignored label",
-            edits=[place.edit(expected)],
+            edits=[setting.edit(expected)],
             title=f"Set {name} to {expected}",
             applicability=applicability,
         )
 
 
-def _is_meant(context: Context, place: Place, given: bool) -> bool:
+def _is_meant(context: Context, setting: IgnoreIndexSetting, given: bool) -> bool:
     """Whether a class stands there on purpose, or is told of by class-ignored."""
-    told = place.use is Use.FILLS or (place.use is Use.IGNORES and not given)
-    return told and is_class(context, place.label)
+    told = setting.use is Use.FILLS or (setting.use is Use.IGNORES and not given)
+    return told and is_class(context, setting.label)
 
 
 def _wanted(context: Context, dataset: Dataset) -> Optional[bool]:

@@ -32,28 +32,28 @@ _IGNORING_KINDS = (HeadKind.PER_PIXEL, HeadKind.QUERY)
 
 
 class Use(Enum):
-    """What is done with the label that a place names."""
+    """What is done with the label that a setting names."""
 
     IGNORES = "ignores"  # it counts in no loss and no metric
-    MARKS = "marks"  # pixels that are to be ignored get it
+    PADS = "pads"  # pixels that are to be ignored get it
     FILLS = "fills"  # pixels get it, as ignored ones or as a class
 
 
 #: Transforms with such a label: the argument, what is done with it, the host's default.
 IGNORING_TRANSFORMS: dict[str, tuple[str, Use, Optional[int]]] = {
-    "AssertLabelBounds": ("ignore_index", Use.MARKS, DEFAULT_IGNORE),
+    "AssertLabelBounds": ("ignore_index", Use.PADS, DEFAULT_IGNORE),
     "BioMedical3DPad": ("seg_pad_val", Use.FILLS, 0),
     "GenerateEdge": ("ignore_index", Use.IGNORES, DEFAULT_IGNORE),
     "RandomCrop": ("ignore_index", Use.IGNORES, DEFAULT_IGNORE),
     "RandomCutOut": ("seg_fill_in", Use.FILLS, None),
-    "RandomMosaic": ("seg_pad_val", Use.MARKS, DEFAULT_IGNORE),
-    "RandomRotate": ("seg_pad_val", Use.MARKS, DEFAULT_IGNORE),
+    "RandomMosaic": ("seg_pad_val", Use.PADS, DEFAULT_IGNORE),
+    "RandomRotate": ("seg_pad_val", Use.PADS, DEFAULT_IGNORE),
 }
 
 
 @dataclass(frozen=True)
-class Place:
-    """One place that names the ignored label.
+class IgnoreIndexSetting:
+    """One setting that names the ignored label.
 
     Args:
         key: of the label itself.
@@ -75,58 +75,58 @@ class Place:
         return Edit(key, {**around, str(self.key[-1]): label})
 
 
-def ignoring_places(document: ConfigDocument) -> Iterator[Place]:
-    """Yield every place that names the ignored label, or takes the host's default for it."""
+def ignore_index_settings(document: ConfigDocument) -> Iterator[IgnoreIndexSetting]:
+    """Yield every setting that names the ignored label, or takes the host's default for it."""
     for head in document.class_heads:
-        yield from _head_places(document, head)
+        yield from _head_settings(document, head)
     for metric in document.metrics:
         if metric.type in _IGNORING_METRICS:
-            yield _place(metric.key, metric.config, "ignore_index")
+            yield _setting(metric.key, metric.config, "ignore_index")
     for dataset in document.datasets:
-        yield from _data_places(dataset)
+        yield from _data_settings(dataset)
     key = ("model", "data_preprocessor")
     preprocessor = lookup(document.tree, key)
     if isinstance(preprocessor, dict) and preprocessor.get("type"):
-        yield _place(key, preprocessor, "seg_pad_val", Use.MARKS)
+        yield _setting(key, preprocessor, "seg_pad_val", Use.PADS)
 
 
-def _place(
+def _setting(
     key: KeyPath,
     config: dict[str, Any],
     name: str,
     use: Use = Use.IGNORES,
     default: Optional[int] = DEFAULT_IGNORE,
-) -> Place:
-    return Place((*key, name), config.get(name, default), use)
+) -> IgnoreIndexSetting:
+    return IgnoreIndexSetting((*key, name), config.get(name, default), use)
 
 
-def _head_places(document: ConfigDocument, head: Head) -> Iterator[Place]:
+def _head_settings(document: ConfigDocument, head: Head) -> Iterator[IgnoreIndexSetting]:
     takes = head.known or head.placed or "ignore_index" in head.config
     if takes and head.spec.kind in _IGNORING_KINDS and head.spec.owns_num_classes:
-        yield _place(head.key, head.config, "ignore_index")
+        yield _setting(head.key, head.config, "ignore_index")
     for loss in document.losses(head):
         name = IGNORING_LOSSES.get(loss.type)
         if name and loss.of_host:
-            yield _place(loss.key, loss.config, name)
+            yield _setting(loss.key, loss.config, name)
 
 
-def _data_places(dataset: Dataset) -> Iterator[Place]:
+def _data_settings(dataset: Dataset) -> Iterator[IgnoreIndexSetting]:
     if dataset.info:
-        yield _place(dataset.key, dataset.config, "ignore_index")
+        yield _setting(dataset.key, dataset.config, "ignore_index")
     for key, step in dataset.transforms:
         kind = type_name(step.get("type", ""))
         if kind in IGNORING_TRANSFORMS:
-            yield _place(key, step, *IGNORING_TRANSFORMS[kind])
+            yield _setting(key, step, *IGNORING_TRANSFORMS[kind])
         elif kind == "Pad":
-            yield _pad_place((*key, "pad_val"), step.get("pad_val"))
+            yield _pad_setting((*key, "pad_val"), step.get("pad_val"))
 
 
-def _pad_place(key: KeyPath, value: Any) -> Place:
+def _pad_setting(key: KeyPath, value: Any) -> IgnoreIndexSetting:
     """Name what mmcv's ``Pad`` puts around labels: 255, or ``seg`` of a ``pad_val`` dict."""
     if isinstance(value, dict):
-        return Place((*key, "seg"), value.get("seg", DEFAULT_IGNORE), Use.MARKS)
+        return IgnoreIndexSetting((*key, "seg"), value.get("seg", DEFAULT_IGNORE), Use.PADS)
     around = {} if value is None else {"img": value}
-    return Place((*key, "seg"), DEFAULT_IGNORE, Use.MARKS, (key, around))
+    return IgnoreIndexSetting((*key, "seg"), DEFAULT_IGNORE, Use.PADS, (key, around))
 
 
 @rule("MSF304", "class-ignored")
@@ -163,17 +163,18 @@ def class_ignored(context: Context) -> Iterator[Diagnostic]:
         return
     own = context.labels.ignore_index
     instead = DEFAULT_IGNORE if is_class(context, own) else own
-    for place in ignoring_places(context.document):
-        if place.use is Use.IGNORES and is_class(context, place.label):
-            name = context.labels.classes[place.label]
+    for setting in ignore_index_settings(context.document):
+        if setting.use is Use.IGNORES and is_class(context, setting.label):
+            name = context.labels.classes[setting.label]
             yield finding(
-                place.key,
-                place.label,
+                setting.key,
+                setting.label,
                 context.owner,
                 instead,
-                shown=f"{name!r} as class {place.label}, which is neither learned nor counted then",
-                edits=[place.edit(instead)],
-                title=f"Set {place.key[-1]} to {instead}",
+                shown=f"{name!r} as class {setting.label}, which is neither learned nor "
+                "counted then",
+                edits=[setting.edit(instead)],
+                title=f"Set {setting.key[-1]} to {instead}",
                 applicability=Applicability.UNSAFE,
                 severity=Severity.WARNING,
             )
@@ -185,7 +186,7 @@ def is_class(context: Context, label: Any) -> bool:
 
 
 def follows_asked_label(context: Context) -> bool:
-    """Whether every place is set to a label that the user gave, and that is no class."""
+    """Whether every setting is set to a label that the user gave, and that is no class."""
     given = context.labels_given or context.wishes.ignore_index is not None
     return given and not is_class(context, context.labels.ignore_index)
 

@@ -12,12 +12,12 @@ from mmseg_fixkit.parts import Head
 from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.channels import is_threshold
 from mmseg_fixkit.rules.context import Context
-from mmseg_fixkit.rules.heads import count_edits, counts, has_to_count
+from mmseg_fixkit.rules.heads import count_edits, needs_class_count, written_class_counts
 from mmseg_fixkit.several_labels import OWN_SEGMENTORS, SEGMENTORS, TTA_MODEL, head_fault
 from mmseg_fixkit.tree import lookup
 
 #: The score above which a pixel has a label, where nothing is said.
-EVEN = 0.5
+DEFAULT_THRESHOLD = 0.5
 
 _MODEL = ("model", "tta_model")
 
@@ -72,9 +72,9 @@ def multilabel_channel_count(context: Context) -> Iterator[Diagnostic]:
 
 
 def _count_edits(context: Context, head: Head) -> list[Edit]:
-    if counts(head) == {context.channels}:
+    if written_class_counts(head) == {context.channels}:
         return []
-    if None in counts(head) and not has_to_count(context, head):
+    if None in written_class_counts(head) and not needs_class_count(context, head):
         return []
     return count_edits(head, context.channels)
 
@@ -125,7 +125,7 @@ def multilabel_segmentor(context: Context) -> Iterator[Diagnostic]:
             continue
         edits = [Edit((*key, "type"), wanted)]
         if kind in SEGMENTORS and lookup(context.document.tree, (*key, "threshold")) is None:
-            edits.append(Edit((*key, "threshold"), EVEN))
+            edits.append(Edit((*key, "threshold"), DEFAULT_THRESHOLD))
         yield finding(
             (*key, "type"),
             kind,
@@ -232,10 +232,10 @@ def multilabel_threshold(context: Context) -> Iterator[Diagnostic]:
                 (*key, "threshold"),
                 written,
                 context.owner,
-                EVEN,
+                DEFAULT_THRESHOLD,
                 shown=fault,
-                edits=[Edit((*key, "threshold"), EVEN)],
-                title=f"Set threshold to {EVEN}",
+                edits=[Edit((*key, "threshold"), DEFAULT_THRESHOLD)],
+                title=f"Set threshold to {DEFAULT_THRESHOLD}",
             )
     for head in context.document.class_heads:
         if head.known and head.config.get("threshold") is not None:

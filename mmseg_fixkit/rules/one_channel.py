@@ -13,25 +13,25 @@ from mmseg_fixkit.diagnostics import (
     finding,
 )
 from mmseg_fixkit.document import ConfigDocument
-from mmseg_fixkit.parts import WRAPPER, Head, Loss
+from mmseg_fixkit.parts import ONE_CHANNEL_LOSS, Head, Loss
 from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.channels import (
     CROSS_ENTROPY,
-    EVEN,
+    DEFAULT_THRESHOLD,
     HOST_THRESHOLD,
     LOSSES,
-    OnOneChannel,
+    OneChannelSupport,
     decode_losses,
     has_one_channel,
     is_threshold,
     loss_edits,
     loss_fault,
-    mines_softmax,
-    obstacle,
     one_channel_edits,
+    samples_by_softmax,
     weight_edits,
+    why_not_one_channel,
 )
-from mmseg_fixkit.rules.class_weight import one_channel, replaces_weights, written
+from mmseg_fixkit.rules.class_weight import as_written, one_channel, replaces_weights
 from mmseg_fixkit.rules.context import Context
 
 
@@ -40,7 +40,7 @@ def _one_channel_heads(context: Context) -> Iterator[Head]:
     if context.num_classes != 2 or context.wishes.binary:
         return
     for head in context.document.class_heads:
-        if has_one_channel(head) and not obstacle(context.document, head):
+        if has_one_channel(head) and not why_not_one_channel(context.document, head):
             yield head
 
 
@@ -95,11 +95,11 @@ def one_channel_loss(context: Context) -> Iterator[Diagnostic]:
                 yield _loss_finding(context.document, loss, fault)
 
 
-def _loss_finding(document: ConfigDocument, loss: Loss, fault: OnOneChannel) -> Diagnostic:
+def _loss_finding(document: ConfigDocument, loss: Loss, fault: OneChannelSupport) -> Diagnostic:
     edits = loss_edits(document, loss)
     whole = any(edit.key == loss.key for edit in edits)
     name = "type" if whole else str(edits[0].key[-1])
-    expected = WRAPPER if whole else edits[0].value
+    expected = ONE_CHANNEL_LOSS if whole else edits[0].value
     return finding(
         (*loss.key, name),
         loss.config.get(name),
@@ -108,7 +108,7 @@ def _loss_finding(document: ConfigDocument, loss: Loss, fault: OnOneChannel) -> 
         shown=f"{expected} around it: {fault.fault}" if whole else f"{expected}: {fault.fault}",
         then="" if fault.stops else "`mmseg-fix patch --binary sigmoid` repairs it",
         edits=edits,
-        title=f"Hold {loss.type} in {WRAPPER}" if whole else f"Set {name} of {loss.type}",
+        title=f"Hold {loss.type} in {ONE_CHANNEL_LOSS}" if whole else f"Set {name} of {loss.type}",
         applicability=Applicability.SAFE if fault.stops else Applicability.UNSAFE,
     )
 
@@ -165,7 +165,7 @@ def one_channel_sampler(context: Context) -> Iterator[Diagnostic]:
     """
     for head in _one_channel_heads(context):
         key = (*head.key, "sampler")
-        if mines_softmax(head.config.get("sampler")):
+        if samples_by_softmax(head.config.get("sampler")):
             yield finding(
                 key,
                 head.config["sampler"],
@@ -222,7 +222,7 @@ def one_channel_class_weight(context: Context) -> Iterator[Diagnostic]:
             if edits and loss.type in LOSSES:
                 yield finding(
                     edits[0].key,
-                    written(loss),
+                    as_written(loss),
                     "one channel has",
                     edits[0].value,
                     shown="one weight, of the foreground against the background",
@@ -291,7 +291,7 @@ def _threshold_missing(head: Head) -> Diagnostic:
         None,
         "MMSegmentation takes",
         HOST_THRESHOLD,
-        then=f"at {EVEN} both classes are equally likely",
+        then=f"at {DEFAULT_THRESHOLD} both classes are equally likely",
         edits=[Edit(key, HOST_THRESHOLD)],
         title="Write out the threshold that is in force",
         severity=Severity.WARNING,
@@ -304,10 +304,10 @@ def _threshold_out_of_range(head: Head, found: object) -> Diagnostic:
         key,
         found,
         "a sigmoid is",
-        EVEN,
+        DEFAULT_THRESHOLD,
         shown="between 0 and 1, so that every pixel is the same class",
-        edits=[Edit(key, EVEN)],
-        title=f"Set threshold to {EVEN}",
+        edits=[Edit(key, DEFAULT_THRESHOLD)],
+        title=f"Set threshold to {DEFAULT_THRESHOLD}",
         applicability=Applicability.UNSAFE,
     )
 

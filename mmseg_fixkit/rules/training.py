@@ -54,7 +54,7 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Watch:
+class TrainingContext:
     """What is judged: one batch of the window, or its end.
 
     Args:
@@ -75,7 +75,7 @@ class Watch:
 
 
 @rule("MSF701", "loss-not-finite", reported=True)
-def loss_not_finite(watch: Watch) -> Iterator[Diagnostic]:
+def loss_not_finite(context: TrainingContext) -> Iterator[Diagnostic]:
     """A loss is nan or infinite.
 
     ## What it does
@@ -100,19 +100,19 @@ def loss_not_finite(watch: Watch) -> Iterator[Diagnostic]:
     ## References
     `CheckInvalidLossHook` of mmengine 0.10.7 stops such a run too, without a name or a file.
     """
-    for name, value in _losses(watch):
+    for name, value in _losses(context):
         if not math.isfinite(value):
             yield _found(
-                watch,
+                context,
                 name,
                 value,
                 "a finite number",
-                f"in iteration {watch.batch.iteration if watch.batch else 0}",
+                f"in iteration {context.batch.iteration if context.batch else 0}",
             )
 
 
 @rule("MSF702", "loss-is-zero", reported=True)
-def loss_is_zero(watch: Watch) -> Iterator[Diagnostic]:
+def loss_is_zero(context: TrainingContext) -> Iterator[Diagnostic]:
     """A loss is exactly 0.
 
     ## What it does
@@ -136,24 +136,24 @@ def loss_is_zero(watch: Watch) -> Iterator[Diagnostic]:
     ## References
     mmsegmentation #304, #493 and #1688.
     """
-    batch = watch.batch
-    for name, value in _losses(watch):
+    batch = context.batch
+    for name, value in _losses(context):
         if value != 0 or batch is None:
             continue
-        head = next((h for h in watch.one_channel if name.startswith(f"{h}.")), None)
+        head = next((h for h in context.one_channel if name.startswith(f"{h}.")), None)
         if batch.ignored == 1:
             why = "every pixel of the batch is ignored"
         elif head is not None:
             why = "its head has one channel, and a softmax over one channel is always 1"
-        elif watch.chance.get(name) == 0:
+        elif context.chance.get(name) == 0:
             why = "it would be 0 whatever the network said: its loss_weight or class weights are 0"
         else:
             why = "no pixel of the batch asks anything of the network"
-        yield _found(watch, name, value, "more than 0", why)
+        yield _found(context, name, value, "more than 0", why)
 
 
 @rule("MSF703", "loss-far-from-chance", reported=True)
-def loss_far_from_chance(watch: Watch) -> Iterator[Diagnostic]:
+def loss_far_from_chance(context: TrainingContext) -> Iterator[Diagnostic]:
     """The first loss is far from that of a network that knows nothing.
 
     ## What it does
@@ -179,23 +179,23 @@ def loss_far_from_chance(watch: Watch) -> Iterator[Diagnostic]:
     ## References
     The cross entropy of a uniform distribution over N classes is ln N.
     """
-    if watch.batch is None or watch.batch.iteration != 1:
+    if context.batch is None or context.batch.iteration != 1:
         return
-    for name, value in _losses(watch):
-        chance = watch.chance.get(name, 0.0)
+    for name, value in _losses(context):
+        chance = context.chance.get(name, 0.0)
         if not math.isfinite(value) or not math.isfinite(chance) or chance <= 0 or value <= 0:
             continue
         ratio = value / chance
         if ratio > FAR:
             why = f"{ratio:.1f} times as much; class layers of other classes or another order, or "
-            yield _found(watch, name, value, _by_chance(chance), why + "inputs not normalised?")
-        elif ratio < 1 / FAR and watch.untrained:
+            yield _found(context, name, value, _by_chance(chance), why + "inputs not normalised?")
+        elif ratio < 1 / FAR and context.untrained:
             why = "and no checkpoint was loaded that could know the answer"
-            yield _found(watch, name, value, _by_chance(chance), why)
+            yield _found(context, name, value, _by_chance(chance), why)
 
 
 @rule("MSF704", "head-does-not-move", reported=True)
-def head_does_not_move(watch: Watch) -> Iterator[Diagnostic]:
+def head_does_not_move(context: TrainingContext) -> Iterator[Diagnostic]:
     """The class layer of a head is what it was when training began.
 
     ## What it does
@@ -220,10 +220,10 @@ def head_does_not_move(watch: Watch) -> Iterator[Diagnostic]:
     ## References
     `DefaultOptimWrapperConstructor` of mmengine 0.10.7.
     """
-    for layer in watch.layers:
+    for layer in context.layers:
         if not layer.moved:
             text = (
-                f"model.{layer.name} has not changed in {watch.iterations} iterations: "
+                f"model.{layer.name} has not changed in {context.iterations} iterations: "
                 f"{_standing_still(layer)}"
             )
             yield _warning(("model", layer.name), text, None, None)
@@ -241,14 +241,14 @@ def _standing_still(layer: Layer) -> str:
     return f"its steps are too small to show (learning rate {layer.rate:g})"
 
 
-def judge(watch: Watch) -> tuple[Diagnostic, ...]:
+def check_iteration(context: TrainingContext) -> tuple[Diagnostic, ...]:
     """Return the findings, in the order of the codes."""
-    return tuple(d for each in reported_rules("MSF70") for d in each.run(watch))
+    return tuple(d for each in reported_rules("MSF70") for d in each.run(context))
 
 
-def _losses(watch: Watch) -> Iterator[tuple[str, float]]:
+def _losses(context: TrainingContext) -> Iterator[tuple[str, float]]:
     """Yield the losses of the batch by name, without their sum: a part of it says more."""
-    losses = watch.batch.losses if watch.batch else {}
+    losses = context.batch.losses if context.batch else {}
     for name, value in losses.items():
         if "loss" in name and (name != "loss" or len(losses) == 1):
             yield name, value
@@ -258,8 +258,10 @@ def _by_chance(chance: float) -> str:
     return f"{chance:.3g} for a network that says the same of every class"
 
 
-def _found(watch: Watch, name: str, value: float, expected: str, why: str) -> Diagnostic:
-    files = watch.batch.files if watch.batch else ()
+def _found(
+    context: TrainingContext, name: str, value: float, expected: str, why: str
+) -> Diagnostic:
+    files = context.batch.files if context.batch else ()
     batch = f"; the batch is {first_few(files, _FILES)}" if files else ""
     text = f"{name} is {value:.3g}, but {expected} is expected: {why}{batch}"
     return _warning((name,), text, value, expected)

@@ -16,13 +16,13 @@ from mmseg_fixkit.host import (
 from mmseg_fixkit.parts import Loss
 from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.class_weight import (
-    by_channel,
-    fitting_weights,
+    as_loss_expects,
+    is_per_channel,
     losses_with_weights,
     old_classes,
     refuses_weights,
     replaces_weights,
-    shaped,
+    resized_weights,
     weight_length,
     weights_by_name,
 )
@@ -89,7 +89,7 @@ def _takes_no_file(loss: Loss) -> bool:
 
 def _file_finding(context: Context, loss: Loss, who: str, shown: str) -> Diagnostic:
     key = (*loss.key, "class_weight")
-    numbers = fitting_weights(context, loss) if loss.weights is not None else None
+    numbers = resized_weights(context, loss) if loss.weights is not None else None
     missing = loss.file is not None and loss.file.missing and "not a file" not in shown
     return finding(
         key,
@@ -152,17 +152,19 @@ def _form_findings(context: Context, loss: Loss) -> Iterator[Diagnostic]:
         shown = "that they have a dimension for each class, which no list has"
         yield _form_finding(loss, f"{kind} asserts", shown, Edit(key, None))
     elif kind == "FocalLoss" and isinstance(found, tuple):
-        keep = Edit(key, fitting_weights(context, loss))
+        keep = Edit(key, resized_weights(context, loss))
         yield _form_finding(loss, f"{kind} asserts", "a list", keep)
-    elif by_channel(loss) and _is_flat(loss):
-        keep = Edit(key, fitting_weights(context, loss))
+    elif is_per_channel(loss) and _is_flat(loss):
+        keep = Edit(key, resized_weights(context, loss))
         yield _form_finding(loss, "with use_sigmoid the loss needs", "shape (N, 1, 1)", keep)
 
 
 def _is_flat(loss: Loss) -> bool:
     if loss.file is not None:
         return loss.weights is not None and loss.file.flat
-    return loss.weights is not None and list(loss.class_weight) != shaped(loss, loss.weights)
+    return loss.weights is not None and list(loss.class_weight) != as_loss_expects(
+        loss, loss.weights
+    )
 
 
 def _form_finding(loss: Loss, who: str, shown: str, edit: Edit) -> Diagnostic:
@@ -237,4 +239,4 @@ def _moved(context: Context, loss: Loss) -> Optional[list[Any]]:
         return None
     tail = weights[context.num_classes :]
     moved = weights_by_name(context, weights[: context.num_classes])
-    return shaped(loss, moved + tail) if moved and moved + tail != weights else None
+    return as_loss_expects(loss, moved + tail) if moved and moved + tail != weights else None

@@ -14,10 +14,10 @@ from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.channels import CROSS_ENTROPY, one_weight
 from mmseg_fixkit.rules.class_weight import (
     WITH_NO_OBJECT,
+    as_loss_expects,
     refuses_weights,
     replaces_weights,
-    shaped,
-    weighs_one,
+    takes_single_weight,
     weight_fault,
     weight_length,
 )
@@ -106,7 +106,7 @@ def checked_class_weight(
     allowed = {num_classes}
     if all(head.spec.kind in WITH_NO_OBJECT for head in heads):
         allowed.add(num_classes + 1)
-    if any(weighs_one(loss) for loss in _takes_weights(document)) and not weights[0]:
+    if any(takes_single_weight(loss) for loss in _takes_weights(document)) and not weights[0]:
         raise FixkitError(
             f"--class-weight {said}: the background has no weight, but one sigmoid channel takes "
             "the weight of the foreground divided by that of the background"
@@ -153,7 +153,7 @@ def _may_have_weights(loss: Loss) -> bool:
     # With use_sigmoid a list is read as one weight a column of pixels (mmsegmentation #2723).
     sigmoid = loss.config.get("use_sigmoid", False) and loss.type == "CrossEntropyLoss"
     taken = loss.type in WEIGHTED_LOSSES and (loss.of_host or loss.type == "CrossEntropyLoss")
-    if weighs_one(loss):
+    if takes_single_weight(loss):
         return bool(sigmoid and loss.key[-1] != "loss_se_decode")
     return taken and not sigmoid
 
@@ -161,11 +161,11 @@ def _may_have_weights(loss: Loss) -> bool:
 def _becomes_one_channel(context: Context, loss: Loss) -> bool:
     """Whether ``--binary sigmoid`` is to change the loss first, so that it takes one weight."""
     changes = loss.type == CROSS_ENTROPY and loss.head.spec.kind is HeadKind.PER_PIXEL
-    return context.wishes.binary == "sigmoid" and changes and not weighs_one(loss)
+    return context.wishes.binary == "sigmoid" and changes and not takes_single_weight(loss)
 
 
 def _asked(context: Context, loss: Loss, wish: Optional[tuple[float, ...]]) -> Optional[list[Any]]:
-    if weighs_one(loss):
+    if takes_single_weight(loss):
         weight = one_weight(wish or ()) if loss.type == CROSS_ENTROPY else None
         return None if weight is None else [weight]
     with_no_object = loss.head.spec.kind in WITH_NO_OBJECT
@@ -173,7 +173,7 @@ def _asked(context: Context, loss: Loss, wish: Optional[tuple[float, ...]]) -> O
         # mmdet's query heads index their class weights: they cannot be left out.
         return [1.0] * context.num_classes + [NO_OBJECT_WEIGHT] if with_no_object else None
     if not with_no_object or len(wish) > context.num_classes:
-        return shaped(loss, list(wish))
+        return as_loss_expects(loss, list(wish))
     return [*wish, _no_object(loss)]
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from mmseg_fixkit.diagnostics import Diagnostic
 from mmseg_fixkit.host import HeadKind
-from mmseg_fixkit.rules.training import Batch, Layer, Watch, judge
+from mmseg_fixkit.rules.training import Batch, Layer, TrainingContext, check_iteration
 from mmseg_fixkit.runtime.chance import chance_losses, log_prefix, outermost
 from mmseg_fixkit.runtime.errors import LossSanityError
 from mmseg_fixkit.runtime.heads import class_tensors, unwrap
@@ -80,7 +80,7 @@ class LossSanityHook(Hook):
         if window is None:
             return
         batch = _batch(window.seen + 1, data_batch, outputs or {})
-        self._say(runner, window.new(judge(window.look(batch))))
+        self._say(runner, window.new(check_iteration(window.look(batch))))
         if window.seen >= self.iterations:
             self._end(runner)
 
@@ -94,7 +94,7 @@ class LossSanityHook(Hook):
             return
         window.close()
         if window.seen:
-            self._say(runner, judge(window.end(runner)))
+            self._say(runner, check_iteration(window.end(runner)))
             if is_main_process():
                 runner.logger.info(window.summary())
 
@@ -159,11 +159,11 @@ class _Window:
         if not getattr(runner.cfg, "compile", False):
             self.chance = self.listening.enter_context(chance_losses(unwrap(runner.model)))
 
-    def look(self, batch: Batch) -> Watch:
+    def look(self, batch: Batch) -> TrainingContext:
         self.listening.close()
         self.seen = batch.iteration
         self.first, self.last = self.first or batch.losses, batch.losses
-        return Watch(
+        return TrainingContext(
             batch=batch,
             chance=self.chance,
             untrained=self.untrained,
@@ -171,9 +171,9 @@ class _Window:
             iterations=self.seen,
         )
 
-    def end(self, runner: Any) -> Watch:
+    def end(self, runner: Any) -> TrainingContext:
         if self.seen < getattr(runner.optim_wrapper, "_accumulative_counts", 1):
-            return Watch(iterations=self.seen)  # no step was due yet
+            return TrainingContext(iterations=self.seen)  # no step was due yet
         rates = {
             id(parameter): float(group["lr"])
             for optimizer in optimizers_of(runner.optim_wrapper)
@@ -190,7 +190,7 @@ class _Window:
             )
             for name, layer in self.layers.items()
         )
-        return Watch(layers=layers, iterations=self.seen)
+        return TrainingContext(layers=layers, iterations=self.seen)
 
     def close(self) -> None:
         self.listening.close()
