@@ -11,7 +11,7 @@ from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.host import type_name
 from mmseg_fixkit.label_bits import label_bits
 from mmseg_fixkit.label_planes import checked_format
-from mmseg_fixkit.rules.class_weight import weight_fault
+from mmseg_fixkit.rules.channels import weight_fault
 from mmseg_fixkit.rules.context import Context, LabelFiles
 from mmseg_fixkit.rules.multilabel import unfit_heads
 from mmseg_fixkit.rules.multilabel_losses import decode_losses, samples_by_label

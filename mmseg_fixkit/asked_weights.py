@@ -12,7 +12,7 @@ from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.plan import make_plan
 from mmseg_fixkit.registry import select_rules
 from mmseg_fixkit.rules.context import ClassWeight, Context
-from mmseg_fixkit.rules.weights import checked_class_weight, no_object_weight
+from mmseg_fixkit.rules.loss_weights import checked_class_weight, no_object_weight
 
 if TYPE_CHECKING:
     from mmseg_fixkit.label_files.stats import LabelStats

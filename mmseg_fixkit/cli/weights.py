@@ -212,7 +212,7 @@ def _listed(
         wanted = None if split is None else (split,)
         return source, _training(of_folder(folder, splits=wanted, asked=asked)), None
     from mmseg_fixkit.load import load
-    from mmseg_fixkit.rules.weights import no_object_weight
+    from mmseg_fixkit.rules.loss_weights import no_object_weight
 
     document = load(source)
     inventory = of_config(document, (split or TRAINING,), asked)

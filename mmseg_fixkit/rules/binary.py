@@ -15,11 +15,11 @@ from mmseg_fixkit.rules.channels import (
     LOSSES,
     decode_losses,
     has_one_channel,
+    one_channel,
     one_channel_edits,
     two_channel_edits,
     why_not_one_channel,
 )
-from mmseg_fixkit.rules.class_weight import one_channel
 from mmseg_fixkit.rules.context import Context
 
 SIGMOID, SOFTMAX = "sigmoid", "softmax"

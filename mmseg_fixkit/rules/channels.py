@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Optional
@@ -10,7 +11,6 @@ from mmseg_fixkit.diagnostics import Edit, EditKind
 from mmseg_fixkit.document import ConfigDocument
 from mmseg_fixkit.host import HeadKind, type_name
 from mmseg_fixkit.parts import ONE_CHANNEL_LOSS, Head, Loss
-from mmseg_fixkit.rules.class_weight import CLASS_WEIGHTED_CE, one_channel, weight_fault
 from mmseg_fixkit.rules.context import Context
 from mmseg_fixkit.rules.guards import import_edits
 from mmseg_fixkit.tree import lookup
@@ -22,6 +22,9 @@ DEFAULT_THRESHOLD = 0.5
 HOST_THRESHOLD = 0.3
 
 CROSS_ENTROPY = "CrossEntropyLoss"
+
+#: Ours, which bears ignored pixels beside class weights.
+CLASS_WEIGHTED_CE = "ClassWeightedCrossEntropyLoss"
 _CASCADE = "CascadeEncoderDecoder"
 
 
@@ -74,6 +77,11 @@ _KINDS = {
 }
 
 
+def one_channel(head: Head) -> bool:
+    """Whether one sigmoid channel of ``head`` tells two classes apart."""
+    return head.spec.kind is HeadKind.PER_PIXEL and head.config.get("out_channels") == 1
+
+
 def has_one_channel(head: Head) -> bool:
     """Whether ``out_channels=1`` is written in a head in which it is a count."""
     return one_channel(head) and head.spec.channels_follow_classes
@@ -111,6 +119,16 @@ def loss_fault(kind: str, arguments: Mapping[str, Any]) -> Optional[OneChannelSu
         return None
     right = entry.form is not None and arguments.get(entry.form[0]) == entry.form[1]
     return None if right else entry
+
+
+def weight_fault(weights: Sequence[Any]) -> str:
+    """Say what makes ``weights`` useless; empty if nothing does."""
+    for weight in weights:
+        if isinstance(weight, bool) or not isinstance(weight, (int, float)):
+            return f"{weight!r} is not a number"
+        if not math.isfinite(weight) or weight < 0:
+            return f"{weight!r} is not a finite number of 0 or more"
+    return "every weight is 0, which trains nothing" if weights and not any(weights) else ""
 
 
 def one_weight(weights: Sequence[Any]) -> Optional[float]:

@@ -1,37 +1,39 @@
-"""Family 1: the class weights of the losses."""
+"""Family 1: the number, the values and the order of class weights."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Optional
 
-from mmseg_fixkit import host
 from mmseg_fixkit.core.text import counted
-from mmseg_fixkit.diagnostics import Diagnostic, Edit, finding
-from mmseg_fixkit.host import NO_OBJECT_WEIGHT, HeadKind
-from mmseg_fixkit.parts import Head, Loss
+from mmseg_fixkit.diagnostics import Diagnostic, Edit
+from mmseg_fixkit.document import ConfigDocument
+from mmseg_fixkit.host import (
+    HeadKind,
+)
+from mmseg_fixkit.parts import Loss
 from mmseg_fixkit.registry import rule
+from mmseg_fixkit.rules.channels import CROSS_ENTROPY, weight_fault
 from mmseg_fixkit.rules.context import Context
-from mmseg_fixkit.rules.guards import import_edits
-
-#: Head kinds whose class weights end with one for "no object".
-WITH_NO_OBJECT = (HeadKind.QUERY, HeadKind.TEXT)
-
-
-def weight_length(head: Head, num_classes: int) -> int:
-    """Return how many class weights a loss of ``head`` takes: N, or N + 1 with "no object"."""
-    return num_classes + (head.spec.kind in WITH_NO_OBJECT)
-
-
-def expected_length_text(head: Head, num_classes: int) -> str:
-    """Say what :func:`weight_length` says, in words."""
-    if head.spec.kind in WITH_NO_OBJECT:
-        return (
-            f"{num_classes + 1} entries (N + 1: {num_classes} classes and 'no object', "
-            f"as {head.type} is a {head.spec.kind.value} head)"
-        )
-    return f"{counted(num_classes, 'entry')} (N, as {head.type} is a {head.spec.kind.value} head)"
+from mmseg_fixkit.rules.datasets import metainfo_edits
+from mmseg_fixkit.rules.loss_weights import (
+    as_loss_expects,
+    as_written,
+    expected_length_text,
+    lacks_no_object,
+    losses_that_take_weights,
+    losses_with_weights,
+    old_classes,
+    replaces_weights,
+    requested_weights,
+    resized_weights,
+    takes_single_weight,
+    weight_finding,
+    weight_length,
+    weighted_losses,
+    weights_by_name,
+)
+from mmseg_fixkit.tree import lookup
 
 
 @rule("MSF102", "class-weight-length")
@@ -79,21 +81,17 @@ def class_weight_length(context: Context) -> Iterator[Diagnostic]:
     for loss in weighted_losses(context):
         weights = loss.weights or []
         length = weight_length(loss.head, context.num_classes)
-        fits = len(weights) == length and not _lacks_no_object(context, loss)
+        fits = len(weights) == length and not lacks_no_object(context, loss)
         if fits or takes_single_weight(loss):
             continue
-        key = (*loss.key, "class_weight")
-        expected = resized_weights(context, loss)
         shown = expected_length_text(loss.head, context.num_classes)
-        yield finding(
-            key,
-            as_written(loss),
-            f"with {context.num_classes} classes the loss has to have",
-            expected,
+        yield weight_finding(
+            loss,
+            f"with {counted(context.num_classes, 'class')} the loss has to have",
+            resized_weights(context, loss),
             shown=f"{shown}, and the file has {len(weights)}" if loss.file else shown,
             then="--class-weight keep leaves it so; give the weights instead" if kept else "",
-            edits=[] if kept else [Edit(key, expected)],
-            title=f"Set class_weight of {loss.type} to {expected}",
+            fixable=not kept,
         )
 
 
@@ -132,191 +130,116 @@ def class_weight_value(context: Context) -> Iterator[Diagnostic]:
     for loss in weighted_losses(context):
         fault = weight_fault(loss.weights or ())
         if fault:
-            yield finding(
-                (*loss.key, "class_weight"),
-                as_written(loss),
+            yield weight_finding(
+                loss,
                 "a loss has to have",
                 None,
                 shown=f"finite weights of 0 or more, not all 0: {fault}",
                 then="give the right ones with `mmseg-fix patch --class-weight`",
+                fixable=False,
             )
 
 
-@rule("MSF107", "class-weight-on-ignored-pixels")
-def class_weight_on_ignored_pixels(context: Context) -> Iterator[Diagnostic]:
-    """Class weights in a `CrossEntropyLoss` that dies of the first ignored pixel.
+@rule("MSF105", "class-weight-not-as-asked", requested=True)
+def class_weight_not_as_asked(context: Context) -> Iterator[Diagnostic]:
+    """A loss has other class weights than `--class-weight` asks for.
 
     ## What it does
-    Finds `CrossEntropyLoss` with `class_weight` (numbers or a file) in per-pixel heads, where the
-    installed MMSegmentation has the fault. mmsegmentation 1.2.2 has it; onedl-mmsegmentation 1.4.2
-    only together with `avg_non_ignore=True`.
+    Speaks only in `mmseg-fix patch --class-weight`. Compares the class weights of every loss that
+    takes them with yours. You give N weights, or a method that computes them from the training
+    labels (`mmseg-fix weights`); for a query head the entry for "no object" is added (0.1, or what
+    the config has), unless you give it yourself as number N + 1. With `none` the weights are taken
+    off, and set to 1 where the head cannot do without. A sigmoid loss on one channel takes one
+    weight: that of the foreground divided by that of the background.
 
     ## Why is this bad?
-    To take the mean, the loss looks up the weight of every label, of 255 too: `index 255 is out of
-    bounds`, on a GPU `device-side assert triggered`. Padding and cropping alone bring such pixels.
-    The fork dies of any batch: `too many indices for tensor of dimension 1`.
+    It is no fault of the config; it is a change that you asked for.
 
     ## Example
-    ```python
-    model = dict(
-        decode_head=dict(loss_decode=dict(type='CrossEntropyLoss', class_weight=[1.0, 2.0])))
-    ```
+    With `--class-weight 0.1,1,1` and three classes, `loss_cls.class_weight` of a Mask2Former
+    config is to become `[0.1, 1.0, 1.0, 0.1]`.
 
     ## Use instead
-    ```python
-    custom_imports = dict(imports=['mmseg_fixkit'])
-    model = dict(
-        decode_head=dict(
-            loss_decode=dict(type='ClassWeightedCrossEntropyLoss', class_weight=[1.0, 2.0])))
-    ```
+    `mmseg-fix patch config.py --classes a,b,c --class-weight 0.1,1,1`
 
     ## Fix safety
-    Safe: the same loss where no pixel is ignored, and the run stops where one is.
+    Safe, as you asked for it: the weights change what is learned.
 
     ## References
-    mmsegmentation issues 3568, 3574, 3724, 3492, 3412, 3734 and 3831; pull request 3457.
+    mmsegmentation issues 1944 and 60.
     """
-    for loss in losses_with_weights(context):
-        # A softmax over one channel has a fault of its own (MSF109).
-        softmax_goes = takes_single_weight(loss) or context.wishes.binary == "sigmoid"
-        if softmax_goes or not _dies_of_ignored_pixels(loss):
+    wish = context.wishes.class_weight
+    if not replaces_weights(context):
+        return
+    for loss in losses_that_take_weights(context.document):
+        if _becomes_one_channel(context, loss):
             continue
-        key = (*loss.key, "type")
-        yield finding(
-            key,
-            loss.config["type"],
-            "with class_weight the installed MMSegmentation stops at the first ignored pixel, "
-            "which needs",
-            CLASS_WEIGHTED_CE,
-            edits=[Edit(key, CLASS_WEIGHTED_CE), *import_edits(context.document)],
-            title=f"Use {CLASS_WEIGHTED_CE}",
-        )
+        expected = requested_weights(context, loss, None if isinstance(wish, str) else wish)
+        if as_written(loss) != expected:
+            edit = _weight_edit(context.document, loss, expected)
+            yield weight_finding(loss, "--class-weight asks for", expected, edits=[edit])
 
 
-CLASS_WEIGHTED_CE = "ClassWeightedCrossEntropyLoss"
+def _becomes_one_channel(context: Context, loss: Loss) -> bool:
+    """Whether ``--binary sigmoid`` is to change the loss first, so that it takes one weight."""
+    changes = loss.type == CROSS_ENTROPY and loss.head.spec.kind is HeadKind.PER_PIXEL
+    return context.wishes.binary == "sigmoid" and changes and not takes_single_weight(loss)
 
 
-def _dies_of_ignored_pixels(loss: Loss) -> bool:
-    named = loss.type == "CrossEntropyLoss" and loss.of_host
-    softmax = not loss.config.get("use_sigmoid") and not loss.config.get("use_mask")
-    mean = loss.config.get("reduction", "mean") == "mean"
-    dies = host.class_weight_crash_on_ignored(bool(loss.config.get("avg_non_ignore")))
-    return dies and named and softmax and mean and loss.head.spec.kind is HeadKind.PER_PIXEL
+def _weight_edit(document: ConfigDocument, loss: Loss, weights: Optional[list[Any]]) -> Edit:
+    if lookup(document.tree, loss.key) is None:
+        return Edit(loss.key, {**loss.config, "class_weight": weights})
+    return Edit((*loss.key, "class_weight"), weights)
 
 
-def weight_fault(weights: Sequence[Any]) -> str:
-    """Say what makes ``weights`` useless; empty if nothing does."""
-    for weight in weights:
-        if isinstance(weight, bool) or not isinstance(weight, (int, float)):
-            return f"{weight!r} is not a number"
-        if not math.isfinite(weight) or weight < 0:
-            return f"{weight!r} is not a finite number of 0 or more"
-    return "every weight is 0, which trains nothing" if weights and not any(weights) else ""
+@rule("MSF117", "class-weight-order", requested=True)
+def class_weight_order(context: Context) -> Iterator[Diagnostic]:
+    """The classes change places, and their weights have to go with them.
 
+    ## What it does
+    Speaks only in `mmseg-fix patch` with the old classes in another order. Gives each class the
+    weight that it had.
 
-def replaces_weights(context: Context) -> bool:
-    """Whether all class weights are set to what was asked for, whatever they are now."""
-    return context.wishes.class_weight not in (None, "keep")
+    ## Why is this bad?
+    The number of weights is right, so nothing fails: a frequent class would be weighed as a rare
+    one.
 
+    ## Example
+    `mmseg-fix patch config.py --classes car,road` where the dataset has `('road', 'car')` and a
+    loss `class_weight=[0.5, 2.0]`.
 
-def losses_with_weights(context: Context) -> Iterator[Loss]:
-    """Yield the losses that have class weights: numbers, or the name of a file."""
-    for head in context.document.class_heads:
-        for loss in context.document.losses(head):
-            if isinstance(loss.class_weight, (list, tuple, str)) and not refuses_weights(loss):
-                yield loss
+    ## Use instead
+    `class_weight=[2.0, 0.5]`
 
+    ## Fix safety
+    Safe: the weights stay with their classes, whose order you gave.
 
-def refuses_weights(loss: Loss) -> bool:
-    """Whether the loss stops at any class weights at all."""
-    return loss.of_host and loss.type in host.UNWEIGHTED_LOSSES | host.STOPPING_LOSSES
-
-
-def weighted_losses(context: Context) -> Iterator[Loss]:
-    """Yield the losses whose class weights are known as numbers."""
-    return (loss for loss in losses_with_weights(context) if loss.weights is not None)
-
-
-def as_written(loss: Loss) -> Any:
-    """Return ``class_weight`` as the config has it, for a message."""
-    return list(loss.class_weight) if isinstance(loss.class_weight, tuple) else loss.class_weight
-
-
-def one_channel(head: Head) -> bool:
-    """Whether one sigmoid channel of ``head`` tells two classes apart."""
-    return head.spec.kind is HeadKind.PER_PIXEL and head.config.get("out_channels") == 1
-
-
-def takes_single_weight(loss: Loss) -> bool:
-    """Whether the loss has one channel to weigh: the classes come as one weight (MSF111)."""
-    return one_channel(loss.head) and not loss.wrapped
-
-
-def resized_weights(context: Context, loss: Loss) -> Optional[list[Any]]:
-    """Return known weights as they are where their number is right, else what they turn into."""
-    old = loss.weights or []
-    fits = len(old) == weight_length(loss.head, context.num_classes)
-    fits = fits and not _lacks_no_object(context, loss)
-    return as_loss_expects(loss, old if fits else _carried(context, loss, old))
-
-
-def as_loss_expects(loss: Loss, weights: Optional[list[float]]) -> Optional[list[Any]]:
-    """Return ``weights`` as the loss needs them: ``[[[w]], …]`` for sigmoid channels.
-
-    ``binary_cross_entropy`` of the host hands them over as ``pos_weight``, which PyTorch spreads
-    along the last axes: a flat list would weigh columns of pixels (mmsegmentation #2723).
+    ## References
+    `torch.nn.functional.cross_entropy`: the weights stand in the order of the labels.
     """
-    return [[[w]] for w in weights] if weights and is_per_channel(loss) else weights
+    train = next((d for d in context.document.datasets if d.split == "train"), None)
+    if train is None or replaces_weights(context) or not _permuted(context):
+        return
+    # Both in one fix: the weights must not be moved again once the classes are in their places.
+    places = tuple(metainfo_edits(context, train))
+    for loss in losses_with_weights(context):
+        weights = _moved(context, loss)
+        if weights is not None:
+            edits = (Edit((*loss.key, "class_weight"), weights), *places)
+            who = "in the order of your classes the weights are"
+            yield weight_finding(loss, who, weights, edits=edits)
 
 
-def is_per_channel(loss: Loss) -> bool:
-    """Whether the loss holds a map of sigmoid channels against its weights."""
-    sigmoid = loss.type == "CrossEntropyLoss" and loss.config.get("use_sigmoid", False)
-    maps = loss.head.spec.kind is HeadKind.PER_PIXEL and loss.key[-1] != "loss_se_decode"
-    return bool(sigmoid and loss.of_host and maps and not one_channel(loss.head))
+def _permuted(context: Context) -> bool:
+    old, new = old_classes(context), context.labels.classes
+    return context.labels_given and old != new and sorted(old) == sorted(new)
 
 
-def _carried(context: Context, loss: Loss, old: list[float]) -> Optional[list[float]]:
-    """Return the weights that a list of the wrong length turns into."""
-    classes, tail = split_no_object(context, loss, old)
-    by_name = weights_by_name(context, classes)
-    if by_name is not None:
-        return by_name + tail
-    if classes and all(w == classes[0] for w in classes):
-        return [classes[0]] * context.num_classes + tail
-    return [1.0] * context.num_classes + tail if tail else None
-
-
-def split_no_object(
-    context: Context, loss: Loss, old: list[float]
-) -> tuple[list[float], list[float]]:
-    """Tell the class weights from the one for "no object", which is 0.1 where it is missing."""
-    if loss.head.spec.kind not in WITH_NO_OBJECT:
-        return old, []
-    own = loss.head.num_classes or 0
-    # A list as long as the classes lacks the last entry: the fault of mmsegmentation #3811. One
-    # that is right for the head as it was does not.
-    if len(old) != own + 1 and len(old) in (context.num_classes, own):
-        return old, [NO_OBJECT_WEIGHT]
-    return old[:-1], old[-1:] or [NO_OBJECT_WEIGHT]
-
-
-def _lacks_no_object(context: Context, loss: Loss) -> bool:
-    """Whether the weights are as many as the old classes, which are one more than the new ones."""
-    if loss.head.spec.kind not in WITH_NO_OBJECT or loss.head.num_classes == context.num_classes:
-        return False
-    return len(loss.weights or ()) == loss.head.num_classes == len(old_classes(context))
-
-
-def old_classes(context: Context) -> tuple[str, ...]:
-    """Return the classes that the training dataset has now; none where they are not known."""
-    found = next((d.classes for d in context.document.datasets if d.split == "train"), None)
-    return tuple(found) if isinstance(found, (list, tuple)) else ()
-
-
-def weights_by_name(context: Context, weights: list[float]) -> Optional[list[float]]:
-    """Return each new class's weight; None where a class is new or the weights fit no classes."""
-    table = dict(zip(old_classes(context), weights))
-    if len(table) != len(weights) or any(name not in table for name in context.labels.classes):
+def _moved(context: Context, loss: Loss) -> Optional[list[Any]]:
+    """Return the weights in the new order; None where that is the old one, or their number odd."""
+    weights = loss.weights or []
+    if len(weights) != weight_length(loss.head, context.num_classes):
         return None
-    return [table[name] for name in context.labels.classes]
+    tail = weights[context.num_classes :]
+    moved = weights_by_name(context, weights[: context.num_classes])
+    return as_loss_expects(loss, moved + tail) if moved and moved + tail != weights else None

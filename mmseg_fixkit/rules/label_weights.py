@@ -7,8 +7,9 @@ from typing import Any, Optional
 
 from mmseg_fixkit.diagnostics import KeyPath
 from mmseg_fixkit.parts import Loss
-from mmseg_fixkit.rules.class_weight import old_classes, weight_fault
+from mmseg_fixkit.rules.channels import weight_fault
 from mmseg_fixkit.rules.context import Context
+from mmseg_fixkit.rules.loss_weights import old_classes
 from mmseg_fixkit.several_labels import BACKGROUND
 
 

@@ -9,7 +9,7 @@ from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, finding
 from mmseg_fixkit.host import HeadKind
 from mmseg_fixkit.parts import Loss
 from mmseg_fixkit.registry import rule
-from mmseg_fixkit.rules.class_weight import one_channel
+from mmseg_fixkit.rules.channels import one_channel
 from mmseg_fixkit.rules.context import Context
 
 _OHEM = "OhemCrossEntropy"

@@ -26,13 +26,14 @@ from mmseg_fixkit.rules.channels import (
     is_threshold,
     loss_edits,
     loss_fault,
+    one_channel,
     one_channel_edits,
     samples_by_softmax,
     weight_edits,
     why_not_one_channel,
 )
-from mmseg_fixkit.rules.class_weight import as_written, one_channel, replaces_weights
 from mmseg_fixkit.rules.context import Context
+from mmseg_fixkit.rules.loss_weights import as_written, replaces_weights
 
 
 def _one_channel_heads(context: Context) -> Iterator[Head]:

@@ -17,7 +17,7 @@ from mmseg_fixkit.diagnostics import Diagnostic, KeyPath, Severity, finding, par
 from mmseg_fixkit.host import HeadKind
 from mmseg_fixkit.registry import find_rule
 from mmseg_fixkit.rules.channels import loss_fault
-from mmseg_fixkit.rules.class_weight import WITH_NO_OBJECT
+from mmseg_fixkit.rules.loss_weights import WITH_NO_OBJECT
 from mmseg_fixkit.runtime.heads import Head, find_heads, is_multilabel_model, own_modules
 from mmseg_fixkit.several_labels import CLASS_LOSSES, LOSS
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Optional
+from typing import Optional
 
+from mmseg_fixkit import host
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, Severity, finding
 from mmseg_fixkit.host import (
     FILE_READING_LOSSES,
@@ -15,19 +16,78 @@ from mmseg_fixkit.host import (
 )
 from mmseg_fixkit.parts import Loss
 from mmseg_fixkit.registry import rule
-from mmseg_fixkit.rules.class_weight import (
+from mmseg_fixkit.rules.channels import CLASS_WEIGHTED_CE
+from mmseg_fixkit.rules.context import Context
+from mmseg_fixkit.rules.guards import import_edits
+from mmseg_fixkit.rules.loss_weights import (
     as_loss_expects,
     is_per_channel,
     losses_with_weights,
-    old_classes,
     refuses_weights,
     replaces_weights,
     resized_weights,
-    weight_length,
-    weights_by_name,
+    takes_single_weight,
+    weight_finding,
 )
-from mmseg_fixkit.rules.context import Context
-from mmseg_fixkit.rules.metainfo import metainfo_edits
+
+
+@rule("MSF107", "class-weight-on-ignored-pixels")
+def class_weight_on_ignored_pixels(context: Context) -> Iterator[Diagnostic]:
+    """Class weights in a `CrossEntropyLoss` that dies of the first ignored pixel.
+
+    ## What it does
+    Finds `CrossEntropyLoss` with `class_weight` (numbers or a file) in per-pixel heads, where the
+    installed MMSegmentation has the fault. mmsegmentation 1.2.2 has it; onedl-mmsegmentation 1.4.2
+    only together with `avg_non_ignore=True`.
+
+    ## Why is this bad?
+    To take the mean, the loss looks up the weight of every label, of 255 too: `index 255 is out of
+    bounds`, on a GPU `device-side assert triggered`. Padding and cropping alone bring such pixels.
+    The fork dies of any batch: `too many indices for tensor of dimension 1`.
+
+    ## Example
+    ```python
+    model = dict(
+        decode_head=dict(loss_decode=dict(type='CrossEntropyLoss', class_weight=[1.0, 2.0])))
+    ```
+
+    ## Use instead
+    ```python
+    custom_imports = dict(imports=['mmseg_fixkit'])
+    model = dict(
+        decode_head=dict(
+            loss_decode=dict(type='ClassWeightedCrossEntropyLoss', class_weight=[1.0, 2.0])))
+    ```
+
+    ## Fix safety
+    Safe: the same loss where no pixel is ignored, and the run stops where one is.
+
+    ## References
+    mmsegmentation issues 3568, 3574, 3724, 3492, 3412, 3734 and 3831; pull request 3457.
+    """
+    for loss in losses_with_weights(context):
+        # A softmax over one channel has a fault of its own (MSF109).
+        softmax_goes = takes_single_weight(loss) or context.wishes.binary == "sigmoid"
+        if softmax_goes or not _dies_of_ignored_pixels(loss):
+            continue
+        key = (*loss.key, "type")
+        yield finding(
+            key,
+            loss.config["type"],
+            "with class_weight the installed MMSegmentation stops at the first ignored pixel, "
+            "which needs",
+            CLASS_WEIGHTED_CE,
+            edits=[Edit(key, CLASS_WEIGHTED_CE), *import_edits(context.document)],
+            title=f"Use {CLASS_WEIGHTED_CE}",
+        )
+
+
+def _dies_of_ignored_pixels(loss: Loss) -> bool:
+    named = loss.type == "CrossEntropyLoss" and loss.of_host
+    softmax = not loss.config.get("use_sigmoid") and not loss.config.get("use_mask")
+    mean = loss.config.get("reduction", "mean") == "mean"
+    dies = host.class_weight_crash_on_ignored(bool(loss.config.get("avg_non_ignore")))
+    return dies and named and softmax and mean and loss.head.spec.kind is HeadKind.PER_PIXEL
 
 
 @rule("MSF115", "class-weight-file")
@@ -88,17 +148,15 @@ def _takes_no_file(loss: Loss) -> bool:
 
 
 def _file_finding(context: Context, loss: Loss, who: str, shown: str) -> Diagnostic:
-    key = (*loss.key, "class_weight")
     numbers = resized_weights(context, loss) if loss.weights is not None else None
     missing = loss.file is not None and loss.file.missing and "not a file" not in shown
-    return finding(
-        key,
-        loss.class_weight,
+    return weight_finding(
+        loss,
         who,
         numbers,
         shown=shown,
         then="" if numbers else "write the numbers into the config",
-        edits=[Edit(key, numbers)] if numbers else [],
+        fixable=bool(numbers),
         title=f"Write class_weight of {loss.type} into the config",
         severity=Severity.WARNING if missing else Severity.ERROR,
     )
@@ -139,24 +197,27 @@ def class_weight_not_taken(context: Context) -> Iterator[Diagnostic]:
     """
     for head in context.document.class_heads:
         for loss in context.document.losses(head):
-            if "class_weight" in loss.config and loss.of_host:
-                yield from _form_findings(context, loss)
+            fault = _form_fault(loss) if "class_weight" in loss.config and loss.of_host else None
+            if fault is not None:
+                yield _form_finding(context, loss, *fault)
 
 
-def _form_findings(context: Context, loss: Loss) -> Iterator[Diagnostic]:
-    key, found, kind = (*loss.key, "class_weight"), loss.class_weight, loss.type
+def _form_fault(loss: Loss) -> Optional[tuple[str, str, bool]]:
+    """Say who needs what instead, and whether the weights can be kept; None if they are right."""
+    found, kind = loss.class_weight, loss.type
     if kind in UNWEIGHTED_LOSSES:
-        drop = Edit(key, kind=EditKind.REMOVE)
-        yield _form_finding(loss, f"{kind} has", "no such argument", drop)
-    elif kind in STOPPING_LOSSES and found is not None:
-        shown = "that they have a dimension for each class, which no list has"
-        yield _form_finding(loss, f"{kind} asserts", shown, Edit(key, None))
-    elif kind == "FocalLoss" and isinstance(found, tuple):
-        keep = Edit(key, resized_weights(context, loss))
-        yield _form_finding(loss, f"{kind} asserts", "a list", keep)
-    elif is_per_channel(loss) and _is_flat(loss):
-        keep = Edit(key, resized_weights(context, loss))
-        yield _form_finding(loss, "with use_sigmoid the loss needs", "shape (N, 1, 1)", keep)
+        return f"{kind} has", "no such argument", False
+    if kind in STOPPING_LOSSES and found is not None:
+        return (
+            f"{kind} asserts",
+            "that they have a dimension for each class, which no list has",
+            False,
+        )
+    if kind == "FocalLoss" and isinstance(found, tuple):
+        return f"{kind} asserts", "a list", True
+    if is_per_channel(loss) and _is_flat(loss):
+        return "with use_sigmoid the loss needs", "shape (N, 1, 1)", True
+    return None
 
 
 def _is_flat(loss: Loss) -> bool:
@@ -167,76 +228,16 @@ def _is_flat(loss: Loss) -> bool:
     )
 
 
-def _form_finding(loss: Loss, who: str, shown: str, edit: Edit) -> Diagnostic:
+def _form_finding(context: Context, loss: Loss, who: str, shown: str, keep: bool) -> Diagnostic:
+    key = (*loss.key, "class_weight")
+    weights = resized_weights(context, loss) if keep else None
+    drop = EditKind.REMOVE if loss.type in UNWEIGHTED_LOSSES else EditKind.SET
     return finding(
-        edit.key,
+        key,
         loss.class_weight,
         who,
-        edit.value,
+        weights,
         shown=shown,
-        edits=[edit],
-        title=_title(edit.value),
+        edits=[Edit(key, weights, drop)],
+        title="Drop class_weight" if weights is None else f"Write class_weight as {weights}",
     )
-
-
-def _title(value: Any) -> str:
-    return "Drop class_weight" if value is None else f"Write class_weight as {value}"
-
-
-@rule("MSF117", "class-weight-order", requested=True)
-def class_weight_order(context: Context) -> Iterator[Diagnostic]:
-    """The classes change places, and their weights have to go with them.
-
-    ## What it does
-    Speaks only in `mmseg-fix patch` with the old classes in another order. Gives each class the
-    weight that it had.
-
-    ## Why is this bad?
-    The number of weights is right, so nothing fails: a frequent class would be weighed as a rare
-    one.
-
-    ## Example
-    `mmseg-fix patch config.py --classes car,road` where the dataset has `('road', 'car')` and a
-    loss `class_weight=[0.5, 2.0]`.
-
-    ## Use instead
-    `class_weight=[2.0, 0.5]`
-
-    ## Fix safety
-    Safe: the weights stay with their classes, whose order you gave.
-
-    ## References
-    `torch.nn.functional.cross_entropy`: the weights stand in the order of the labels.
-    """
-    train = next((d for d in context.document.datasets if d.split == "train"), None)
-    if train is None or replaces_weights(context) or not _permuted(context):
-        return
-    # Both in one fix: the weights must not be moved again once the classes are in their places.
-    places = tuple(metainfo_edits(context, train))
-    for loss in losses_with_weights(context):
-        weights = _moved(context, loss)
-        if weights is not None:
-            key = (*loss.key, "class_weight")
-            yield finding(
-                key,
-                loss.class_weight,
-                "in the order of your classes the weights are",
-                weights,
-                edits=[Edit(key, weights), *places],
-                title=f"Set class_weight of {loss.type} to {weights}",
-            )
-
-
-def _permuted(context: Context) -> bool:
-    old, new = old_classes(context), context.labels.classes
-    return context.labels_given and old != new and sorted(old) == sorted(new)
-
-
-def _moved(context: Context, loss: Loss) -> Optional[list[Any]]:
-    """Return the weights in the new order; None where that is the old one, or their number odd."""
-    weights = loss.weights or []
-    if len(weights) != weight_length(loss.head, context.num_classes):
-        return None
-    tail = weights[context.num_classes :]
-    moved = weights_by_name(context, weights[: context.num_classes])
-    return as_loss_expects(loss, moved + tail) if moved and moved + tail != weights else None
