@@ -19,7 +19,7 @@ from mmseg.utils import register_all_modules
 
 from mmseg_fixkit import FixkitError, host
 from mmseg_fixkit.host import HEAD_SPECS, HeadKind
-from mmseg_fixkit.rules.ignored_labels import IGNORING_TRANSFORMS
+from mmseg_fixkit.rules.ignore_index import IGNORING_TRANSFORMS
 from tests.support import skip_unless_installed
 
 register_all_modules(init_default_scope=False)

@@ -12,7 +12,7 @@ from mmseg_fixkit.host import type_name
 from mmseg_fixkit.parts import Dataset
 from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.context import Context
-from mmseg_fixkit.rules.ignored_labels import DEFAULT_IGNORE
+from mmseg_fixkit.rules.ignore_index import DEFAULT_IGNORE
 from mmseg_fixkit.steps import Steps
 from mmseg_fixkit.tree import lookup
 

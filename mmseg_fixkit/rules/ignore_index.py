@@ -1,116 +1,132 @@
-"""Family 3: labels that are taken out, by zero-label reduction or as the ignore index."""
+"""Family 3: the label that heads, losses, metrics and padding ignore."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Optional
 
-from mmseg_fixkit.diagnostics import Applicability, Diagnostic, Edit, Severity, finding
-from mmseg_fixkit.host import type_name
-from mmseg_fixkit.parts import Dataset
+from mmseg_fixkit.diagnostics import (
+    Applicability,
+    Diagnostic,
+    Edit,
+    KeyPath,
+    Severity,
+    finding,
+)
+from mmseg_fixkit.document import ConfigDocument
+from mmseg_fixkit.host import IGNORING_LOSSES, HeadKind, type_name
+from mmseg_fixkit.parts import Dataset, Head
 from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.context import Context
-from mmseg_fixkit.rules.ignored_labels import (
-    IgnoreIndexSetting,
-    Use,
-    ignore_index_settings,
-    is_class,
-)
+from mmseg_fixkit.tree import lookup
 
-#: Names that people give to label 0 when it is a class like any other.
-BACKGROUND_NAMES = frozenset({"background", "bg", "_background_", "others", "other", "void"})
+#: What heads, losses, metrics and padding ignore or mark with where nothing is written.
+DEFAULT_IGNORE = 255
+
+#: Metrics that ignore a label.
+_IGNORING_METRICS = ("IoUMetric", "CityscapesMetric")
+
+_IGNORING_KINDS = (HeadKind.PER_PIXEL, HeadKind.QUERY)
 
 
-@rule("MSF301", "reduce-zero-label-conflict")
-def reduce_zero_label_conflict(context: Context) -> Iterator[Diagnostic]:
-    """The places that say whether label 0 is ignored do not agree.
+class Use(Enum):
+    """What is done with the label that a setting names."""
 
-    ## What it does
-    Compares `reduce_zero_label` of every dataset (written, or the default of its type) with the
-    label space, with the other splits, and with `LoadAnnotations(reduce_zero_label=…)` in its
-    pipeline.
+    IGNORES = "ignores"  # it counts in no loss and no metric
+    PADS = "pads"  # pixels that are to be ignored get it
+    FILLS = "fills"  # pixels get it, as ignored ones or as a class
 
-    ## Why is this bad?
-    With the flag on, label 0 becomes 255 (ignored) and all others move down by one. Dataset and
-    pipeline that disagree stop the run: `Initialize dataset with reduce_zero_label as False but
-    when load annotation the reduce_zero_label is True`. A flag inherited from an ADE20K config
-    turns the background of other data into ignored pixels, and nothing says so.
 
-    ## Example
-    ```python
-    train_dataloader = dict(
-        dataset=dict(pipeline=[dict(type='LoadAnnotations', reduce_zero_label=True)]))
-    ```
+#: Transforms with such a label: the argument, what is done with it, the host's default.
+IGNORING_TRANSFORMS: dict[str, tuple[str, Use, Optional[int]]] = {
+    "AssertLabelBounds": ("ignore_index", Use.PADS, DEFAULT_IGNORE),
+    "BioMedical3DPad": ("seg_pad_val", Use.FILLS, 0),
+    "GenerateEdge": ("ignore_index", Use.IGNORES, DEFAULT_IGNORE),
+    "RandomCrop": ("ignore_index", Use.IGNORES, DEFAULT_IGNORE),
+    "RandomCutOut": ("seg_fill_in", Use.FILLS, None),
+    "RandomMosaic": ("seg_pad_val", Use.PADS, DEFAULT_IGNORE),
+    "RandomRotate": ("seg_pad_val", Use.PADS, DEFAULT_IGNORE),
+}
 
-    ## Use instead
-    ```python
-    train_dataloader = dict(
-        dataset=dict(pipeline=[dict(type='LoadAnnotations', reduce_zero_label=False)]))
-    ```
 
-    ## Fix safety
-    Safe where the pipeline follows its dataset: the run could not have started. Unsafe where a
-    split follows the training dataset: it changes what is evaluated.
+@dataclass(frozen=True)
+class IgnoreIndexSetting:
+    """One setting that names the ignored label.
 
-    ## References
-    mmsegmentation issues 1714, 2508, 2425 and pull request 3235.
+    Args:
+        key: of the label itself.
+        label: what stands there, or the host's default; None where nothing is ignored.
+        use: see :class:`Use`.
+        edits_as: the key to edit and what to put around the label, where it cannot be set alone.
     """
-    for dataset in context.document.datasets:
-        wanted = _wanted(context, dataset)
-        if wanted is None:
-            continue
-        if dataset.reduce_zero_label is not None and dataset.reduce_zero_label != wanted:
-            yield _dataset_finding(context, dataset, wanted)
-        yield from _pipeline_findings(dataset, wanted)
+
+    key: KeyPath
+    label: Any
+    use: Use = Use.IGNORES
+    edits_as: Optional[tuple[KeyPath, dict[str, Any]]] = None
+
+    def edit(self, label: int) -> Edit:
+        """Return the change that puts ``label`` here."""
+        if self.edits_as is None:
+            return Edit(self.key, label)
+        key, around = self.edits_as
+        return Edit(key, {**around, str(self.key[-1]): label})
 
 
-@rule("MSF302", "background-ignored")
-def background_ignored(context: Context) -> Iterator[Diagnostic]:
-    """The first class is the background, and label 0 is ignored.
+def ignore_index_settings(document: ConfigDocument) -> Iterator[IgnoreIndexSetting]:
+    """Yield every setting that names the ignored label, or takes the host's default for it."""
+    for head in document.class_heads:
+        yield from _head_settings(document, head)
+    for metric in document.metrics:
+        if metric.type in _IGNORING_METRICS:
+            yield _setting(metric.key, metric.config, "ignore_index")
+    for dataset in document.datasets:
+        yield from _data_settings(dataset)
+    key = ("model", "data_preprocessor")
+    preprocessor = lookup(document.tree, key)
+    if isinstance(preprocessor, dict) and preprocessor.get("type"):
+        yield _setting(key, preprocessor, "seg_pad_val", Use.PADS)
 
-    ## What it does
-    Looks for datasets of your own classes whose first name means background (`background`, `bg`,
-    `void`, `other`) while `reduce_zero_label` is on.
 
-    ## Why is this bad?
-    Files that hold 0 for the background have it ignored then, and label 1 is trained as the
-    background. With two classes the whole picture comes out as foreground.
+def _setting(
+    key: KeyPath,
+    config: dict[str, Any],
+    name: str,
+    use: Use = Use.IGNORES,
+    default: Optional[int] = DEFAULT_IGNORE,
+) -> IgnoreIndexSetting:
+    return IgnoreIndexSetting((*key, name), config.get(name, default), use)
 
-    ## Example
-    ```python
-    train_dataloader = dict(
-        dataset=dict(reduce_zero_label=True, metainfo=dict(classes=('background', 'polyp'))))
-    ```
 
-    ## Use instead
-    ```python
-    train_dataloader = dict(
-        dataset=dict(reduce_zero_label=False, metainfo=dict(classes=('background', 'polyp'))))
-    ```
+def _head_settings(document: ConfigDocument, head: Head) -> Iterator[IgnoreIndexSetting]:
+    takes = head.known or head.placed or "ignore_index" in head.config
+    if takes and head.spec.kind in _IGNORING_KINDS and head.spec.owns_num_classes:
+        yield _setting(head.key, head.config, "ignore_index")
+    for loss in document.losses(head):
+        name = IGNORING_LOSSES.get(loss.type)
+        if name and loss.of_host:
+            yield _setting(loss.key, loss.config, name)
 
-    ## Fix safety
-    Unsafe: files that hold 0 for "no label" and 1 for the background are right as they are.
 
-    ## References
-    mmsegmentation issues 1714 and 2508; MaskDINO issue 119.
-    """
-    first = context.labels.classes[0].lower()
-    if first not in BACKGROUND_NAMES or context.wishes.reduce_zero_label is not None:
-        return
-    for dataset in context.document.datasets:
-        own = dataset.info.classes if dataset.info else None
-        if dataset.reduce_zero_label and not own:
-            yield finding(
-                (*dataset.key, "reduce_zero_label"),
-                True,
-                context.owner,
-                False,
-                shown=f"{context.labels.classes[0]!r} as its first class, which is ignored then",
-                edits=list(_flag_edits(dataset, False)),
-                title="Keep label 0 as a class",
-                applicability=Applicability.UNSAFE,
-                severity=Severity.WARNING,
-            )
+def _data_settings(dataset: Dataset) -> Iterator[IgnoreIndexSetting]:
+    if dataset.info:
+        yield _setting(dataset.key, dataset.config, "ignore_index")
+    for key, step in dataset.transforms:
+        kind = type_name(step.get("type", ""))
+        if kind in IGNORING_TRANSFORMS:
+            yield _setting(key, step, *IGNORING_TRANSFORMS[kind])
+        elif kind == "Pad":
+            yield _pad_setting((*key, "pad_val"), step.get("pad_val"))
+
+
+def _pad_setting(key: KeyPath, value: Any) -> IgnoreIndexSetting:
+    """Name what mmcv's ``Pad`` puts around labels: 255, or ``seg`` of a ``pad_val`` dict."""
+    if isinstance(value, dict):
+        return IgnoreIndexSetting((*key, "seg"), value.get("seg", DEFAULT_IGNORE), Use.PADS)
+    around = {} if value is None else {"img": value}
+    return IgnoreIndexSetting((*key, "seg"), DEFAULT_IGNORE, Use.PADS, (key, around))
 
 
 @rule("MSF303", "ignore-index-mismatch")
@@ -173,74 +189,116 @@ def _is_meant(context: Context, setting: IgnoreIndexSetting, given: bool) -> boo
     return told and is_class(context, setting.label)
 
 
-def _wanted(context: Context, dataset: Dataset) -> Optional[bool]:
-    """What ``reduce_zero_label`` of this dataset has to be; None where nobody knows."""
-    decided = _decided(context, dataset)
-    first = context.document.datasets[0]
-    if decided is not None or dataset.type != first.type:
-        return dataset.reduce_zero_label if decided is None else decided
-    return first.reduces_zero_label
+@rule("MSF304", "class-ignored")
+def class_ignored(context: Context) -> Iterator[Diagnostic]:
+    """The label that a head, a loss or a metric ignores is the label of a class.
 
+    ## What it does
+    Holds `ignore_index` of heads, losses, metrics and datasets (`ignore_label` in
+    `OhemCrossEntropy`) against the labels 0 to N - 1 of the classes.
 
-def _decided(context: Context, dataset: Dataset) -> Optional[bool]:
-    """What the user decided about the flag, by asking for it or by the classes given.
+    ## Why is this bad?
+    The pixels of that class are neither learned nor counted, and nothing says so: its IoU is nan
+    or 0. With `reduce_zero_label=True` label 0 is the first class already, not the background.
+    Where the background is to be left out, it is no class: take it from the list of classes and
+    set `reduce_zero_label=True`.
 
-    A registered type that keeps its own classes keeps its own files, and with them the flag.
+    ## Example
+    ```python
+    model = dict(decode_head=dict(ignore_index=0))
+    ```
+
+    ## Use instead
+    ```python
+    model = dict(decode_head=dict(ignore_index=255))
+    ```
+
+    ## Fix safety
+    Unsafe: it changes which pixels are learned.
+
+    ## References
+    `BaseDecodeHead` and `IoUMetric` of mmsegmentation 1.2.2; mmsegmentation issues 2650 and 3340.
     """
-    if context.wishes.reduce_zero_label is not None:
-        return context.wishes.reduce_zero_label
-    if context.labels.multilabel:
-        return False  # 0 is a pixel without labels
-    own = dataset.info.classes if dataset.info else None
-    foreign = bool(own) and not set(context.labels.classes) <= set(own or ())
-    if context.labels_given and (context.labels.reduce_zero_label or foreign):
-        return context.labels.reduce_zero_label
-    return None
-
-
-def _dataset_finding(context: Context, dataset: Dataset, wanted: bool) -> Diagnostic:
-    asked = context.wishes.reduce_zero_label is not None
-    sure = _decided(context, dataset) is not None
-    return finding(
-        (*dataset.key, "reduce_zero_label"),
-        dataset.reduce_zero_label,
-        _who(context, sure=sure),
-        wanted,
-        shown=None if asked else f"labels with reduce_zero_label={wanted}",
-        edits=[Edit((*dataset.key, "reduce_zero_label"), wanted)],
-        title=f"Set reduce_zero_label of the {dataset.role} dataset to {wanted}",
-        applicability=Applicability.SAFE if sure else Applicability.UNSAFE,
-    )
-
-
-def _who(context: Context, *, sure: bool) -> str:
-    if context.wishes.reduce_zero_label is not None:
-        return "you asked for"
-    if context.labels.multilabel:
-        return "a map of label bits has"
-    return context.owner if sure else "the training dataset has"
-
-
-def _pipeline_findings(dataset: Dataset, wanted: bool) -> Iterator[Diagnostic]:
-    for key, step in dataset.transforms:
-        said = step.get("reduce_zero_label")
-        if _loads_labels(step) and said is not None and said != wanted:
+    if follows_asked_label(context):
+        return
+    own = context.labels.ignore_index
+    instead = DEFAULT_IGNORE if is_class(context, own) else own
+    for setting in ignore_index_settings(context.document):
+        if setting.use is Use.IGNORES and is_class(context, setting.label):
+            name = context.labels.classes[setting.label]
             yield finding(
-                (*key, "reduce_zero_label"),
-                said,
-                f"the {dataset.role} dataset has",
-                wanted,
-                edits=[Edit((*key, "reduce_zero_label"), wanted)],
-                title=f"Set reduce_zero_label of LoadAnnotations to {wanted}",
+                setting.key,
+                setting.label,
+                context.owner,
+                instead,
+                shown=f"{name!r} as class {setting.label}, which is neither learned nor "
+                "counted then",
+                edits=[setting.edit(instead)],
+                title=f"Set {setting.key[-1]} to {instead}",
+                applicability=Applicability.UNSAFE,
+                severity=Severity.WARNING,
             )
 
 
-def _flag_edits(dataset: Dataset, wanted: bool) -> Iterator[Edit]:
-    yield Edit((*dataset.key, "reduce_zero_label"), wanted)
-    for key, step in dataset.transforms:
-        if _loads_labels(step) and step.get("reduce_zero_label") is not None:
-            yield Edit((*key, "reduce_zero_label"), wanted)
+def is_class(context: Context, label: Any) -> bool:
+    """Whether ``label`` is that of a class."""
+    return isinstance(label, int) and 0 <= label < context.num_classes
 
 
-def _loads_labels(step: dict[str, Any]) -> bool:
-    return type_name(step.get("type", "")) == "LoadAnnotations"
+def follows_asked_label(context: Context) -> bool:
+    """Whether every setting is set to a label that the user gave, and that is no class."""
+    given = context.labels_given or context.wishes.ignore_index is not None
+    return given and not is_class(context, context.labels.ignore_index)
+
+
+@rule("MSF305", "marked-label-not-ignored")
+def marked_label_not_ignored(context: Context) -> Iterator[Diagnostic]:
+    """Zero-label reduction writes 255, but the head ignores another label.
+
+    ## What it does
+    Looks for training datasets with `reduce_zero_label` (or with a part of the classes of their
+    type), beside heads whose `ignore_index` is not 255.
+
+    ## Why is this bad?
+    `LoadAnnotations` turns label 0 into 255 then, and a class that is left out too, whatever
+    `ignore_index` is. The head has no such channel and does not ignore it: `Target 255 is out of
+    bounds`, on a GPU `device-side assert triggered`.
+
+    ## Example
+    ```python
+    model = dict(decode_head=dict(ignore_index=254))
+    train_dataloader = dict(dataset=dict(reduce_zero_label=True, ignore_index=254))
+    ```
+
+    ## Use instead
+    ```python
+    model = dict(decode_head=dict(ignore_index=255))
+    train_dataloader = dict(dataset=dict(reduce_zero_label=True, ignore_index=255))
+    ```
+
+    ## Fix safety
+    There is no fix: label files may hold the other label too, and only one can be ignored.
+
+    ## References
+    `LoadAnnotations` and `BaseSegDataset.get_label_map` of mmsegmentation 1.2.2.
+    """
+    marking = next((d for d in context.document.datasets if _marks_255(d)), None)
+    if marking is None or context.labels.ignore_index == DEFAULT_IGNORE:
+        return
+    for head in context.document.class_heads:
+        label = head.config.get("ignore_index", DEFAULT_IGNORE)
+        if label not in (None, DEFAULT_IGNORE) and not is_class(context, label):
+            yield finding(
+                (*head.key, "ignore_index"),
+                label,
+                f"loading labels of the {marking.role} dataset marks ignored pixels with",
+                DEFAULT_IGNORE,
+                then="ignore 255, and mark other ignored pixels with it in the label files",
+            )
+
+
+def _marks_255(dataset: Dataset) -> bool:
+    own = dataset.info.classes if dataset.info else None
+    named = isinstance(dataset.classes, (list, tuple)) and not dataset.foreign
+    part = bool(own) and named and set(dataset.classes) < set(own or ())
+    return dataset.split == "train" and (bool(dataset.reduce_zero_label) or part)
