@@ -1,11 +1,11 @@
-"""Family 1: two classes, in one sigmoid channel or in two softmax channels."""
+"""Family 1: whether two classes are told apart by one sigmoid channel or two softmax channels."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Optional
 
-from mmseg_fixkit.diagnostics import Applicability, Diagnostic, Edit, KeyPath, finding
+from mmseg_fixkit.diagnostics import Diagnostic, Edit, KeyPath, finding
 from mmseg_fixkit.document import ConfigDocument
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.labels import LabelSpace
@@ -14,7 +14,6 @@ from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.channels import (
     LOSSES,
     decode_losses,
-    has_one_channel,
     one_channel,
     one_channel_edits,
     two_channel_edits,
@@ -84,65 +83,6 @@ def _where_classes_are(context: Context) -> tuple[KeyPath, object]:
         if head.spec.owns_num_classes:
             return (*head.key, "num_classes"), head.num_classes
     return ("model",), 1
-
-
-@rule("MSF113", "one-channel-head")
-def one_channel_head(context: Context) -> Iterator[Diagnostic]:
-    """A head has one channel that cannot work with one.
-
-    ## What it does
-    Finds `out_channels=1` in heads that need a channel for each class: PointRend's `PointHead`,
-    `SegmenterMaskTransformerHead`, K-Net's, and the heads of a `CascadeEncoderDecoder` (OCRNet,
-    PointRend).
-
-    ## Why is this bad?
-    `PointHead` stops in training (`selected index k out of range`). The others stop at the first
-    prediction: a cascade has no threshold (`'ModuleList' object has no attribute 'threshold'`), nor
-    has K-Net's `IterativeDecodeHead`; Segmenter makes two masks all the same, which do not fit the
-    one channel of sliding inference.
-
-    ## Example
-    ```python
-    model = dict(
-        decode_head=dict(
-            type='SegmenterMaskTransformerHead', in_channels=192, channels=192, num_layers=2,
-            num_heads=3, embed_dims=192, out_channels=1, threshold=0.5,
-            loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True)))
-    ```
-
-    ## Use instead
-    ```python
-    model = dict(
-        decode_head=dict(
-            type='SegmenterMaskTransformerHead', in_channels=192, channels=192, num_layers=2,
-            num_heads=3, embed_dims=192,
-            loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=False)))
-    ```
-
-    ## Fix safety
-    Unsafe, as most of them train up to their first validation: two softmax channels take the place
-    of the one. `mmseg-fix patch --binary softmax` makes the change.
-
-    ## References
-    `calculate_uncertainty` and `BaseSegmentor.postprocess_result` of mmsegmentation 1.2.2.
-    """
-    if context.num_classes != 2 or context.wishes.binary:
-        return
-    for head in context.document.class_heads:
-        reason = why_not_one_channel(context.document, head) if has_one_channel(head) else ""
-        if reason:
-            who, _, fault = reason.partition(" ")
-            yield finding(
-                (*head.key, "out_channels"),
-                1,
-                who,
-                None,
-                shown=fault,
-                then="`mmseg-fix patch --binary softmax` makes it two channels",
-                edits=two_channel_edits(context.document, head),
-                title=f"Give {head.type} two channels",
-                applicability=Applicability.UNSAFE,
-            )
 
 
 @rule("MSF114", "binary-not-as-asked", requested=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any, Optional
 
 from mmseg_fixkit.diagnostics import (
     Applicability,
@@ -29,6 +30,7 @@ from mmseg_fixkit.rules.channels import (
     one_channel,
     one_channel_edits,
     samples_by_softmax,
+    two_channel_edits,
     weight_edits,
     why_not_one_channel,
 )
@@ -272,12 +274,33 @@ def one_channel_threshold(context: Context) -> Iterator[Diagnostic]:
     for head in _one_channel_heads(context):
         found = head.config.get("threshold")
         if found is None:
-            yield _threshold_missing(head)
+            yield _threshold_finding(
+                head,
+                "MMSegmentation takes",
+                HOST_THRESHOLD,
+                then=f"at {DEFAULT_THRESHOLD} both classes are equally likely",
+                title="Write out the threshold that is in force",
+                severity=Severity.WARNING,
+            )
         elif not is_threshold(found):
-            yield _threshold_out_of_range(head, found)
+            yield _threshold_finding(
+                head,
+                "a sigmoid is",
+                DEFAULT_THRESHOLD,
+                shown="between 0 and 1, so that every pixel is the same class",
+                title=f"Set threshold to {DEFAULT_THRESHOLD}",
+                applicability=Applicability.UNSAFE,
+            )
     for head in context.document.class_heads:
         if context.num_classes > 1 and _has_no_use_for_threshold(head):
-            yield _threshold_without_use(head)
+            yield _threshold_finding(
+                head,
+                f"{head.type} has",
+                None,
+                shown="a channel for each class, and takes the largest",
+                title="Drop threshold",
+                severity=Severity.WARNING,
+            )
 
 
 def _has_no_use_for_threshold(head: Head) -> bool:
@@ -285,43 +308,66 @@ def _has_no_use_for_threshold(head: Head) -> bool:
     return several and head.known and head.config.get("threshold") is not None
 
 
-def _threshold_missing(head: Head) -> Diagnostic:
+def _threshold_finding(head: Head, who: str, expected: Optional[float], **words: Any) -> Diagnostic:
     key = (*head.key, "threshold")
-    return finding(
-        key,
-        None,
-        "MMSegmentation takes",
-        HOST_THRESHOLD,
-        then=f"at {DEFAULT_THRESHOLD} both classes are equally likely",
-        edits=[Edit(key, HOST_THRESHOLD)],
-        title="Write out the threshold that is in force",
-        severity=Severity.WARNING,
-    )
+    edit = Edit(key, expected, EditKind.REMOVE if expected is None else EditKind.SET)
+    return finding(key, head.config.get("threshold"), who, expected, edits=[edit], **words)
 
 
-def _threshold_out_of_range(head: Head, found: object) -> Diagnostic:
-    key = (*head.key, "threshold")
-    return finding(
-        key,
-        found,
-        "a sigmoid is",
-        DEFAULT_THRESHOLD,
-        shown="between 0 and 1, so that every pixel is the same class",
-        edits=[Edit(key, DEFAULT_THRESHOLD)],
-        title=f"Set threshold to {DEFAULT_THRESHOLD}",
-        applicability=Applicability.UNSAFE,
-    )
+@rule("MSF113", "one-channel-head")
+def one_channel_head(context: Context) -> Iterator[Diagnostic]:
+    """A head has one channel that cannot work with one.
 
+    ## What it does
+    Finds `out_channels=1` in heads that need a channel for each class: PointRend's `PointHead`,
+    `SegmenterMaskTransformerHead`, K-Net's, and the heads of a `CascadeEncoderDecoder` (OCRNet,
+    PointRend).
 
-def _threshold_without_use(head: Head) -> Diagnostic:
-    key = (*head.key, "threshold")
-    return finding(
-        key,
-        head.config["threshold"],
-        f"{head.type} has",
-        None,
-        shown="a channel for each class, and takes the largest",
-        edits=[Edit(key, kind=EditKind.REMOVE)],
-        title="Drop threshold",
-        severity=Severity.WARNING,
-    )
+    ## Why is this bad?
+    `PointHead` stops in training (`selected index k out of range`). The others stop at the first
+    prediction: a cascade has no threshold (`'ModuleList' object has no attribute 'threshold'`), nor
+    has K-Net's `IterativeDecodeHead`; Segmenter makes two masks all the same, which do not fit the
+    one channel of sliding inference.
+
+    ## Example
+    ```python
+    model = dict(
+        decode_head=dict(
+            type='SegmenterMaskTransformerHead', in_channels=192, channels=192, num_layers=2,
+            num_heads=3, embed_dims=192, out_channels=1, threshold=0.5,
+            loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True)))
+    ```
+
+    ## Use instead
+    ```python
+    model = dict(
+        decode_head=dict(
+            type='SegmenterMaskTransformerHead', in_channels=192, channels=192, num_layers=2,
+            num_heads=3, embed_dims=192,
+            loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=False)))
+    ```
+
+    ## Fix safety
+    Unsafe, as most of them train up to their first validation: two softmax channels take the place
+    of the one. `mmseg-fix patch --binary softmax` makes the change.
+
+    ## References
+    `calculate_uncertainty` and `BaseSegmentor.postprocess_result` of mmsegmentation 1.2.2.
+    """
+    if context.num_classes != 2 or context.wishes.binary:
+        return
+    for head in context.document.class_heads:
+        reason = why_not_one_channel(context.document, head) if has_one_channel(head) else ""
+        if reason:
+            who, _, fault = reason.partition(" ")
+            yield finding(
+                (*head.key, "out_channels"),
+                1,
+                who,
+                None,
+                shown=fault,
+                then="`mmseg-fix patch --binary softmax` makes it two channels",
+                edits=two_channel_edits(context.document, head),
+                title=f"Give {head.type} two channels",
+                applicability=Applicability.UNSAFE,
+            )
