@@ -1,25 +1,37 @@
-"""Family 6: channels, segmentors and heads, where a pixel may have several labels."""
+"""Family 6: the parts of a config around the data, where labels may overlap."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Optional
 
 from mmseg_fixkit.core.text import counted
-from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, KeyPath, finding
-from mmseg_fixkit.host import type_name
+from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, KeyPath, Severity, finding
+from mmseg_fixkit.host import DATASET_METRICS, type_name
 from mmseg_fixkit.parts import Head
 from mmseg_fixkit.registry import rule
-from mmseg_fixkit.rules.channels import is_threshold
+from mmseg_fixkit.rules.channels import DEFAULT_THRESHOLD, is_threshold
 from mmseg_fixkit.rules.context import Context
+from mmseg_fixkit.rules.guards import IMPORT, import_edits
 from mmseg_fixkit.rules.heads import count_edits, needs_class_count, written_class_counts
-from mmseg_fixkit.several_labels import OWN_SEGMENTORS, SEGMENTORS, TTA_MODEL, head_fault
+from mmseg_fixkit.several_labels import (
+    METRIC,
+    OWN_SEGMENTORS,
+    SEGMENTORS,
+    TTA_MODEL,
+    VISUALIZER,
+    head_fault,
+)
+from mmseg_fixkit.steps import is_step
 from mmseg_fixkit.tree import lookup
 
-#: The score above which a pixel has a label, where nothing is said.
-DEFAULT_THRESHOLD = 0.5
-
 _MODEL = ("model", "tta_model")
+
+#: Arguments that both metrics take.
+_METRIC_ARGUMENTS = ("nan_to_num", "output_dir", "format_only", "collect_device", "prefix")
+
+#: Means that ``IoUMetric`` has and ours has not.
+_OTHER_MEANS = ("aAcc", "mAcc", "mFscore")
 
 
 @rule("MSF601", "multilabel-channel-count")
@@ -120,22 +132,39 @@ def multilabel_segmentor(context: Context) -> Iterator[Diagnostic]:
     `BaseSegmentor.postprocess_result` of mmsegmentation 1.2.2.
     """
     for key, kind in _segmentors(context):
-        wanted = {**SEGMENTORS, "SegTTAModel": TTA_MODEL}.get(kind)
-        if wanted is None:
+        ours = {**SEGMENTORS, "SegTTAModel": TTA_MODEL}.get(kind)
+        if ours is None:
             continue
-        edits = [Edit((*key, "type"), wanted)]
-        if kind in SEGMENTORS and lookup(context.document.tree, (*key, "threshold")) is None:
-            edits.append(Edit((*key, "threshold"), DEFAULT_THRESHOLD))
-        yield finding(
-            (*key, "type"),
+        threshold = (*key, "threshold")
+        bare = kind in SEGMENTORS and lookup(context.document.tree, threshold) is None
+        yield replaced_type(
+            key,
             kind,
             f"it takes the highest score, and {context.owner}",
-            wanted,
-            shown=f"{counted(context.num_classes, 'label')} that may overlap, which needs "
-            f"{wanted!r}",
-            edits=edits,
-            title=f"Use {wanted}",
+            ours,
+            shown=f"{counted(context.num_classes, 'label')} that may overlap, which needs {ours!r}",
+            more=[Edit(threshold, DEFAULT_THRESHOLD)] if bare else (),
         )
+
+
+def replaced_type(
+    key: KeyPath, found: Any, who: str, ours: str, *, more: Iterable[Edit] = (), **words: Any
+) -> Diagnostic:
+    """Return a finding on the type of a part of the host, in whose place ours belongs.
+
+    Args:
+        key: of the part.
+        found: its type.
+        who: why that is wrong, ending with who needs what.
+        ours: the type of ours.
+        more: edits beside that of the type.
+        words: further arguments of :func:`~mmseg_fixkit.diagnostics.finding`.
+    """
+    path = (*key, "type")
+    edits = (Edit(path, ours), *more)
+    return finding(
+        path, type_name(found), who, ours, **{"edits": edits, "title": f"Use {ours}", **words}
+    )
 
 
 def _segmentors(context: Context) -> Iterator[tuple[KeyPath, str]]:
@@ -264,3 +293,140 @@ def _threshold_of_a_head(head: Head) -> Diagnostic:
         edits=[Edit(key, kind=EditKind.REMOVE)],
         title="Drop threshold",
     )
+
+
+@rule("MSF610", "multilabel-import")
+def multilabel_import(context: Context) -> Iterator[Diagnostic]:
+    """The parts for several labels a pixel are named, but not imported.
+
+    ## What it does
+    Speaks of configs in which a pixel may have several labels. Looks for `mmseg_fixkit` in
+    `custom_imports`. New-style configs import each part where they name it.
+
+    ## Why is this bad?
+    The run stops with `MultiLabelEncoderDecoder is not in the mmseg::model registry`.
+
+    ## Example
+    ```python
+    custom_imports = dict(imports=['my_transforms'])
+    ```
+
+    ## Use instead
+    ```python
+    custom_imports = dict(imports=['my_transforms', 'mmseg_fixkit'])
+    ```
+
+    ## Fix safety
+    Safe: the run could not have started.
+
+    ## References
+    `import_modules_from_strings` of mmengine 0.10.7.
+    """
+    edits = import_edits(context.document)
+    if edits:
+        key = ("model", "type")
+        yield finding(
+            key,
+            type_name(lookup(context.document.tree, key, "not set")),
+            f"{context.owner} labels that may overlap, for which custom_imports needs",
+            IMPORT,
+            edits=edits,
+            title=f"Import {IMPORT}",
+        )
+
+
+@rule("MSF614", "multilabel-metric")
+def multilabel_metric(context: Context) -> Iterator[Diagnostic]:
+    """A metric counts one class a pixel.
+
+    ## What it does
+    Speaks of configs in which a pixel may have several labels. Finds `IoUMetric` and
+    `CityscapesMetric`, and a checkpoint hook whose `save_best` names a mean that
+    `MultiLabelIoUMetric` does not have (`aAcc`, `mAcc`, `mFscore`).
+
+    ## Why is this bad?
+    `IoUMetric` takes the bits of prediction and label for class numbers: it counts combinations of
+    labels, and drops those beyond the number of names.
+
+    ## Example
+    ```python
+    val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
+    ```
+
+    ## Use instead
+    ```python
+    val_evaluator = dict(type='MultiLabelIoUMetric')
+    ```
+
+    ## Fix safety
+    Safe: metrics have no part in training.
+
+    ## References
+    `IoUMetric.intersect_and_union` of mmsegmentation 1.2.2.
+    """
+    # MMEngine refuses two metrics of one kind: their results have the same names.
+    scored = {metric.split for metric in context.document.metrics if metric.type == METRIC}
+    for metric in context.document.metrics:
+        if metric.type == "IoUMetric" or metric.type in DATASET_METRICS:
+            twice = metric.split in scored
+            scored.add(metric.split)
+            arguments = {n: metric.config[n] for n in _METRIC_ARGUMENTS if n in metric.config}
+            whole = Edit(metric.key, {"type": METRIC, **arguments})
+            yield replaced_type(
+                metric.key,
+                metric.type,
+                f"it counts one class a pixel, and {context.owner} labels that may overlap, which "
+                "needs",
+                METRIC,
+                edits=[Edit(metric.key, kind=EditKind.REMOVE) if twice else whole],
+            )
+    yield from _other_mean(context)
+
+
+def _other_mean(context: Context) -> Iterator[Diagnostic]:
+    key = ("default_hooks", "checkpoint", "save_best")
+    found = lookup(context.document.tree, key)
+    if found in _OTHER_MEANS:
+        yield finding(
+            key, found, f"{METRIC} gives", "mIoU",
+            shown="mIoU, mDice, mPrecision and mRecall",
+            edits=[Edit(key, "mIoU")], title="Keep the checkpoint with the best mIoU",
+        )  # fmt: skip
+
+
+@rule("MSF615", "multilabel-pictures")
+def multilabel_pictures(context: Context) -> Iterator[Diagnostic]:
+    """The visualizer draws one class a pixel.
+
+    ## What it does
+    Speaks of configs in which a pixel may have several labels. Finds `SegLocalVisualizer`.
+
+    ## Why is this bad?
+    It looks colours up by the value of a pixel, which is a map of bits here: pixels with several
+    labels have the colour of another one, or none.
+
+    ## Example
+    ```python
+    visualizer = dict(type='SegLocalVisualizer', name='visualizer')
+    ```
+
+    ## Use instead
+    ```python
+    visualizer = dict(type='MultiLabelLocalVisualizer', name='visualizer')
+    ```
+
+    ## Fix safety
+    Safe: pictures have no part in training.
+
+    ## References
+    `SegLocalVisualizer._draw_sem_seg` of mmsegmentation 1.2.2.
+    """
+    visualizer = context.document.tree.get("visualizer")
+    if is_step(visualizer, "SegLocalVisualizer"):
+        yield replaced_type(
+            ("visualizer",),
+            "SegLocalVisualizer",
+            "it draws one class a pixel, and labels that may overlap need",
+            VISUALIZER,
+            severity=Severity.WARNING,
+        )

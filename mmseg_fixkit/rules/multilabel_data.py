@@ -1,18 +1,32 @@
-"""Family 6: pipelines, metrics and pictures, where a pixel may have several labels."""
+"""Family 6: datasets and their pipelines, where labels may overlap."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from os.path import isabs
+from pathlib import PurePosixPath
 from typing import Any, Optional
 
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, KeyPath, Severity, finding
-from mmseg_fixkit.host import DATASET_METRICS, type_name
+from mmseg_fixkit.host import type_name
+from mmseg_fixkit.parts import Dataset
 from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.context import Context
-from mmseg_fixkit.rules.guards import IMPORT, import_edits
-from mmseg_fixkit.several_labels import METRIC, PACKER, VISUALIZER
+from mmseg_fixkit.rules.datasets import plain_type_edits
+from mmseg_fixkit.rules.multilabel import replaced_type
+from mmseg_fixkit.several_labels import LOADER, PACKER, named_background
 from mmseg_fixkit.steps import is_step
-from mmseg_fixkit.tree import lookup
+
+#: Makes maps of bits of the planes that ``LoadAnnotations`` gives it.
+_PLANE_PACKER = "AddMultiLabelAuxiliaryCategory"
+
+#: Arguments of loading that say how files are to be read, and their defaults.
+_READING = {
+    "label_format": "bits",
+    "file_pattern": "{stem}_{label}.png",
+    "values": "auto",
+    "missing_ok": False,
+}
 
 #: Labels that fit 8 bit, which is all that Pillow resizes.
 _NARROW = 7
@@ -20,53 +34,124 @@ _NARROW = 7
 #: Steps on label values, which are no classes here; loading looks at them itself.
 _ON_VALUES = ("AssertLabelBounds", "RemapLabels")
 
-#: Arguments that both metrics take.
-_METRIC_ARGUMENTS = ("nan_to_num", "output_dir", "format_only", "collect_device", "prefix")
-
-#: Means that ``IoUMetric`` has and ours has not.
-_OTHER_MEANS = ("aAcc", "mAcc", "mFscore")
-
 _Step = Mapping[str, Any]
 
 
-@rule("MSF610", "multilabel-import")
-def multilabel_import(context: Context) -> Iterator[Diagnostic]:
-    """The parts for several labels a pixel are named, but not imported.
+@rule("MSF611", "multilabel-loading")
+def multilabel_loading(context: Context) -> Iterator[Diagnostic]:
+    """Labels are loaded as those of one class a pixel, or by other names than the data set has.
 
     ## What it does
-    Speaks of configs in which a pixel may have several labels. Looks for `mmseg_fixkit` in
-    `custom_imports`. New-style configs import each part where they name it.
+    Speaks of configs in which a pixel may have several labels. Finds `LoadAnnotations` in the
+    pipelines of every split and in `tta_pipeline`, and compares `labels` of
+    `LoadMultiLabelAnnotations` with the label space. `LoadAnnotations` may stand before
+    `AddMultiLabelAuxiliaryCategory`, which makes maps of bits of PaddleSeg's planes. In a patch
+    with `--label-format`, `--file-pattern`, `--label-file` or `--label-values` it compares these
+    too.
 
     ## Why is this bad?
-    The run stops with `MultiLabelEncoderDecoder is not in the mmseg::model registry`.
+    `LoadAnnotations` reads what is there: planes side by side are another size than the image, and
+    in single-label maps class 3 becomes the labels 0 and 1. With other names, or another order of
+    them, one label is learned under the name of another.
 
     ## Example
     ```python
-    custom_imports = dict(imports=['my_transforms'])
+    train_dataloader = dict(dataset=dict(pipeline=[dict(type='LoadAnnotations')]))
     ```
 
     ## Use instead
     ```python
-    custom_imports = dict(imports=['my_transforms', 'mmseg_fixkit'])
+    train_dataloader = dict(
+        dataset=dict(
+            pipeline=[dict(type='LoadMultiLabelAnnotations', labels=('person', 'shadow'))]))
     ```
 
     ## Fix safety
-    Safe: the run could not have started.
+    Safe: maps of bits are read as before, in the format of the other splits, and files that hold
+    something else stop the run.
 
     ## References
-    `import_modules_from_strings` of mmengine 0.10.7.
+    The page on several labels a pixel in this documentation.
     """
-    edits = import_edits(context.document)
-    if edits:
-        key = ("model", "type")
+    for dataset in context.document.datasets:
+        for steps in dataset.pipelines:
+            packs_planes = any(is_step(step, _PLANE_PACKER) for _, step in steps)
+            for key, step in steps:
+                if is_step(step, "LoadAnnotations") and not packs_planes:
+                    yield _loader_finding(context, dataset, key, step)
+                elif is_step(step, LOADER):
+                    yield from _other_arguments(context, dataset, key, step)
+
+
+def _loader_finding(context: Context, dataset: Dataset, key: KeyPath, step: _Step) -> Diagnostic:
+    reading = {
+        "label_format": "bits",
+        **_reading_elsewhere(context),
+        **_asked(context, dataset),
+    }
+    kept = {name: step[name] for name in ("backend_args",) if name in step}
+    loader = {"type": LOADER, "labels": context.labels.classes, **reading, **kept}
+    known = reading["label_format"] != "coco" or "ann_file" in reading
+    return replaced_type(
+        key,
+        step["type"],
+        f"{context.owner} labels that may overlap, which needs",
+        LOADER,
+        edits=[Edit(key, loader)] if known else (),
+        then="" if known else "--label-file says where the JSON of each split is",
+    )
+
+
+def _reading_elsewhere(context: Context) -> dict[str, Any]:
+    """Return how the first pipeline that loads several labels reads its files."""
+    steps = (step for d in context.document.datasets for _, step in d.transforms)
+    first = next((step for step in steps if is_step(step, LOADER)), {})
+    return {name: first[name] for name in _READING if name in first}
+
+
+def _asked(context: Context, dataset: Dataset) -> dict[str, Any]:
+    """Return the arguments that were asked for."""
+    files = context.wishes.multilabel
+    if files is None:
+        return {}
+    wanted = {
+        "label_format": files.label_format,
+        "file_pattern": files.file_pattern,
+        "ann_file": _label_file(dataset, files.label_file),
+        "values": files.label_values,
+    }
+    return {name: value for name, value in wanted.items() if value is not None}
+
+
+def _label_file(dataset: Dataset, pattern: Optional[str]) -> Optional[str]:
+    """Return the JSON of a split, below its ``data_root`` as other files are."""
+    if pattern is None:
+        return None
+    path = pattern.replace("{split}", dataset.split)
+    root = dataset.config.get("data_root")
+    return str(PurePosixPath(root) / path) if isinstance(root, str) and not isabs(path) else path
+
+
+def _other_arguments(
+    context: Context, dataset: Dataset, key: KeyPath, step: _Step
+) -> Iterator[Diagnostic]:
+    names = context.labels.classes
+    said = step.get("labels")
+    same = said == len(names) if isinstance(said, int) else tuple(said or ()) == names
+    if not same:
         yield finding(
-            key,
-            type_name(lookup(context.document.tree, key, "not set")),
-            f"{context.owner} labels that may overlap, for which custom_imports needs",
-            IMPORT,
-            edits=edits,
-            title=f"Import {IMPORT}",
+            (*key, "labels"),
+            said,
+            context.owner,
+            names,
+            edits=[Edit((*key, "labels"), names)],
+            title=f"Load the labels {', '.join(names)}",
         )
+    for name, value in _asked(context, dataset).items():
+        if step.get(name, _READING.get(name)) != value:
+            edit = Edit((*key, name), value)
+            yield finding(edit.key, step.get(name), "you asked for", value, edits=[edit],
+                          title=f"Set {name} of {LOADER}")  # fmt: skip
 
 
 @rule("MSF612", "multilabel-pipeline-step")
@@ -109,31 +194,34 @@ def multilabel_pipeline_step(context: Context) -> Iterator[Diagnostic]:
     """
     for dataset in context.document.datasets:
         for key, step in dataset.transforms:
-            fault = _step_fault(context, key, step)
+            fault = _step_fault(context, step)
             if fault is not None:
-                edit, why = fault
+                name, ours, why = fault
+                path = (*key, name)
                 yield finding(
-                    edit.key if edit.kind is EditKind.SET else (*key, "type"),
-                    lookup(step, edit.key[len(key) :]) if edit.kind is EditKind.SET
-                    else type_name(step["type"]),
+                    path,
+                    type_name(step[name]),
                     "label maps hold bits here:",
-                    edit.value,
+                    ours,
                     shown=why,
-                    edits=[edit],
-                    title=f"Use {edit.value}" if edit.value else "Leave it out",
-                )  # fmt: skip
+                    edits=[Edit(path, ours) if ours else Edit(key, kind=EditKind.REMOVE)],
+                    title=f"Use {ours}" if ours else "Leave it out",
+                )
 
 
-def _step_fault(context: Context, key: KeyPath, step: _Step) -> Optional[tuple[Edit, str]]:
-    """Return what mends a step that misreads maps of bits, and why; None if it does not."""
+def _step_fault(context: Context, step: _Step) -> Optional[tuple[str, Optional[str], str]]:
+    """Return which argument of a step misreads maps of bits, what is right for it, and why.
+
+    None stands for no right value: the step is to go.
+    """
     if is_step(step, *_ON_VALUES):
-        return Edit(key, kind=EditKind.REMOVE), "it looks class numbers up"
+        return "type", None, "it looks class numbers up"
     if is_step(step, "RandomRotFlip"):
-        return Edit((*key, "type"), "MultiLabelRandomRotFlip"), "it interpolates between them"
+        return "type", "MultiLabelRandomRotFlip", "it interpolates between them"
     if is_step(step, "RandomFlip") and step.get("swap_seg_labels"):
-        return Edit((*key, "type"), "MultiLabelRandomFlip"), "swap_seg_labels exchanges values"
+        return "type", "MultiLabelRandomFlip", "swap_seg_labels exchanges values"
     if step.get("backend") == "pillow" and context.num_classes > _NARROW:
-        return Edit((*key, "backend"), "cv2"), "of more than 8 bit, which Pillow does not resize"
+        return "backend", "cv2", "of more than 8 bit, which Pillow does not resize"
     return None
 
 
@@ -163,116 +251,165 @@ def multilabel_packing(context: Context) -> Iterator[Diagnostic]:
     for dataset in context.document.datasets if context.wishes.multilabel else ():
         for key, step in dataset.transforms:
             if is_step(step, "PackSegInputs"):
-                yield finding(
-                    (*key, "type"),
-                    type_name(step["type"]),
-                    "it takes 64 bit a pixel, and maps of label bits need",
-                    PACKER,
-                    shown="8 or 16",
-                    edits=[Edit((*key, "type"), PACKER)],
-                    title=f"Pack with {PACKER}",
-                )
+                who = "it takes 64 bit a pixel, and maps of label bits need"
+                yield replaced_type(key, step["type"], who, PACKER, shown="8 or 16")
 
 
-@rule("MSF614", "multilabel-metric")
-def multilabel_metric(context: Context) -> Iterator[Diagnostic]:
-    """A metric counts one class a pixel.
+@rule("MSF616", "multilabel-dataset-type")
+def multilabel_dataset_type(context: Context) -> Iterator[Diagnostic]:
+    """A dataset type of MMSegmentation is given some of its own classes as labels.
 
     ## What it does
-    Speaks of configs in which a pixel may have several labels. Finds `IoUMetric` and
-    `CityscapesMetric`, and a checkpoint hook whose `save_best` names a mean that
-    `MultiLabelIoUMetric` does not have (`aAcc`, `mAcc`, `mFscore`).
+    Speaks of configs in which a pixel may have several labels. Finds dataset types with classes of
+    their own, of which `metainfo` names a part.
 
     ## Why is this bad?
-    `IoUMetric` takes the bits of prediction and label for class numbers: it counts combinations of
-    labels, and drops those beyond the number of names.
+    Such a type maps the label values of its own files to those of the part. Here the values are
+    bits, and `LoadMultiLabelAnnotations` refuses them.
 
     ## Example
     ```python
-    val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
+    train_dataloader = dict(
+        dataset=dict(type='CityscapesDataset', metainfo=dict(classes=('person', 'car'))))
     ```
 
     ## Use instead
     ```python
-    val_evaluator = dict(type='MultiLabelIoUMetric')
+    train_dataloader = dict(
+        dataset=dict(
+            type='BaseSegDataset', metainfo=dict(classes=('person', 'car')),
+            img_suffix='_leftImg8bit.png', seg_map_suffix='_gtFine_labelTrainIds.png'))
     ```
 
     ## Fix safety
-    Safe: metrics have no part in training.
+    Safe: the run could not have started. The suffixes of the old type are written out.
 
     ## References
-    `IoUMetric.intersect_and_union` of mmsegmentation 1.2.2.
+    `BaseSegDataset.get_label_map` of mmsegmentation 1.2.2.
     """
-    # MMEngine refuses two metrics of one kind: their results have the same names.
-    scored = {metric.split for metric in context.document.metrics if metric.type == METRIC}
-    for metric in context.document.metrics:
-        if metric.type == "IoUMetric" or metric.type in DATASET_METRICS:
-            twice = metric.split in scored
-            scored.add(metric.split)
-            arguments = {n: metric.config[n] for n in _METRIC_ARGUMENTS if n in metric.config}
-            edit = (
-                Edit(metric.key, kind=EditKind.REMOVE)
-                if twice
-                else Edit(metric.key, {"type": METRIC, **arguments})
-            )
+    for dataset in context.document.datasets:
+        info = dataset.info
+        named = isinstance(dataset.classes, (list, tuple)) and not dataset.foreign
+        if info and info.classes and named and tuple(dataset.classes) != info.classes:
             yield finding(
-                (*metric.key, "type"),
-                metric.type,
-                f"it counts one class a pixel, and {context.owner} labels that may overlap, which "
-                "needs",
-                METRIC,
-                edits=[edit],
-                title=f"Evaluate with {METRIC}",
+                (*dataset.key, "type"),
+                dataset.type,
+                "it maps label values to a part of its classes, and maps of label bits need",
+                info.plain_type,
+                edits=plain_type_edits(dataset, info),
+                title=f"Use {info.plain_type} with the suffixes of {dataset.type}",
             )
-    yield from _other_mean(context)
 
 
-def _other_mean(context: Context) -> Iterator[Diagnostic]:
-    key = ("default_hooks", "checkpoint", "save_best")
-    found = lookup(context.document.tree, key)
-    if found in _OTHER_MEANS:
-        yield finding(
-            key, found, f"{METRIC} gives", "mIoU",
-            shown="mIoU, mDice, mPrecision and mRecall",
-            edits=[Edit(key, "mIoU")], title="Keep the checkpoint with the best mIoU",
-        )  # fmt: skip
-
-
-@rule("MSF615", "multilabel-pictures")
-def multilabel_pictures(context: Context) -> Iterator[Diagnostic]:
-    """The visualizer draws one class a pixel.
+@rule("MSF617", "multilabel-background")
+def multilabel_background(context: Context) -> Iterator[Diagnostic]:
+    """The background is named as a label of its own.
 
     ## What it does
-    Speaks of configs in which a pixel may have several labels. Finds `SegLocalVisualizer`.
+    Speaks of configs in which a pixel may have several labels. Finds a label that is called
+    `background` or the like.
 
     ## Why is this bad?
-    It looks colours up by the value of a pixel, which is a map of bits here: pixels with several
-    labels have the colour of another one, or none.
+    The background is where no label is. It has a channel of its own already, which follows from
+    the labels: named again, there are two that say the same, and the second is in every mean.
 
     ## Example
     ```python
-    visualizer = dict(type='SegLocalVisualizer', name='visualizer')
+    model = dict(decode_head=dict(num_classes=4))
+    train_dataloader = dict(
+        dataset=dict(metainfo=dict(classes=('background', 'person', 'shadow'))))
     ```
 
     ## Use instead
     ```python
-    visualizer = dict(type='MultiLabelLocalVisualizer', name='visualizer')
+    model = dict(decode_head=dict(num_classes=3))
+    train_dataloader = dict(dataset=dict(metainfo=dict(classes=('person', 'shadow'))))
     ```
 
     ## Fix safety
-    Safe: pictures have no part in training.
+    There is no fix: files may have a plane or a bit for it, which would move the others.
 
     ## References
-    `SegLocalVisualizer._draw_sem_seg` of mmsegmentation 1.2.2.
+    The page on several labels a pixel in this documentation.
     """
-    visualizer = context.document.tree.get("visualizer")
-    if is_step(visualizer, "SegLocalVisualizer"):
+    background = named_background(context.labels.classes)
+    if background:
+        named = next((d for d in context.document.datasets if d.classes), None)
+        key = (*named.key, "metainfo", "classes") if named else ("model",)
         yield finding(
-            ("visualizer", "type"),
-            type_name(visualizer["type"]),  # type: ignore[index]
-            "it draws one class a pixel, and labels that may overlap need",
-            VISUALIZER,
-            edits=[Edit(("visualizer", "type"), VISUALIZER)],
-            title=f"Draw with {VISUALIZER}",
+            key,
+            context.labels.classes,
+            "the background is",
+            tuple(name for name in context.labels.classes if name not in background),
+            shown="where no label is, and has a channel of its own",
+            then="leave it out; with files that have a plane or a bit for it, write them anew with "
+            "`mmseg-fix convert-labels`",
             severity=Severity.WARNING,
         )
+
+
+@rule("MSF618", "multilabel-mixed-formats")
+def multilabel_mixed_formats(context: Context) -> Iterator[Diagnostic]:
+    """Two splits read their label files in two ways.
+
+    ## What it does
+    Speaks of configs in which a pixel may have several labels. Compares `label_format`,
+    `file_pattern`, `values` and `missing_ok` of `LoadMultiLabelAnnotations` in every pipeline with
+    the first one.
+
+    ## Why is this bad?
+    Files of one data set are written in one way, as a rule. Read in another they stop the run at
+    the first validation, after hours of training.
+
+    ## Example
+    ```python
+    labels = ('person', 'shadow')
+    train_dataloader = dict(
+        dataset=dict(
+            pipeline=[
+                dict(type='LoadMultiLabelAnnotations', labels=labels, label_format='planes')]))
+    val_dataloader = dict(
+        dataset=dict(
+            type='BaseSegDataset', metainfo=dict(classes=labels),
+            pipeline=[dict(type='LoadMultiLabelAnnotations', labels=labels)]))
+    ```
+
+    ## Use instead
+    ```python
+    labels = ('person', 'shadow')
+    train_dataloader = dict(
+        dataset=dict(
+            pipeline=[
+                dict(type='LoadMultiLabelAnnotations', labels=labels, label_format='planes')]))
+    val_dataloader = dict(
+        dataset=dict(
+            type='BaseSegDataset', metainfo=dict(classes=labels),
+            pipeline=[
+                dict(type='LoadMultiLabelAnnotations', labels=labels, label_format='planes')]))
+    ```
+
+    ## Fix safety
+    There is no fix: your files may well be of two kinds.
+
+    ## References
+    `LoadMultiLabelAnnotations` of this package.
+    """
+    loaders = [
+        (dataset, key, step)
+        for dataset in context.document.datasets
+        for key, step in dataset.transforms
+        if is_step(step, LOADER)
+    ]
+    for _, key, step in loaders[1:]:
+        role, _, first = loaders[0]
+        for name, default in _READING.items():
+            found, other = step.get(name, default), first.get(name, default)
+            if found != other:
+                yield finding(
+                    (*key, name),
+                    found,
+                    f"the {role.role} dataset has",
+                    other,
+                    then="`--label-format` of `mmseg-fix patch` sets all splits",
+                    severity=Severity.WARNING,
+                )
