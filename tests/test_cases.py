@@ -21,7 +21,7 @@ import pytest
 from mmseg_fixkit import check, host, patch
 from mmseg_fixkit.api import repair
 from mmseg_fixkit.load import load
-from mmseg_fixkit.registry import find_rule
+from mmseg_fixkit.registry import all_rules, find_rule
 from mmseg_fixkit.reporters.text import patch_text, report_text
 from mmseg_fixkit.text_edits import RUNNER_KEYS
 from mmseg_fixkit.tree import same
@@ -48,6 +48,7 @@ def options(folder: Path) -> dict[str, Any]:
 def expect(file: Path, text: str) -> None:
     if os.environ.get("UPDATE_CASES"):
         file.write_text(text)
+    assert file.is_file(), f"UPDATE_CASES=1 pytest tests/test_cases.py writes {file}: read it"
     assert file.read_text() == text
 
 
@@ -110,7 +111,12 @@ def test_a_right_config_gives_nothing(file: Path) -> None:
 
 
 def test_every_rule_has_a_case() -> None:
-    from mmseg_fixkit.registry import all_rules
-
     shown = {folder.name.split("-")[0] for folder in FOLDERS}
-    assert {rule.code for rule in all_rules() if not rule.reported} <= shown
+    wanted = {rule.code: rule.name for rule in all_rules() if not rule.reported}
+    missing = [
+        f"add tests/cases/{code}-{name}/cfg.py, a config that the rule finds something in, and run "
+        "UPDATE_CASES=1 pytest tests/test_cases.py, which writes what is expected: read it"
+        for code, name in wanted.items()
+        if code not in shown
+    ]
+    assert not missing, "\n".join(missing)

@@ -97,15 +97,13 @@ def command(verb: str) -> click.Command:
 
 def test_the_rule_pages_are_those_of_the_command() -> None:
     shown = CliRunner().invoke(app, ["rule", "--all"]).output
-    assert read(DOCS / "rules.md") == shown, "run: mmseg-fix rule --all > docs/rules.md"
+    assert read(DOCS / "rules.md") == shown, "docs/rules.md is stale: run `make pages`"
 
 
 @pytest.mark.parametrize("page", GENERATED)
 def test_generated_pages_are_fresh(page: str) -> None:
     written = GENERATED[page]()
-    assert read(DOCS / f"{page}.md") == written, (
-        f"run: python -m tests.pages {page} > docs/{page}.md"
-    )
+    assert read(DOCS / f"{page}.md") == written, f"docs/{page}.md is stale: run `make pages`"
 
 
 def test_the_api_page_has_every_public_name() -> None:

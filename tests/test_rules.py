@@ -29,9 +29,10 @@ def by_code(rules: list[Rule]) -> list:
 @pytest.mark.parametrize("rule", by_code(ALL))
 def test_the_page_has_every_heading_in_order(rule: Rule) -> None:
     found = [line[3:] for line in rule.doc.splitlines() if line.startswith("## ")]
-    assert found == list(HEADINGS)
-    assert all(rule.section(heading) for heading in HEADINGS)
-    assert rule.summary.endswith(".")
+    assert found == list(HEADINGS), f"the docstring of {rule.code} needs the headings of HEADINGS"
+    empty = [heading for heading in HEADINGS if not rule.section(heading)]
+    assert not empty, f"write a text below {empty} in the docstring of {rule.code}"
+    assert rule.summary.endswith("."), f"end the first line of {rule.code}'s docstring with a stop"
 
 
 def written(rule: Rule, heading: str, folder: Path) -> Path:
@@ -52,7 +53,10 @@ def test_the_config_that_examples_inherit_is_clean(code: str, tmp_path: Path) ->
 def test_the_example_is_found_and_only_that(rule: Rule, tmp_path: Path) -> None:
     config = written(rule, "Example", tmp_path)
     found = check(config).diagnostics
-    assert {d.code for d in found} == {rule.code}
+    assert {d.code for d in found} == {rule.code}, (
+        f"below Example, show lines in which {rule.code} and no other rule finds something; they "
+        f"change the config of mmseg_fixkit/rules/examples.py"
+    )
     assert all(d.location is not None and d.location.line for d in found)
 
 
