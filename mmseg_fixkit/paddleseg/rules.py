@@ -1,4 +1,4 @@
-"""What is wrong with a PaddleSeg config, of one label a pixel or of several."""
+"""What is wrong with a PaddleSeg config, of classes or of labels that overlap."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mmseg_fixkit.registry import reported_rules, rule
 
 AUXILIARY = "AddMultiLabelAuxiliaryCategory"
 
-#: Losses that take several labels a pixel, and the one that holds others.
+#: Losses that take labels that overlap, and the one that holds others.
 MULTI_LABEL_LOSSES = frozenset({"BCELoss", "LovaszHingeLoss"})
 _HOLDER = "MixedLoss"
 
@@ -30,7 +30,7 @@ class PaddleSegContext:
 
     Args:
         config: as read.
-        multilabel: whether a pixel may have several labels.
+        multilabel: whether labels may overlap.
         channels: how many the model needs; None where only the config says.
         who: says so, with its verb.
     """
@@ -42,7 +42,7 @@ class PaddleSegContext:
 
 
 def looks_multilabel(config: PaddleConfig) -> bool:
-    """Whether a config is made for several labels a pixel: by its transforms or its losses."""
+    """Whether a config is made for labels that overlap: by its transforms or its losses."""
     if any(has_auxiliary(config, dataset) for dataset in DATASETS):
         return True
     names = {name for _, name in config.losses} - {_HOLDER}
@@ -63,8 +63,8 @@ def class_count(context: PaddleSegContext) -> Iterator[Diagnostic]:
     """`num_classes` of a PaddleSeg config is not the same in model and datasets.
 
     ## What it does
-    Compares `model.num_classes`, `train_dataset.num_classes` and `val_dataset.num_classes`. With
-    several labels a pixel, each has to be the number of labels and 1 more, for the background.
+    Compares `model.num_classes`, `train_dataset.num_classes` and `val_dataset.num_classes`. In a
+    multi-label config, each has to be the number of labels and 1 more, for the background.
 
     ## Why is this bad?
     With L labels and L channels, training ends in an assertion of a scatter kernel on the GPU;
@@ -140,7 +140,7 @@ def auxiliary_missing(context: PaddleSegContext) -> Iterator[Diagnostic]:
         yield finding(
             key,
             [_type(step) for step in steps],
-            "several labels a pixel need",
+            "a multi-label config needs",
             AUXILIARY,
             shown=f"{AUXILIARY} as the first step",
             edits=[*moved, Edit((*key, 0), {"type": AUXILIARY}, EditKind.INSERT)],
@@ -158,7 +158,7 @@ def lovasz_hinge_two_channels(context: PaddleSegContext) -> Iterator[Diagnostic]
     Speaks where the model has two channels and `LovaszHingeLoss` is among the losses.
 
     ## Why is this bad?
-    With two channels PaddleSeg takes them for a binary problem of one label a pixel, and folds
+    With two channels PaddleSeg takes them for a binary problem of one label per pixel, and folds
     them into one: training ends in `scatter_i >= 0 && scatter_i < output_count`.
 
     ## Example
@@ -189,7 +189,7 @@ def lovasz_hinge_two_channels(context: PaddleSegContext) -> Iterator[Diagnostic]
 
 @rule("MSF654", "paddleseg-loss-of-one-label", reported=True)
 def loss_of_one_label(context: PaddleSegContext) -> Iterator[Diagnostic]:
-    """A loss of a multi-label config takes one label a pixel.
+    """A loss of a multi-label config takes one label per pixel.
 
     ## What it does
     Names losses that are neither `BCELoss` nor `LovaszHingeLoss`, in a config that adds the
@@ -219,7 +219,7 @@ def loss_of_one_label(context: PaddleSegContext) -> Iterator[Diagnostic]:
         yield finding(
             key if outermost else (*key, "type"),
             name,
-            "several labels a pixel need",
+            "a multi-label config needs",
             MIXED,
             shown="BCELoss or LovaszHingeLoss",
             edits=[Edit(key, MIXED)] if outermost else (),

@@ -1,4 +1,4 @@
-"""Family 1: whether two classes are told apart by one sigmoid channel or two softmax channels."""
+"""Family 1: two classes in one sigmoid channel or in two softmax channels."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SIGMOID, SOFTMAX = "sigmoid", "softmax"
 
 @rule("MSF108", "single-class")
 def single_class(context: Context) -> Iterator[Diagnostic]:
-    """There is one class only, so that there is nothing to tell it from.
+    """There is one class only, so that there is nothing to distinguish it from.
 
     ## What it does
     Speaks where the training dataset has one class; where its classes are not known, where the
@@ -37,7 +37,7 @@ def single_class(context: Context) -> Iterator[Diagnostic]:
     (`Target 1 is out of bounds`), and with labels 0 and 255 its loss is 0 for ever. One sigmoid
     channel does train, but `IoUMetric` counts with the classes of the dataset: with one class it
     counts every pixel, background too, as that class. The background is a class as well; the two
-    are told apart by two softmax channels, or by one sigmoid channel (`--binary sigmoid`).
+    are distinguished by two softmax channels, or by one sigmoid channel (`--binary sigmoid`).
 
     ## Example
     ```python

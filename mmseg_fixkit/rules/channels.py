@@ -134,7 +134,7 @@ def weight_fault(weights: Sequence[Any]) -> str:
 def one_weight(weights: Sequence[Any]) -> Optional[float]:
     """Return the weight of the foreground against the background; None if there is none.
 
-    ``binary_cross_entropy`` of the host hands ``class_weight`` to PyTorch as ``pos_weight``: a
+    ``binary_cross_entropy`` of the host passes ``class_weight`` to PyTorch as ``pos_weight``: a
     factor for the pixels of class 1.
     """
     if len(weights) != 2 or weight_fault(weights) or not weights[0]:
@@ -198,7 +198,7 @@ def is_threshold(value: Any) -> bool:
 
 
 def samples_by_softmax(sampler: Any) -> bool:
-    """Whether a sampler looks the softmax of each label up: channel 1 is not there.
+    """Whether a sampler indexes the softmax with each label: channel 1 is not there.
 
     Without ``thresh``, ``OHEMPixelSampler`` takes the pixels of the highest loss, which works.
     """

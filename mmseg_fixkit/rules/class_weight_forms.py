@@ -33,7 +33,7 @@ from mmseg_fixkit.rules.loss_weights import (
 
 @rule("MSF107", "class-weight-on-ignored-pixels")
 def class_weight_on_ignored_pixels(context: Context) -> Iterator[Diagnostic]:
-    """Class weights in a `CrossEntropyLoss` that dies of the first ignored pixel.
+    """Class weights in a `CrossEntropyLoss` that crashes on the first ignored pixel.
 
     ## What it does
     Finds `CrossEntropyLoss` with `class_weight` (numbers or a file) in per-pixel heads, where the
@@ -41,9 +41,9 @@ def class_weight_on_ignored_pixels(context: Context) -> Iterator[Diagnostic]:
     only together with `avg_non_ignore=True`.
 
     ## Why is this bad?
-    To take the mean, the loss looks up the weight of every label, of 255 too: `index 255 is out of
-    bounds`, on a GPU `device-side assert triggered`. Padding and cropping alone bring such pixels.
-    The fork dies of any batch: `too many indices for tensor of dimension 1`.
+    To take the mean, the loss indexes the weights with every label, with 255 too: `index 255 is out
+    of bounds`, on a GPU `device-side assert triggered`. Padding and cropping alone bring such
+    pixels. The fork crashes on any batch: `too many indices for tensor of dimension 1`.
 
     ## Example
     ```python
@@ -68,7 +68,7 @@ def class_weight_on_ignored_pixels(context: Context) -> Iterator[Diagnostic]:
     for loss in losses_with_weights(context):
         # A softmax over one channel has a fault of its own (MSF109).
         softmax_goes = takes_single_weight(loss) or context.wishes.binary == "sigmoid"
-        if softmax_goes or not _dies_of_ignored_pixels(loss):
+        if softmax_goes or not _crashes_on_ignored_pixels(loss):
             continue
         key = (*loss.key, "type")
         yield finding(
@@ -82,12 +82,12 @@ def class_weight_on_ignored_pixels(context: Context) -> Iterator[Diagnostic]:
         )
 
 
-def _dies_of_ignored_pixels(loss: Loss) -> bool:
+def _crashes_on_ignored_pixels(loss: Loss) -> bool:
     named = loss.type == "CrossEntropyLoss" and loss.of_host
     softmax = not loss.config.get("use_sigmoid") and not loss.config.get("use_mask")
     mean = loss.config.get("reduction", "mean") == "mean"
-    dies = host.class_weight_crash_on_ignored(bool(loss.config.get("avg_non_ignore")))
-    return dies and named and softmax and mean and loss.head.spec.kind is HeadKind.PER_PIXEL
+    crashes = host.class_weight_crash_on_ignored(bool(loss.config.get("avg_non_ignore")))
+    return crashes and named and softmax and mean and loss.head.spec.kind is HeadKind.PER_PIXEL
 
 
 @rule("MSF115", "class-weight-file")
@@ -103,8 +103,8 @@ def class_weight_file(context: Context) -> Iterator[Diagnostic]:
 
     ## Why is this bad?
     The documentation of `OhemCrossEntropy` promises a file, but its first batch ends in `new():
-    invalid data type 'str'`; `FocalLoss` stops with `class_weight must be None or of type list`.
-    A relative path is looked up where training starts, not beside the config.
+    invalid data type 'str'`; `FocalLoss` stops with `class_weight must be None or of type list`. A
+    relative path counts from the folder in which training starts, not from that of the config.
 
     ## Example
     ```python
@@ -174,7 +174,7 @@ def class_weight_not_taken(context: Context) -> Iterator[Diagnostic]:
     ## Why is this bad?
     The first cannot be built. `HuasdorffDisstanceLoss` has the argument, but asserts that the
     weights have as many dimensions as there are classes, which no list has. `FocalLoss` asserts a
-    list. With `use_sigmoid` the weights are spread along the width of the picture: `The size of
+    list. With `use_sigmoid` the weights are spread along the width of the image: `The size of
     tensor a (9) must match the size of tensor b (640) at non-singleton dimension 3`; they have to
     be of shape (N, 1, 1).
 

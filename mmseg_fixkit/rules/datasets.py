@@ -84,7 +84,7 @@ def palette_length(context: Context) -> Iterator[Diagnostic]:
     ```
 
     ## Fix safety
-    Safe: the run could not have started, and colours are only for pictures.
+    Safe: the run could not have started, and colours are only for images.
 
     ## References
     mmsegmentation issues 3505, 3029 and 3285.
@@ -212,8 +212,8 @@ def metric_of_another_dataset(context: Context) -> Iterator[Diagnostic]:
     Finds `CityscapesMetric` in a config whose dataset is not Cityscapes.
 
     ## Why is this bad?
-    `CityscapesMetric` converts predictions to the label ids of Cityscapes and calls that data
-    set's own scripts on its file names; with other data it fails, or scores other classes.
+    `CityscapesMetric` converts predictions to the label ids of Cityscapes and calls that dataset's
+    own scripts on its file names; with other data it fails, or scores other classes.
 
     ## Example
     ```python
@@ -264,8 +264,8 @@ def metainfo_names(context: Context) -> Iterator[Diagnostic]:
 
     ## Why is this bad?
     `BaseSegDataset` is built without classes then, and validation stops with `dataset metainfo
-    classes should be specified when testing`. A dataset type with classes of its own goes on
-    with those, and nothing is said.
+    classes should be specified when testing`. A dataset type with classes of its own goes on with
+    those, and nothing is reported.
 
     ## Example
     ```python

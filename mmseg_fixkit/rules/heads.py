@@ -97,7 +97,7 @@ def out_channels_mismatch(context: Context) -> Iterator[Diagnostic]:
 
     ## What it does
     Looks at `out_channels` of per-pixel heads. It may be the class count, or 1 for two classes
-    told apart by one sigmoid channel. In `Mask2FormerHead` and `MaskFormerHead` the same key is
+    distinguished by one sigmoid channel. In `Mask2FormerHead` and `MaskFormerHead` the same key is
     the width of the mask embedding and has nothing to do with classes.
 
     ## Why is this bad?
@@ -143,7 +143,7 @@ def text_vocabulary(context: Context) -> Iterator[Diagnostic]:
 
     ## Why is this bad?
     Such a head has no layer of the size of the classes: what it tells apart is in the words. With
-    `dataset_name` left at the old data set it goes on looking for that one's classes, and nothing
+    `dataset_name` left at the old dataset it goes on looking for that one's classes, and nothing
     fails. The text encoder takes a `dataset_name` or a `vocabulary`, not both.
 
     ## Example
@@ -207,9 +207,9 @@ def _lists_of_old_names(context: Context) -> Iterator[tuple[KeyPath, Any]]:
     old = list(train.classes) if train else []
     if not context.labels_given or not old or old == list(context.labels.classes):
         return
-    told = {(*key, "vocabulary") for key, _ in _text_encoders(context)}
+    reported = {(*key, "vocabulary") for key, _ in _text_encoders(context)}
     for key, value in walk(context.document.tree.get("model"), ("model",)):
-        if isinstance(value, (list, tuple)) and list(value) == old and key not in told:
+        if isinstance(value, (list, tuple)) and list(value) == old and key not in reported:
             yield key, value
 
 

@@ -184,9 +184,9 @@ def ignore_index_mismatch(context: Context) -> Iterator[Diagnostic]:
 
 
 def _is_meant(context: Context, setting: IgnoreIndexSetting, given: bool) -> bool:
-    """Whether a class stands there on purpose, or is told of by class-ignored."""
-    told = setting.use is Use.FILLS or (setting.use is Use.IGNORES and not given)
-    return told and is_class(context, setting.label)
+    """Whether a class stands there on purpose, or is reported by class-ignored."""
+    reported = setting.use is Use.FILLS or (setting.use is Use.IGNORES and not given)
+    return reported and is_class(context, setting.label)
 
 
 @rule("MSF304", "class-ignored")

@@ -42,8 +42,8 @@ def takes_single_weight(loss: Loss) -> bool:
 def as_loss_expects(loss: Loss, weights: Optional[list[float]]) -> Optional[list[Any]]:
     """Return ``weights`` as the loss needs them: ``[[[w]], …]`` for sigmoid channels.
 
-    ``binary_cross_entropy`` of the host hands them over as ``pos_weight``, which PyTorch spreads
-    along the last axes: a flat list would weigh columns of pixels (mmsegmentation #2723).
+    ``binary_cross_entropy`` of the host passes them as ``pos_weight``, which PyTorch spreads along
+    the last axes: a flat list would weigh columns of pixels (mmsegmentation #2723).
     """
     return [[[w]] for w in weights] if weights and is_per_channel(loss) else weights
 

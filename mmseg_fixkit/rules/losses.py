@@ -31,7 +31,7 @@ def loss_of_other_heads(context: Context) -> Iterator[Diagnostic]:
     `OhemCrossEntropy` in any head, if that has no sampler.
 
     ## Why is this bad?
-    Every other head hands `weight` and `ignore_index` to its losses, which these two do not take.
+    Every other head passes `weight` and `ignore_index` to its losses, which these two do not take.
     The first iteration ends in `TypeError: OhemCrossEntropy.forward() got an unexpected keyword
     argument 'weight'`.
 
@@ -51,8 +51,8 @@ def loss_of_other_heads(context: Context) -> Iterator[Diagnostic]:
 
     ## Fix safety
     Safe: the run could not have started. `OHEMPixelSampler` learns the pixels whose class has a
-    chance below `thresh`, at least `min_kept` of them, as the loss would; it counts `min_kept` for
-    each image, the loss for the batch. There is a fix where the head has no other loss and no
+    probability below `thresh`, at least `min_kept` of them, as the loss would; it counts `min_kept`
+    for each image, the loss for the batch. There is a fix where the head has no other loss and no
     sampler, and ignores the label that the loss ignores. There is none for `BoundaryLoss`, which
     needs the edges that only `PIDHead` has.
 
@@ -97,7 +97,8 @@ def _finding(loss: Loss, *, fixable: bool) -> Diagnostic:
     return finding(
         (*loss.key, "type"),
         loss.config["type"],
-        f"{loss.head.type} hands its losses weight and ignore_index, which this one does not take:",
+        f"{loss.head.type} passes weight and ignore_index to its losses, which this one does not "
+        "take:",
         "CrossEntropyLoss",
         shown="it is for PIDHead and DDRHead",
         then=_advice(loss),

@@ -39,9 +39,9 @@ def multilabel_channel_count(context: Context) -> Iterator[Diagnostic]:
     """A head has no channel for the background beside those of the labels.
 
     ## What it does
-    Speaks of configs in which a pixel may have several labels. Compares `num_classes` of every
-    decode and auxiliary head, in lists and nested heads too, with the labels and one more, and
-    `out_channels` likewise. STDC's boundary head is left alone.
+    Speaks of multi-label configs. Compares `num_classes` of every decode and auxiliary head, in
+    lists and nested heads too, with the labels and one more, and `out_channels` likewise. STDC's
+    boundary head is left alone.
 
     ## Why is this bad?
     With L labels a head needs L + 1 channels: channel 0 is on where a pixel has no label. It
@@ -98,7 +98,7 @@ def _channel_edits(context: Context, head: Head) -> Iterator[Edit]:
 
 
 def unfit(head: Head) -> Optional[str]:
-    """Say why a head where MMSegmentation builds one cannot tell several labels a pixel."""
+    """Say why a head where MMSegmentation builds one cannot predict labels that overlap."""
     return head_fault(head.config) if head.placed and "type" in head.config else None
 
 
@@ -107,11 +107,11 @@ def multilabel_segmentor(context: Context) -> Iterator[Diagnostic]:
     """The segmentor gives each pixel the one class with the highest score.
 
     ## What it does
-    Speaks of configs in which a pixel may have several labels. Finds `EncoderDecoder`,
-    `CascadeEncoderDecoder` and `SegTTAModel` in them.
+    Speaks of multi-label configs. Finds `EncoderDecoder`, `CascadeEncoderDecoder` and `SegTTAModel`
+    in them.
 
     ## Why is this bad?
-    The model trains, but these take the highest of all channels: one label a pixel, or the
+    The model trains, but these take the highest of all channels: one label per pixel, or the
     background. `MultiLabelEncoderDecoder` and its kin give a pixel each label whose score is above
     a `threshold`, 0.5 or one for each label.
 
@@ -178,11 +178,11 @@ def _segmentors(context: Context) -> Iterator[tuple[KeyPath, str]]:
 
 @rule("MSF605", "multilabel-head")
 def multilabel_head(context: Context) -> Iterator[Diagnostic]:
-    """A head cannot give a pixel several labels.
+    """A head cannot predict labels that overlap.
 
     ## What it does
-    Speaks of configs in which a pixel may have several labels. Finds query heads (Mask2Former,
-    MaskFormer), SAN's, depth heads, and EncNet's. STDC's boundary head may stand beside others.
+    Speaks of multi-label configs. Finds query heads (Mask2Former, MaskFormer), SAN's, depth heads,
+    and EncNet's. STDC's boundary head may stand beside others.
 
     ## Why is this bad?
     Query heads and SAN choose one class for each mask by a softmax; `EncHead` counts which classes
@@ -215,7 +215,7 @@ def multilabel_head(context: Context) -> Iterator[Diagnostic]:
 
 
 def unfit_heads(context: Context) -> Iterator[tuple[KeyPath, dict[str, Any], str]]:
-    """Yield the heads that cannot tell several labels a pixel, and why."""
+    """Yield the heads that cannot predict labels that overlap, and why."""
     for head in context.document.heads:
         beside = not head.follows_labels and "auxiliary_head" in head.key
         fault = None if beside else unfit(head)
@@ -228,10 +228,10 @@ def multilabel_threshold(context: Context) -> Iterator[Diagnostic]:
     """A threshold is none of a score, or there are not as many as labels.
 
     ## What it does
-    Speaks of configs in which a pixel may have several labels. Looks at `threshold` of
-    `MultiLabelEncoderDecoder` and its kin: one number between 0 and 1, or one for each label, in
-    their order and without the background; 0.5 where it is left out. A `threshold` in a head, where
-    one sigmoid channel of two classes has it, belongs there.
+    Speaks of multi-label configs. Looks at `threshold` of `MultiLabelEncoderDecoder` and its kin:
+    one number between 0 and 1, or one for each label, in their order and without the background;
+    0.5 where it is left out. A `threshold` in a head, where one sigmoid channel of two classes has
+    it, belongs there.
 
     ## Why is this bad?
     The model is refused when it is built. A threshold in a head counts for nothing.
@@ -287,7 +287,7 @@ def _threshold_of_a_head(head: Head) -> Diagnostic:
     return finding(
         key,
         head.config["threshold"],
-        "the threshold of several labels stands",
+        "the threshold of a multi-label config stands",
         None,
         shown="in the segmentor; in a head it counts for nothing",
         edits=[Edit(key, kind=EditKind.REMOVE)],
@@ -297,11 +297,11 @@ def _threshold_of_a_head(head: Head) -> Diagnostic:
 
 @rule("MSF610", "multilabel-import")
 def multilabel_import(context: Context) -> Iterator[Diagnostic]:
-    """The parts for several labels a pixel are named, but not imported.
+    """The parts for multi-label segmentation are named, but not imported.
 
     ## What it does
-    Speaks of configs in which a pixel may have several labels. Looks for `mmseg_fixkit` in
-    `custom_imports`. New-style configs import each part where they name it.
+    Speaks of multi-label configs. Looks for `mmseg_fixkit` in `custom_imports`. New-style configs
+    import each part where they name it.
 
     ## Why is this bad?
     The run stops with `MultiLabelEncoderDecoder is not in the mmseg::model registry`.
@@ -337,15 +337,15 @@ def multilabel_import(context: Context) -> Iterator[Diagnostic]:
 
 @rule("MSF614", "multilabel-metric")
 def multilabel_metric(context: Context) -> Iterator[Diagnostic]:
-    """A metric counts one class a pixel.
+    """A metric counts one class per pixel.
 
     ## What it does
-    Speaks of configs in which a pixel may have several labels. Finds `IoUMetric` and
-    `CityscapesMetric`, and a checkpoint hook whose `save_best` names a mean that
-    `MultiLabelIoUMetric` does not have (`aAcc`, `mAcc`, `mFscore`).
+    Speaks of multi-label configs. Finds `IoUMetric` and `CityscapesMetric`, and a checkpoint hook
+    whose `save_best` names a mean that `MultiLabelIoUMetric` does not have (`aAcc`, `mAcc`,
+    `mFscore`).
 
     ## Why is this bad?
-    `IoUMetric` takes the bits of prediction and label for class numbers: it counts combinations of
+    `IoUMetric` takes the bits of prediction and label for class indices: it counts combinations of
     labels, and drops those beyond the number of names.
 
     ## Example
@@ -375,8 +375,8 @@ def multilabel_metric(context: Context) -> Iterator[Diagnostic]:
             yield replaced_type(
                 metric.key,
                 metric.type,
-                f"it counts one class a pixel, and {context.owner} labels that may overlap, which "
-                "needs",
+                f"it counts one class per pixel, and {context.owner} labels that may overlap, "
+                "which needs",
                 METRIC,
                 edits=[Edit(metric.key, kind=EditKind.REMOVE) if twice else whole],
             )
@@ -396,13 +396,13 @@ def _other_mean(context: Context) -> Iterator[Diagnostic]:
 
 @rule("MSF615", "multilabel-pictures")
 def multilabel_pictures(context: Context) -> Iterator[Diagnostic]:
-    """The visualizer draws one class a pixel.
+    """The visualizer draws one class per pixel.
 
     ## What it does
-    Speaks of configs in which a pixel may have several labels. Finds `SegLocalVisualizer`.
+    Speaks of multi-label configs. Finds `SegLocalVisualizer`.
 
     ## Why is this bad?
-    It looks colours up by the value of a pixel, which is a map of bits here: pixels with several
+    It indexes colours with the value of a pixel, which is a map of bits here: pixels with several
     labels have the colour of another one, or none.
 
     ## Example
@@ -416,7 +416,7 @@ def multilabel_pictures(context: Context) -> Iterator[Diagnostic]:
     ```
 
     ## Fix safety
-    Safe: pictures have no part in training.
+    Safe: what is drawn has no part in training.
 
     ## References
     `SegLocalVisualizer._draw_sem_seg` of mmsegmentation 1.2.2.
@@ -426,7 +426,7 @@ def multilabel_pictures(context: Context) -> Iterator[Diagnostic]:
         yield replaced_type(
             ("visualizer",),
             "SegLocalVisualizer",
-            "it draws one class a pixel, and labels that may overlap need",
+            "it draws one class per pixel, and labels that may overlap need",
             VISUALIZER,
             severity=Severity.WARNING,
         )

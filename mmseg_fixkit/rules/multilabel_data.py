@@ -39,15 +39,14 @@ _Step = Mapping[str, Any]
 
 @rule("MSF611", "multilabel-loading")
 def multilabel_loading(context: Context) -> Iterator[Diagnostic]:
-    """Labels are loaded as those of one class a pixel, or by other names than the data set has.
+    """Labels are loaded as those of one class per pixel, or by other names than the dataset has.
 
     ## What it does
-    Speaks of configs in which a pixel may have several labels. Finds `LoadAnnotations` in the
-    pipelines of every split and in `tta_pipeline`, and compares `labels` of
-    `LoadMultiLabelAnnotations` with the label space. `LoadAnnotations` may stand before
-    `AddMultiLabelAuxiliaryCategory`, which makes maps of bits of PaddleSeg's planes. In a patch
-    with `--label-format`, `--file-pattern`, `--label-file` or `--label-values` it compares these
-    too.
+    Speaks of multi-label configs. Finds `LoadAnnotations` in the pipelines of every split and in
+    `tta_pipeline`, and compares `labels` of `LoadMultiLabelAnnotations` with the label space.
+    `LoadAnnotations` may stand before `AddMultiLabelAuxiliaryCategory`, which makes maps of bits of
+    PaddleSeg's planes. In a patch with `--label-format`, `--file-pattern`, `--label-file` or
+    `--label-values` it compares these too.
 
     ## Why is this bad?
     `LoadAnnotations` reads what is there: planes side by side are another size than the image, and
@@ -71,7 +70,7 @@ def multilabel_loading(context: Context) -> Iterator[Diagnostic]:
     something else stop the run.
 
     ## References
-    The page on several labels a pixel in this documentation.
+    The page on multi-label segmentation in this documentation.
     """
     for dataset in context.document.datasets:
         for steps in dataset.pipelines:
@@ -156,16 +155,15 @@ def _other_arguments(
 
 @rule("MSF612", "multilabel-pipeline-step")
 def multilabel_pipeline_step(context: Context) -> Iterator[Diagnostic]:
-    """A step of a pipeline takes the bits of a label map for the number of a class.
+    """A transform of a pipeline takes the bits of a label map for a class index.
 
     ## What it does
-    Speaks of configs in which a pixel may have several labels. Finds `AssertLabelBounds` and
-    `RemapLabels`, `RandomRotFlip`, `RandomFlip` with `swap_seg_labels`, and with more than 7
-    labels steps that resize with Pillow.
+    Speaks of multi-label configs. Finds `AssertLabelBounds` and `RemapLabels`, `RandomRotFlip`,
+    `RandomFlip` with `swap_seg_labels`, and with more than 7 labels steps that resize with Pillow.
 
     ## Why is this bad?
-    The first two look class numbers up. `RandomRotFlip` interpolates between label values, which
-    makes labels that were nowhere; `swap_seg_labels` exchanges values where labels are meant.
+    The first two take values for class indices. `RandomRotFlip` interpolates between label values,
+    which makes labels that were nowhere; `swap_seg_labels` exchanges values where labels are meant.
     Pillow resizes 8 bit only, and more than 7 labels need 16.
 
     ## Example
@@ -215,7 +213,7 @@ def _step_fault(context: Context, step: _Step) -> Optional[tuple[str, Optional[s
     None stands for no right value: the step is to go.
     """
     if is_step(step, *_ON_VALUES):
-        return "type", None, "it looks class numbers up"
+        return "type", None, "it takes values for class indices"
     if is_step(step, "RandomRotFlip"):
         return "type", "MultiLabelRandomRotFlip", "it interpolates between them"
     if is_step(step, "RandomFlip") and step.get("swap_seg_labels"):
@@ -260,8 +258,8 @@ def multilabel_dataset_type(context: Context) -> Iterator[Diagnostic]:
     """A dataset type of MMSegmentation is given some of its own classes as labels.
 
     ## What it does
-    Speaks of configs in which a pixel may have several labels. Finds dataset types with classes of
-    their own, of which `metainfo` names a part.
+    Speaks of multi-label configs. Finds dataset types with classes of their own, of which
+    `metainfo` names a part.
 
     ## Why is this bad?
     Such a type maps the label values of its own files to those of the part. Here the values are
@@ -306,8 +304,7 @@ def multilabel_background(context: Context) -> Iterator[Diagnostic]:
     """The background is named as a label of its own.
 
     ## What it does
-    Speaks of configs in which a pixel may have several labels. Finds a label that is called
-    `background` or the like.
+    Speaks of multi-label configs. Finds a label that is called `background` or the like.
 
     ## Why is this bad?
     The background is where no label is. It has a channel of its own already, which follows from
@@ -330,7 +327,7 @@ def multilabel_background(context: Context) -> Iterator[Diagnostic]:
     There is no fix: files may have a plane or a bit for it, which would move the others.
 
     ## References
-    The page on several labels a pixel in this documentation.
+    The page on multi-label segmentation in this documentation.
     """
     background = named_background(context.labels.classes)
     if background:
@@ -342,8 +339,8 @@ def multilabel_background(context: Context) -> Iterator[Diagnostic]:
             "the background is",
             tuple(name for name in context.labels.classes if name not in background),
             shown="where no label is, and has a channel of its own",
-            then="leave it out; with files that have a plane or a bit for it, write them anew with "
-            "`mmseg-fix convert-labels`",
+            then="leave it out; with files that have a plane or a bit for it, write them again "
+            "with `mmseg-fix convert-labels`",
             severity=Severity.WARNING,
         )
 
@@ -353,13 +350,12 @@ def multilabel_mixed_formats(context: Context) -> Iterator[Diagnostic]:
     """Two splits read their label files in two ways.
 
     ## What it does
-    Speaks of configs in which a pixel may have several labels. Compares `label_format`,
-    `file_pattern`, `values` and `missing_ok` of `LoadMultiLabelAnnotations` in every pipeline with
-    the first one.
+    Speaks of multi-label configs. Compares `label_format`, `file_pattern`, `values` and
+    `missing_ok` of `LoadMultiLabelAnnotations` in every pipeline with the first one.
 
     ## Why is this bad?
-    Files of one data set are written in one way, as a rule. Read in another they stop the run at
-    the first validation, after hours of training.
+    Files of one dataset are written in one way, as a rule. Read in another they stop the run at the
+    first validation, after hours of training.
 
     ## Example
     ```python

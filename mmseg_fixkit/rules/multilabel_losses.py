@@ -22,17 +22,17 @@ _PLACES = ("decode_head", "auxiliary_head", "kernel_generate_head")
 
 @rule("MSF603", "multilabel-loss")
 def multilabel_loss(context: Context) -> Iterator[Diagnostic]:
-    """A loss takes the label of a pixel for the number of one class.
+    """A loss takes the label of a pixel for a class index.
 
     ## What it does
-    Speaks of configs in which a pixel may have several labels. Finds losses of MMSegmentation on
-    class numbers, and heads that write no loss, as theirs is a softmax cross-entropy. Cross
-    entropies become the cross entropy of `MultiLabelLoss`, `DiceLoss` and `TverskyLoss` its Dice
-    term, `LovaszLoss` its Lovász term; `loss_weight` and `loss_name` stay. Class weights follow
-    their label by name. `BoundaryLoss` has labels of its own and stays too.
+    Speaks of multi-label configs. Finds losses of MMSegmentation on class indices, and heads that
+    write no loss, as theirs is a softmax cross-entropy. Cross entropies become the cross entropy of
+    `MultiLabelLoss`, `DiceLoss` and `TverskyLoss` its Dice term, `LovaszLoss` its Lovász term;
+    `loss_weight` and `loss_name` stay. Class weights follow their label by name. `BoundaryLoss` has
+    labels of its own and stays too.
 
     ## Why is this bad?
-    The bits of a label map are no class numbers: a pixel with the labels 0 and 2 would be one of
+    The bits of a label map are no class indices: a pixel with the labels 0 and 2 would be one of
     class 5. Training stops there, or learns something else.
 
     ## Example
@@ -52,7 +52,7 @@ def multilabel_loss(context: Context) -> Iterator[Diagnostic]:
     same (`HuasdorffDisstanceLoss`, `KLDivLoss`) and are left to you.
 
     ## References
-    The page on several labels a pixel in this documentation.
+    The page on multi-label segmentation in this documentation.
     """
     for head in context.document.class_heads:
         if unfit(head):
@@ -99,7 +99,7 @@ def _loss_finding(
     return finding(
         (*key, "type") if found else key,
         found,
-        f"{'it' if found else 'the loss of such a head'} takes a label for the number of a class, "
+        f"{'it' if found else 'the loss of such a head'} takes a label for a class index, "
         "and a map of label bits needs",
         LOSS,
         then=""
@@ -112,14 +112,14 @@ def _loss_finding(
 
 @rule("MSF604", "multilabel-sampler")
 def multilabel_sampler(context: Context) -> Iterator[Diagnostic]:
-    """A sampler looks the chance of a pixel up by its label.
+    """A sampler indexes the probabilities of a pixel with its label.
 
     ## What it does
-    Speaks of configs in which a pixel may have several labels. Finds `OHEMPixelSampler` with a
-    `thresh`. Without one it keeps the pixels of the highest loss, which `MultiLabelLoss` gives it.
+    Speaks of multi-label configs. Finds `OHEMPixelSampler` with a `thresh`. Without one it keeps
+    the pixels of the highest loss, which `MultiLabelLoss` gives it.
 
     ## Why is this bad?
-    The label is a map of bits: looked up as a channel it is another one, or none: `index out of
+    The label is a map of bits: as a channel index it is another one, or none: `index out of
     bounds`, on a GPU `device-side assert triggered`.
 
     ## Example
@@ -145,7 +145,7 @@ def multilabel_sampler(context: Context) -> Iterator[Diagnostic]:
             yield finding(
                 key,
                 head.config["sampler"],
-                "it looks chances up by the label, which is",
+                "it indexes probabilities with the label, which is",
                 None,
                 shown="a map of bits here",
                 edits=[Edit(key, kind=EditKind.REMOVE)],
@@ -154,7 +154,7 @@ def multilabel_sampler(context: Context) -> Iterator[Diagnostic]:
 
 
 def samples_by_label(head: Head) -> bool:
-    """Whether a head has a sampler that takes the label for the number of a channel."""
+    """Whether a head has a sampler that takes the label for a channel index."""
     sampler = head.config.get("sampler")
     return isinstance(sampler, dict) and sampler.get("thresh") is not None
 
@@ -273,5 +273,5 @@ def _fits(context: Context, weights: Any, *, alone: bool) -> bool:
         return False
     old = old_classes(context)
     if context.labels_given and old and old != context.labels.classes:
-        return False  # they belong to the labels that the data set has so far
+        return False  # they belong to the labels that the dataset has so far
     return len(weights) in (context.num_classes, context.channels)

@@ -139,9 +139,9 @@ def one_channel_sampler(context: Context) -> Iterator[Diagnostic]:
     sampler takes the pixels of the highest loss, which works.
 
     ## Why is this bad?
-    The sampler looks the probability of each pixel's label up in the softmax: `index 1 is out of
-    bounds for dimension 1 with size 1`, on a GPU `device-side assert triggered`, in the first batch
-    that has a pixel of class 1.
+    The sampler indexes the softmax with the label of each pixel: `index 1 is out of bounds for
+    dimension 1 with size 1`, on a GPU `device-side assert triggered`, in the first batch that has a
+    pixel of class 1.
 
     ## Example
     ```python
@@ -174,7 +174,7 @@ def one_channel_sampler(context: Context) -> Iterator[Diagnostic]:
                 head.config["sampler"],
                 "with out_channels=1",
                 None,
-                shown="there is no second channel for it to look up",
+                shown="there is no second channel for it to index",
                 edits=[Edit(key, kind=EditKind.REMOVE)],
                 title="Drop the sampler",
             )
@@ -191,7 +191,7 @@ def one_channel_class_weight(context: Context) -> Iterator[Diagnostic]:
     weighs the foreground there is `alpha`.
 
     ## Why is this bad?
-    Two entries are spread along the width of the picture: `The size of tensor a (2) must match the
+    Two entries are spread along the width of the image: `The size of tensor a (2) must match the
     size of tensor b (512)`.
 
     ## Example

@@ -114,8 +114,8 @@ def guard_out_of_place(context: Context) -> Iterator[Diagnostic]:
     """`AssertLabelBounds` looks at the labels too early.
 
     ## What it does
-    Looks for steps that load labels (`LoadAnnotations`) or give them other values (`RemapLabels`)
-    behind `AssertLabelBounds` in the same pipeline.
+    Looks for transforms that load labels (`LoadAnnotations`) or give them other values
+    (`RemapLabels`) behind `AssertLabelBounds` in the same pipeline.
 
     ## Why is this bad?
     Before the labels are loaded there is nothing to look at, and the guard says nothing: labels
@@ -152,7 +152,7 @@ def guard_out_of_place(context: Context) -> Iterator[Diagnostic]:
     ## References
     The guide to the guards in this documentation.
     """
-    # Where a pixel may have several labels, the guard goes altogether (MSF612).
+    # Where labels may overlap, the guard goes altogether (MSF612).
     for dataset in () if context.labels.multilabel else context.document.datasets:
         for steps in dataset.pipelines:
             yield from _early_guards(steps)

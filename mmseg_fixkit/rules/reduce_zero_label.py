@@ -130,7 +130,7 @@ def background_ignored(context: Context) -> Iterator[Diagnostic]:
 
     ## Why is this bad?
     Files that hold 0 for the background have it ignored then, and label 1 is trained as the
-    background. With two classes the whole picture comes out as foreground.
+    background. With two classes the whole image comes out as foreground.
 
     ## Example
     ```python

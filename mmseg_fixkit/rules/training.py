@@ -117,10 +117,10 @@ def loss_is_zero(context: TrainingContext) -> Iterator[Diagnostic]:
 
     ## What it does
     Names the loss, and says whether all pixels of the batch are ignored, or a single channel goes
-    through a softmax, which is 1 whatever the network says.
+    through a softmax, which is 1 whatever the network predicts.
 
     ## Why is this bad?
-    Nothing is learned from such a batch; if it is so for every batch, training runs to its end
+    Nothing is learned from such a batch; if it is so for every batch, training runs to completion
     and learns nothing, silently (mmsegmentation #304, #493).
 
     ## Example
@@ -146,7 +146,7 @@ def loss_is_zero(context: TrainingContext) -> Iterator[Diagnostic]:
         elif head is not None:
             why = "its head has one channel, and a softmax over one channel is always 1"
         elif context.chance.get(name) == 0:
-            why = "it would be 0 whatever the network said: its loss_weight or class weights are 0"
+            why = "its loss_weight or class weights are 0, so it is 0 whatever the network predicts"
         else:
             why = "no pixel of the batch asks anything of the network"
         yield _found(context, name, value, "more than 0", why)
@@ -162,13 +162,13 @@ def loss_far_from_chance(context: TrainingContext) -> Iterator[Diagnostic]:
     more than three times that is named; without a checkpoint, one of less than a third as well.
 
     ## Why is this bad?
-    A network whose class layers are new says nearly the same of every class. A much larger loss
+    A network whose class layers are new gives every class nearly the same score. A much larger loss
     means that it is sure of the wrong ones: weights of other classes, or of another order; inputs
-    that are not normalised as the backbone expects. A much smaller one that something tells it
-    the answer.
+    that are not normalised as the backbone expects. A much smaller one that something tells it the
+    answer.
 
     ## Example
-    A checkpoint of a data set with the same number of classes in another order.
+    A checkpoint of a dataset with the same number of classes in another order.
 
     ## Use instead
     `mmseg-fix adapt` or `HeadAdaptHook` for the checkpoint; `mmseg-fix check` for the rest.
@@ -255,7 +255,7 @@ def _losses(context: TrainingContext) -> Iterator[tuple[str, float]]:
 
 
 def _by_chance(chance: float) -> str:
-    return f"{chance:.3g} for a network that says the same of every class"
+    return f"{chance:.3g} for a network that gives every class the same score"
 
 
 def _found(

@@ -1,4 +1,4 @@
-# One sampler looks chances up by the label, the other keeps the pixels of the highest loss.
+# One sampler indexes probabilities with the label, the other keeps the pixels of the highest loss.
 custom_imports = dict(imports=['mmseg_fixkit'])
 model = dict(
     type='MultiLabelEncoderDecoder',
