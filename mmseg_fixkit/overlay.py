@@ -239,19 +239,27 @@ def _with_helpers(value: Any, helpers: Sequence[_Helper], key: KeyPath) -> Any:
     return value
 
 
+#: Of values that a comment repeats.
+_SHORT = 40
+_MISSING = object()
+
+
 def _notes(plan: FixPlan, helpers: Sequence[_Helper]) -> dict[KeyPath, str]:
-    """Say above each changed entry which rule changed it, and what it was."""
+    """Say above each changed entry what it was, and which rules changed it."""
     homes: dict[KeyPath, KeyPath] = {
         key: (helper.name,) for helper in helpers for key in helper.keys
     }
-    said: dict[KeyPath, list[str]] = {}
+    notes: dict[KeyPath, dict[str, list[str]]] = {}
     for diagnostic in plan.applied:
         for key in _noted_keys(diagnostic, homes):
-            text = f"{diagnostic.code} {diagnostic.name}{_was(plan.before, key)}"
-            lines = said.setdefault(homes.get(key, key), [])
-            if text not in lines:
-                lines.append(text)
-    return {key: "; ".join(lines) for key, lines in said.items()}
+            changes = notes.setdefault(homes.get(key, key), {})
+            codes = changes.setdefault(_change(plan.before, key), [])
+            if diagnostic.code not in codes:
+                codes.append(diagnostic.code)
+    return {
+        key: "; ".join(f"{change} ({', '.join(codes)})" for change, codes in changes.items())
+        for key, changes in notes.items()
+    }
 
 
 def _noted_keys(diagnostic: Diagnostic, homes: dict[KeyPath, KeyPath]) -> Iterator[KeyPath]:
@@ -265,8 +273,9 @@ def _noted_keys(diagnostic: Diagnostic, homes: dict[KeyPath, KeyPath]) -> Iterat
         yield next((home for home in homes if key[: len(home)] == home), key)
 
 
-def _was(before: dict[str, Any], key: KeyPath) -> str:
-    old = lookup(before, key)
-    if old is None or isinstance(old, (dict, list, tuple)):
-        return ""
-    return f": was {old!r}"
+def _change(before: dict[str, Any], key: KeyPath) -> str:
+    old = lookup(before, key, _MISSING)
+    if old is _MISSING:
+        return "added"
+    text = repr(old)
+    return f"was {text}" if len(text) <= _SHORT else "changed"

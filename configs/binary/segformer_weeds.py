@@ -8,13 +8,13 @@
 # and then the last part by hand. MSFnnn: the rule that asked for a change; `mmseg-fix rule MSFnnn`.
 _base_ = 'mmseg::segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512.py'
 
-# MSF207 guards-missing
+# added (MSF207)
 custom_imports = dict(imports=['mmseg_fixkit'], allow_failed_imports=False)
 
-# MSF201 dataset-classes
+# added (MSF201)
 metainfo = dict(classes=('background', 'weed'), palette=[[0, 0, 0], [128, 0, 0]])
 
-# MSF207 guards-missing; MSF301 reduce-zero-label-conflict
+# changed (MSF207, MSF301)
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', reduce_zero_label=False),
@@ -30,7 +30,7 @@ train_pipeline = [
     dict(type='PackSegInputs')
 ]
 
-# MSF207 guards-missing; MSF301 reduce-zero-label-conflict
+# changed (MSF207, MSF301)
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=(2048, 512), keep_ratio=True),
@@ -41,52 +41,52 @@ test_pipeline = [
 
 model = dict(
     decode_head=dict(
-        # MSF101 head-class-count: was 150
+        # was 150 (MSF101)
         num_classes=2,
         loss_decode=dict(
-            # MSF114 binary-not-as-asked: was False
+            # was False (MSF114)
             use_sigmoid=True,
-            # MSF114 binary-not-as-asked
+            # added (MSF114)
             class_weight=[4.0]),
-        # MSF114 binary-not-as-asked
+        # added (MSF114)
         out_channels=1,
         threshold=0.5))
 
 train_dataloader = dict(
     dataset=dict(
-        # MSF204 foreign-classes: was 'ADE20KDataset'
+        # was 'ADE20KDataset' (MSF204)
         type='BaseSegDataset',
-        # MSF206 data-not-as-asked: was 'data/ade/ADEChallengeData2016'
+        # was 'data/ade/ADEChallengeData2016' (MSF206)
         data_root='data/weeds',
         data_prefix=dict(
-            # MSF206 data-not-as-asked: was 'images/training'
+            # was 'images/training' (MSF206)
             img_path='images/train',
-            # MSF206 data-not-as-asked: was 'annotations/training'
+            # was 'annotations/training' (MSF206)
             seg_map_path='labels/train'),
         pipeline=train_pipeline,
         metainfo=metainfo,
-        # MSF301 reduce-zero-label-conflict
+        # added (MSF301)
         reduce_zero_label=False))
 
 val_dataloader = dict(
     dataset=dict(
-        # MSF204 foreign-classes: was 'ADE20KDataset'
+        # was 'ADE20KDataset' (MSF204)
         type='BaseSegDataset',
-        # MSF206 data-not-as-asked: was 'data/ade/ADEChallengeData2016'
+        # was 'data/ade/ADEChallengeData2016' (MSF206)
         data_root='data/weeds',
         data_prefix=dict(
-            # MSF206 data-not-as-asked: was 'images/validation'
+            # was 'images/validation' (MSF206)
             img_path='images/val',
-            # MSF206 data-not-as-asked: was 'annotations/validation'
+            # was 'annotations/validation' (MSF206)
             seg_map_path='labels/val'),
         pipeline=test_pipeline,
         metainfo=metainfo,
-        # MSF301 reduce-zero-label-conflict
+        # added (MSF301)
         reduce_zero_label=False))
 
 test_dataloader = val_dataloader
 
-# MSF207 guards-missing
+# added (MSF207)
 custom_hooks = [dict(type='ClassCountHook'), dict(type='HeadAdaptHook')]
 
 # ----- by hand: what a patch leaves to you -----

@@ -8,15 +8,15 @@
 # and then the last part by hand. MSFnnn: the rule that asked for a change; `mmseg-fix rule MSFnnn`.
 _base_ = 'mmseg::mask2former/mask2former_r50_8xb2-90k_cityscapes-512x1024.py'
 
-# MSF207 guards-missing
+# added (MSF207)
 custom_imports = dict(imports=['mmseg_fixkit'], allow_failed_imports=False)
 
-# MSF201 dataset-classes
+# added (MSF201)
 metainfo = dict(
     classes=('soil', 'weed', 'crop'),
     palette=[[0, 0, 0], [128, 0, 0], [0, 128, 0]])
 
-# MSF207 guards-missing
+# changed (MSF207)
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),
@@ -35,7 +35,7 @@ train_pipeline = [
     dict(type='PackSegInputs')
 ]
 
-# MSF207 guards-missing
+# changed (MSF207)
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=(2048, 1024), keep_ratio=True),
@@ -46,52 +46,52 @@ test_pipeline = [
 
 model = dict(
     decode_head=dict(
-        # MSF101 head-class-count: was 19
+        # was 19 (MSF101)
         num_classes=3,
         loss_cls=dict(
-            # MSF105 class-weight-not-as-asked
+            # changed (MSF105)
             class_weight=[0.5, 2.0, 1.0, 0.1])))
 
 train_dataloader = dict(
     dataset=dict(
-        # MSF204 foreign-classes: was 'CityscapesDataset'
+        # was 'CityscapesDataset' (MSF204)
         type='BaseSegDataset',
-        # MSF206 data-not-as-asked: was 'data/cityscapes/'
+        # was 'data/cityscapes/' (MSF206)
         data_root='data/farm',
         data_prefix=dict(
-            # MSF206 data-not-as-asked: was 'leftImg8bit/train'
+            # was 'leftImg8bit/train' (MSF206)
             img_path='images/train',
-            # MSF206 data-not-as-asked: was 'gtFine/train'
+            # was 'gtFine/train' (MSF206)
             seg_map_path='labels/train'),
         pipeline=train_pipeline,
         metainfo=metainfo,
-        # MSF206 data-not-as-asked
+        # added (MSF206)
         img_suffix='.jpg',
         seg_map_suffix='.png'))
 
 val_dataloader = dict(
     dataset=dict(
-        # MSF204 foreign-classes: was 'CityscapesDataset'
+        # was 'CityscapesDataset' (MSF204)
         type='BaseSegDataset',
-        # MSF206 data-not-as-asked: was 'data/cityscapes/'
+        # was 'data/cityscapes/' (MSF206)
         data_root='data/farm',
         data_prefix=dict(
-            # MSF206 data-not-as-asked: was 'leftImg8bit/val'
+            # was 'leftImg8bit/val' (MSF206)
             img_path='images/val',
-            # MSF206 data-not-as-asked: was 'gtFine/val'
+            # was 'gtFine/val' (MSF206)
             seg_map_path='labels/val'),
         pipeline=test_pipeline,
         metainfo=metainfo,
-        # MSF206 data-not-as-asked
+        # added (MSF206)
         img_suffix='.jpg',
         seg_map_suffix='.png'))
 
 test_dataloader = val_dataloader
 
-# MSF207 guards-missing
+# added (MSF207)
 custom_hooks = [dict(type='ClassCountHook'), dict(type='HeadAdaptHook')]
 
-# MSF501 checkpoint-not-as-asked
+# was None (MSF501)
 load_from = 'mask2former_r50_8xb2-90k_cityscapes-512x1024.pth'
 
 # ----- by hand: what a patch leaves to you -----

@@ -8,15 +8,15 @@
 # and then the last part by hand. MSFnnn: the rule that asked for a change; `mmseg-fix rule MSFnnn`.
 _base_ = 'mmseg::deeplabv3plus/deeplabv3plus_r18-d8_4xb2-80k_cityscapes-512x1024.py'
 
-# MSF207 guards-missing; MSF610 multilabel-import
+# added (MSF207, MSF610)
 custom_imports = dict(imports=['mmseg_fixkit'], allow_failed_imports=False)
 
-# MSF201 dataset-classes
+# added (MSF201)
 metainfo = dict(
     classes=('cell', 'nucleus', 'halo'),
     palette=[[0, 0, 0], [128, 0, 0], [0, 128, 0]])
 
-# MSF611 multilabel-loading; MSF613 multilabel-packing
+# changed (MSF611, MSF613)
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(
@@ -34,7 +34,7 @@ train_pipeline = [
     dict(type='PackMultiLabelInputs')
 ]
 
-# MSF611 multilabel-loading; MSF613 multilabel-packing
+# changed (MSF611, MSF613)
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=(2048, 1024), keep_ratio=True),
@@ -46,67 +46,67 @@ test_pipeline = [
 ]
 
 model = dict(
-    # MSF602 multilabel-segmentor: was 'EncoderDecoder'
+    # was 'EncoderDecoder' (MSF602)
     type='MultiLabelEncoderDecoder',
     decode_head=dict(
-        # MSF601 multilabel-channel-count: was 19
+        # was 19 (MSF601)
         num_classes=4,
-        # MSF603 multilabel-loss
+        # changed (MSF603)
         loss_decode=dict(_delete_=True, type='MultiLabelLoss', loss_weight=1.0)),
     auxiliary_head=dict(
-        # MSF601 multilabel-channel-count: was 19
+        # was 19 (MSF601)
         num_classes=4,
-        # MSF603 multilabel-loss
+        # changed (MSF603)
         loss_decode=dict(_delete_=True, type='MultiLabelLoss', loss_weight=0.4)),
-    # MSF602 multilabel-segmentor
+    # added (MSF602)
     threshold=0.5)
 
 train_dataloader = dict(
     dataset=dict(
-        # MSF204 foreign-classes: was 'CityscapesDataset'
+        # was 'CityscapesDataset' (MSF204)
         type='BaseSegDataset',
-        # MSF206 data-not-as-asked: was 'data/cityscapes/'
+        # was 'data/cityscapes/' (MSF206)
         data_root='data/cells',
         data_prefix=dict(
-            # MSF206 data-not-as-asked: was 'leftImg8bit/train'
+            # was 'leftImg8bit/train' (MSF206)
             img_path='images/train',
-            # MSF206 data-not-as-asked: was 'gtFine/train'
+            # was 'gtFine/train' (MSF206)
             seg_map_path='labels/train'),
         pipeline=train_pipeline,
         metainfo=metainfo,
-        # MSF206 data-not-as-asked
+        # added (MSF206)
         img_suffix='.png',
         seg_map_suffix='.png'))
 
 val_dataloader = dict(
     dataset=dict(
-        # MSF204 foreign-classes: was 'CityscapesDataset'
+        # was 'CityscapesDataset' (MSF204)
         type='BaseSegDataset',
-        # MSF206 data-not-as-asked: was 'data/cityscapes/'
+        # was 'data/cityscapes/' (MSF206)
         data_root='data/cells',
         data_prefix=dict(
-            # MSF206 data-not-as-asked: was 'leftImg8bit/val'
+            # was 'leftImg8bit/val' (MSF206)
             img_path='images/val',
-            # MSF206 data-not-as-asked: was 'gtFine/val'
+            # was 'gtFine/val' (MSF206)
             seg_map_path='labels/val'),
         pipeline=test_pipeline,
         metainfo=metainfo,
-        # MSF206 data-not-as-asked
+        # added (MSF206)
         img_suffix='.png',
         seg_map_suffix='.png'))
 
 test_dataloader = val_dataloader
 
-# MSF614 multilabel-metric
+# changed (MSF614)
 val_evaluator = dict(_delete_=True, type='MultiLabelIoUMetric')
 
-# MSF614 multilabel-metric
+# changed (MSF614)
 test_evaluator = dict(_delete_=True, type='MultiLabelIoUMetric')
 
-# MSF207 guards-missing
+# added (MSF207)
 custom_hooks = [dict(type='ClassCountHook'), dict(type='HeadAdaptHook')]
 
-# MSF611 multilabel-loading; MSF613 multilabel-packing
+# changed (MSF611, MSF613)
 tta_pipeline = [
     dict(type='LoadImageFromFile', backend_args=None),
     dict(
@@ -135,11 +135,11 @@ tta_pipeline = [
 ]
 
 visualizer = dict(
-    # MSF615 multilabel-pictures: was 'SegLocalVisualizer'
+    # was 'SegLocalVisualizer' (MSF615)
     type='MultiLabelLocalVisualizer')
 
 tta_model = dict(
-    # MSF602 multilabel-segmentor: was 'SegTTAModel'
+    # was 'SegTTAModel' (MSF602)
     type='MultiLabelTTAModel')
 
 # ----- by hand: what a patch leaves to you -----

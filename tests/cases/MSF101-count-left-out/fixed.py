@@ -4,7 +4,7 @@ _base_ = 'cfg.py'
 model = dict(
     decode_head=dict(
         loss_cls=dict(
-            # MSF102 class-weight-length
+            # changed (MSF102)
             class_weight=[1.0, 1.0, 1.0, 0.1]),
-        # MSF101 head-class-count
+        # added (MSF101)
         num_classes=3))

@@ -3,5 +3,5 @@ _base_ = 'cfg.py'
 
 model = dict(
     auxiliary_head=dict(
-        # MSF101 head-class-count: was 19
+        # was 19 (MSF101)
         num_classes=3))

@@ -2,7 +2,7 @@
 _base_ = 'cfg.py'
 
 model = dict(
-    # MSF101 head-class-count
+    # changed (MSF101)
     decode_head=[
         dict(type='FCNHead', in_channels=64, channels=16, num_classes=3),
         dict(

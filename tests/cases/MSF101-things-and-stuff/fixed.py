@@ -3,10 +3,10 @@ _base_ = 'cfg.py'
 
 model = dict(
     decode_head=dict(
-        # MSF101 head-class-count: was 100
+        # was 100 (MSF101)
         num_things_classes=3,
-        # MSF101 head-class-count: was 50
+        # was 50 (MSF101)
         num_stuff_classes=0,
         loss_cls=dict(
-            # MSF102 class-weight-length
+            # changed (MSF102)
             class_weight=[1.0, 1.0, 1.0, 0.1])))

@@ -3,15 +3,16 @@ _base_ = 'cfg.py'
 
 model = dict(
     decode_head=dict(
-        # MSF101 head-class-count: was 5
+        # was 5 (MSF101)
         num_classes=2,
         loss_decode=dict(
-            # MSF102 class-weight-length: was 'weights.json'
+            # was 'weights.json' (MSF102)
             class_weight=[3.0, 0.5])))
 
 train_dataloader = dict(
     dataset=dict(
         metainfo=dict(
-            # MSF201 dataset-classes
+            # was ('road', 'car', 'sky', 'tree', 'person') (MSF201)
             classes=('person', 'road'),
+            # added (MSF201)
             palette=[[0, 0, 0], [128, 0, 0]])))

@@ -4,5 +4,5 @@ _base_ = 'cfg.py'
 model = dict(
     decode_head=dict(
         loss_cls=dict(
-            # MSF102 class-weight-length
+            # was [0.1, 1.0, 1.0] (MSF102)
             class_weight=[0.1, 1.0, 1.0, 0.1])))

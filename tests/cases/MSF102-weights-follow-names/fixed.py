@@ -1,16 +1,16 @@
 # Written by mmseg-fix: cfg.py with the changes below.
 _base_ = 'cfg.py'
 
-# MSF201 dataset-classes
+# added (MSF201)
 metainfo = dict(
     classes=('car', 'road', 'sky', 'person'),
     palette=[[0, 0, 142], [128, 64, 128], [70, 130, 180], [220, 20, 60]])
 
 model = dict(
     decode_head=dict(
-        # MSF101 head-class-count: was 19
+        # was 19 (MSF101)
         num_classes=4,
-        # MSF102 class-weight-length
+        # changed (MSF102)
         loss_decode=[
             dict(
                 type='OhemCrossEntropy',

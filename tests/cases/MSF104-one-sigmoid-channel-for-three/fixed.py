@@ -10,5 +10,5 @@ model = dict(
         num_classes=3,
         loss_decode=dict(
             type='CrossEntropyLoss',
-            # MSF104 out-channels-mismatch: was True
+            # was True (MSF104)
             use_sigmoid=False)))

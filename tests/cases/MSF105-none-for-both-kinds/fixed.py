@@ -4,9 +4,9 @@ _base_ = 'cfg.py'
 model = dict(
     decode_head=dict(
         loss_cls=dict(
-            # MSF105 class-weight-not-as-asked
+            # was [2.0, 1.0, 1.0, 0.1] (MSF105)
             class_weight=[1.0, 1.0, 1.0, 0.1])),
-    # MSF105 class-weight-not-as-asked
+    # changed (MSF105)
     auxiliary_head=[
         dict(
             type='FCNHead',

@@ -3,20 +3,20 @@ _base_ = 'cfg.py'
 
 model = dict(
     decode_head=dict(
-        # MSF101 head-class-count: was 19
+        # was 19 (MSF101)
         num_classes=3,
         loss_cls=dict(
-            # MSF105 class-weight-not-as-asked
+            # changed (MSF105)
             class_weight=[0.1, 1.0, 1.0, 0.05])))
 
 train_dataloader = dict(
     dataset=dict(
-        # MSF204 foreign-classes: was 'CityscapesDataset'
+        # was 'CityscapesDataset' (MSF204)
         type='BaseSegDataset',
         metainfo=dict(
-            # MSF201 dataset-classes
+            # added (MSF201)
             classes=('soil', 'weed', 'crop'),
             palette=[[0, 0, 0], [128, 0, 0], [0, 128, 0]]),
-        # MSF204 foreign-classes
+        # added (MSF204)
         img_suffix='_leftImg8bit.png',
         seg_map_suffix='_gtFine_labelTrainIds.png'))

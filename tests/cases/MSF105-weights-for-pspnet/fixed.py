@@ -4,5 +4,5 @@ _base_ = 'cfg.py'
 model = dict(
     decode_head=dict(
         loss_decode=dict(
-            # MSF105 class-weight-not-as-asked
+            # added (MSF105)
             class_weight=[1.0, 2.0, 3.0])))

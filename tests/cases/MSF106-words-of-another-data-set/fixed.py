@@ -3,14 +3,14 @@ _base_ = 'cfg.py'
 
 model = dict(
     text_encoder=dict(
-        # MSF106 text-vocabulary: was 'coco-stuff164k'
+        # was 'coco-stuff164k' (MSF106)
         dataset_name=None,
-        # MSF106 text-vocabulary
+        # added (MSF106)
         vocabulary=['weed', 'crop']),
     decode_head=dict(
-        # MSF101 head-class-count: was 171
+        # was 171 (MSF101)
         num_classes=2,
-        # MSF102 class-weight-length
+        # changed (MSF102)
         loss_decode=[
             dict(
                 type='CrossEntropyLoss',
@@ -20,11 +20,11 @@ model = dict(
 
 train_dataloader = dict(
     dataset=dict(
-        # MSF204 foreign-classes: was 'COCOStuffDataset'
+        # was 'COCOStuffDataset' (MSF204)
         type='BaseSegDataset',
         metainfo=dict(
-            # MSF201 dataset-classes
+            # added (MSF201)
             classes=('weed', 'crop'),
             palette=[[0, 0, 0], [128, 0, 0]]),
-        # MSF204 foreign-classes
+        # added (MSF204)
         seg_map_suffix='_labelTrainIds.png'))

@@ -1,19 +1,19 @@
 # Written by mmseg-fix: cfg.py with the changes below.
 _base_ = 'cfg.py'
 
-# MSF201 dataset-classes
+# changed (MSF201)
 metainfo = dict(classes=('background', 'weed'), palette=[[0, 0, 0], [0, 128, 0]])
 
 model = dict(
     decode_head=dict(
-        # MSF101 head-class-count: was 1
+        # was 1 (MSF101)
         num_classes=2,
-        # MSF101 head-class-count
+        # added (MSF101)
         out_channels=1,
-        # MSF112 one-channel-threshold
+        # added (MSF112)
         threshold=0.3),
     auxiliary_head=dict(
-        # MSF101 head-class-count: was 1
+        # was 1 (MSF101)
         num_classes=2))
 
 train_dataloader = dict(dataset=dict(metainfo=metainfo))

@@ -1,12 +1,12 @@
 # Written by mmseg-fix: cfg.py with the changes below.
 _base_ = 'cfg.py'
 
-# MSF109 one-channel-loss
+# added (MSF109)
 custom_imports = dict(imports=['mmseg_fixkit'], allow_failed_imports=False)
 
 model = dict(
     decode_head=dict(
-        # MSF109 one-channel-loss
+        # changed (MSF109)
         loss_decode=[
             dict(
                 type='OneChannelLoss',

@@ -4,10 +4,10 @@ _base_ = 'cfg.py'
 model = dict(
     decode_head=dict(
         loss_decode=dict(
-            # MSF109 one-channel-loss: was False
+            # was False (MSF109)
             use_sigmoid=True,
-            # MSF109 one-channel-loss
+            # was [0.5, 2.0] (MSF109)
             class_weight=[4.0])),
     auxiliary_head=dict(
-        # MSF109 one-channel-loss
+        # added (MSF109)
         loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True, loss_weight=1.0)))

@@ -3,7 +3,7 @@ _base_ = 'cfg.py'
 
 model = dict(
     decode_head=dict(
-        # MSF111 one-channel-class-weight
+        # changed (MSF111)
         loss_decode=[
             dict(type='CrossEntropyLoss', use_sigmoid=True, class_weight=[4.0]),
             dict(type='CrossEntropyLoss', use_sigmoid=True, class_weight=[4.0]),

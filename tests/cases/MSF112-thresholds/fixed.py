@@ -3,9 +3,9 @@ _base_ = 'cfg.py'
 
 model = dict(
     decode_head=dict(
-        # MSF112 one-channel-threshold
+        # added (MSF112)
         threshold=0.3),
-    # MSF112 one-channel-threshold
+    # changed (MSF112)
     auxiliary_head=[
         dict(
             type='FCNHead',

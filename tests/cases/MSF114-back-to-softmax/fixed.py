@@ -8,7 +8,7 @@ model = dict(
         in_channels=64,
         channels=16,
         num_classes=2,
-        # MSF114 binary-not-as-asked
+        # changed (MSF114)
         loss_decode=[
             dict(type='CrossEntropyLoss', use_sigmoid=False),
             dict(type='DiceLoss', use_sigmoid=False),

@@ -1,12 +1,12 @@
 # Written by mmseg-fix: cfg.py with the changes below.
 _base_ = 'cfg.py'
 
-# MSF114 binary-not-as-asked
+# added (MSF114)
 custom_imports = dict(imports=['mmseg_fixkit'], allow_failed_imports=False)
 
 model = dict(
     decode_head=dict(
-        # MSF105 class-weight-not-as-asked; MSF114 binary-not-as-asked
+        # changed (MSF105, MSF114)
         loss_decode=[
             dict(
                 type='CrossEntropyLoss',
@@ -21,6 +21,6 @@ model = dict(
                     loss_weight=0.5,
                     class_weight=[0.25, 1.0]))
         ],
-        # MSF114 binary-not-as-asked
+        # added (MSF114)
         out_channels=1,
         threshold=0.5))

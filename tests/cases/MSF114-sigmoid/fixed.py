@@ -1,7 +1,7 @@
 # Written by mmseg-fix: cfg.py with the changes below.
 _base_ = 'cfg.py'
 
-# MSF114 binary-not-as-asked
+# added (MSF114)
 custom_imports = dict(imports=['mmseg_fixkit'], allow_failed_imports=False)
 
 model = dict(
@@ -10,9 +10,9 @@ model = dict(
         type='FCNHead',
         in_channels=64,
         channels=16,
-        # MSF101 head-class-count: was 19
+        # was 19 (MSF101)
         num_classes=2,
-        # MSF102 class-weight-length; MSF114 binary-not-as-asked
+        # changed (MSF102, MSF114)
         loss_decode=[
             dict(
                 type='CrossEntropyLoss',
@@ -27,10 +27,10 @@ model = dict(
                     loss_weight=3.0,
                     use_sigmoid=False))
         ],
-        # MSF114 binary-not-as-asked
+        # added (MSF114)
         out_channels=1,
         threshold=0.5),
-    # MSF101 head-class-count; MSF114 binary-not-as-asked
+    # changed (MSF101, MSF114)
     auxiliary_head=[
         dict(
             type='FCNHead',
@@ -56,12 +56,12 @@ model = dict(
 
 train_dataloader = dict(
     dataset=dict(
-        # MSF204 foreign-classes: was 'CityscapesDataset'
+        # was 'CityscapesDataset' (MSF204)
         type='BaseSegDataset',
         metainfo=dict(
-            # MSF201 dataset-classes
+            # added (MSF201)
             classes=('background', 'weed'),
             palette=[[0, 0, 0], [128, 0, 0]]),
-        # MSF204 foreign-classes
+        # added (MSF204)
         img_suffix='_leftImg8bit.png',
         seg_map_suffix='_gtFine_labelTrainIds.png'))

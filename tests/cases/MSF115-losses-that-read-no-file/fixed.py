@@ -3,7 +3,7 @@ _base_ = 'cfg.py'
 
 model = dict(
     decode_head=dict(
-        # MSF115 class-weight-file
+        # changed (MSF115)
         loss_decode=[
             dict(type='TverskyLoss', class_weight='weights.json'),
             dict(type='OhemCrossEntropy', class_weight=[0.5, 1.5])

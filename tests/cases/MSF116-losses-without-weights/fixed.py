@@ -3,7 +3,7 @@ _base_ = 'cfg.py'
 
 model = dict(
     decode_head=dict(
-        # MSF116 class-weight-not-taken
+        # changed (MSF116)
         loss_decode=[
             dict(type='DiceLoss'),
             dict(type='HuasdorffDisstanceLoss', class_weight=None)

@@ -1,7 +1,7 @@
 # Written by mmseg-fix: cfg.py with the changes below.
 _base_ = 'cfg.py'
 
-# MSF117 class-weight-order; MSF201 dataset-classes
+# was {'classes': ('road', 'car', 'sky')} (MSF117, MSF201)
 metainfo = dict(
     classes=('sky', 'road', 'car'),
     palette=[[0, 0, 0], [128, 0, 0], [0, 128, 0]])
@@ -9,7 +9,7 @@ metainfo = dict(
 model = dict(
     decode_head=dict(
         loss_cls=dict(
-            # MSF117 class-weight-order
+            # was [0.5, 2.0, 1.0, 0.1] (MSF117)
             class_weight=[1.0, 0.5, 2.0, 0.1])))
 
 train_dataloader = dict(dataset=dict(metainfo=metainfo))

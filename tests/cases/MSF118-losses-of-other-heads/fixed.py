@@ -5,9 +5,9 @@ model = dict(
     decode_head=dict(
         loss_decode=dict(
             _delete_=True,
-            # MSF118 loss-of-other-heads: was 'OhemCrossEntropy'
+            # was 'OhemCrossEntropy' (MSF118)
             type='CrossEntropyLoss',
             class_weight=None,
             loss_weight=0.4),
-        # MSF118 loss-of-other-heads
+        # added (MSF118)
         sampler=dict(type='OHEMPixelSampler', thresh=0.7, min_kept=1000)))

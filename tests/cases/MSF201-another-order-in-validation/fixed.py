@@ -4,6 +4,7 @@ _base_ = 'cfg.py'
 val_dataloader = dict(
     dataset=dict(
         metainfo=dict(
-            # MSF201 dataset-classes
+            # was ('road', 'sky', 'car') (MSF201)
             classes=('road', 'car', 'sky'),
+            # added (MSF201)
             palette=[[0, 0, 0], [128, 0, 0], [0, 128, 0]])))

@@ -4,7 +4,7 @@ _base_ = 'cfg.py'
 train_dataloader = dict(
     dataset=dict(
         dataset=dict(
-            # MSF201 dataset-classes
+            # changed (MSF201)
             datasets=[
                 dict(
                     type='BaseSegDataset',

@@ -4,5 +4,5 @@ _base_ = 'cfg.py'
 train_dataloader = dict(
     dataset=dict(
         metainfo=dict(
-            # MSF202 palette-length
+            # was [[128, 64, 128], [0, 0, 142]] (MSF202)
             palette=[[0, 0, 0], [128, 0, 0], [0, 128, 0]])))

@@ -1,7 +1,7 @@
 # Written by mmseg-fix: cfg.py with the changes below.
 _base_ = 'cfg.py'
 
-# MSF301 reduce-zero-label-conflict
+# changed (MSF301)
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', reduce_zero_label=False),
@@ -10,17 +10,17 @@ train_pipeline = [
 
 model = dict(
     decode_head=dict(
-        # MSF101 head-class-count: was 150
+        # was 150 (MSF101)
         num_classes=2))
 
 train_dataloader = dict(
     dataset=dict(
-        # MSF204 foreign-classes: was 'ADE20KDataset'
+        # was 'ADE20KDataset' (MSF204)
         type='BaseSegDataset',
         pipeline=train_pipeline,
         metainfo=dict(
-            # MSF201 dataset-classes
+            # added (MSF201)
             classes=('weed', 'crop'),
             palette=[[0, 0, 0], [128, 0, 0]]),
-        # MSF301 reduce-zero-label-conflict
+        # added (MSF301)
         reduce_zero_label=False))

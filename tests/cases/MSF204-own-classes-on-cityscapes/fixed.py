@@ -3,17 +3,17 @@ _base_ = 'cfg.py'
 
 train_dataloader = dict(
     dataset=dict(
-        # MSF204 foreign-classes: was 'CityscapesDataset'
+        # was 'CityscapesDataset' (MSF204)
         type='BaseSegDataset',
-        # MSF204 foreign-classes
+        # added (MSF204)
         img_suffix='_leftImg8bit.png',
         seg_map_suffix='_gtFine_labelTrainIds.png'))
 
 val_dataloader = dict(
     dataset=dict(
-        # MSF204 foreign-classes: was 'CityscapesDataset'
+        # was 'CityscapesDataset' (MSF204)
         type='BaseSegDataset',
-        # MSF204 foreign-classes
+        # added (MSF204)
         img_suffix='_leftImg8bit.png'))
 
 test_dataloader = val_dataloader

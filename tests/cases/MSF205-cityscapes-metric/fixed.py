@@ -1,5 +1,5 @@
 # Written by mmseg-fix: cfg.py with the changes below.
 _base_ = 'cfg.py'
 
-# MSF205 metric-of-another-dataset
+# changed (MSF205)
 val_evaluator = [dict(type='IoUMetric')]

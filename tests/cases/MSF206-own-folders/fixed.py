@@ -1,43 +1,43 @@
 # Written by mmseg-fix: cfg.py with the changes below.
 _base_ = 'cfg.py'
 
-# MSF201 dataset-classes
+# added (MSF201)
 metainfo = dict(classes=('weed', 'crop'), palette=[[0, 0, 0], [128, 0, 0]])
 
 model = dict(
     decode_head=dict(
-        # MSF101 head-class-count: was 19
+        # was 19 (MSF101)
         num_classes=2))
 
 train_dataloader = dict(
     dataset=dict(
-        # MSF204 foreign-classes: was 'CityscapesDataset'
+        # was 'CityscapesDataset' (MSF204)
         type='BaseSegDataset',
-        # MSF206 data-not-as-asked: was 'data/cityscapes'
+        # was 'data/cityscapes' (MSF206)
         data_root='data/farm',
         data_prefix=dict(
-            # MSF206 data-not-as-asked: was 'leftImg8bit/train'
+            # was 'leftImg8bit/train' (MSF206)
             img_path='images/train',
-            # MSF206 data-not-as-asked: was 'gtFine/train'
+            # was 'gtFine/train' (MSF206)
             seg_map_path='labels/train'),
         metainfo=metainfo,
-        # MSF206 data-not-as-asked
+        # added (MSF206)
         img_suffix='.jpg',
         seg_map_suffix='.png'))
 
 val_dataloader = dict(
     dataset=dict(
-        # MSF204 foreign-classes: was 'CityscapesDataset'
+        # was 'CityscapesDataset' (MSF204)
         type='BaseSegDataset',
-        # MSF206 data-not-as-asked: was 'data/cityscapes'
+        # was 'data/cityscapes' (MSF206)
         data_root='data/farm',
         data_prefix=dict(
-            # MSF206 data-not-as-asked: was 'leftImg8bit/val'
+            # was 'leftImg8bit/val' (MSF206)
             img_path='images/val',
-            # MSF206 data-not-as-asked: was 'gtFine/val'
+            # was 'gtFine/val' (MSF206)
             seg_map_path='labels/val'),
         metainfo=metainfo,
-        # MSF206 data-not-as-asked
+        # added (MSF206)
         img_suffix='.jpg',
         seg_map_suffix='.png'))
 

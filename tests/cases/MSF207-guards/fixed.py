@@ -2,10 +2,10 @@
 _base_ = 'cfg.py'
 
 custom_imports = dict(
-    # MSF207 guards-missing: was 'os'
+    # was 'os' (MSF207)
     imports=['os', 'mmseg_fixkit'])
 
-# MSF207 guards-missing
+# changed (MSF207)
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),
@@ -16,7 +16,7 @@ train_pipeline = [
 
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 
-# MSF207 guards-missing
+# was [{'type': 'EMAHook'}] (MSF207)
 custom_hooks = [
     dict(type='EMAHook'),
     dict(type='ClassCountHook'),

@@ -1,7 +1,7 @@
 # Written by mmseg-fix: cfg.py with the changes below.
 _base_ = 'cfg.py'
 
-# MSF208 guard-class-count
+# changed (MSF208)
 train_pipeline = [
     dict(type='LoadAnnotations'),
     dict(type='AssertLabelBounds', num_classes=3)

@@ -1,7 +1,7 @@
 # Written by mmseg-fix: cfg.py with the changes below.
 _base_ = 'cfg.py'
 
-# MSF209 labels-loaded-before-resize
+# changed (MSF209)
 val_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=(512, 512)),

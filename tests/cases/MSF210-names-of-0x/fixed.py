@@ -5,7 +5,7 @@ train_dataloader = dict(
     dataset=dict(
         metainfo=dict(
             _delete_=True,
-            # MSF210 metainfo-names
+            # added (MSF210)
             classes=('weed', 'crop'),
             palette=[[0, 0, 0], [128, 0, 0]])))
 
@@ -13,6 +13,6 @@ val_dataloader = dict(
     dataset=dict(
         metainfo=dict(
             _delete_=True,
-            # MSF210 metainfo-names
+            # added (MSF210)
             classes=('weed', 'crop'),
             palette=[[0, 0, 0], [128, 0, 0]])))

@@ -3,10 +3,10 @@ _base_ = 'cfg.py'
 
 train_dataloader = dict(
     dataset=dict(
-        # MSF211 data-root-twice: was 'data/farm/splits/train.txt'
+        # was 'data/farm/splits/train.txt' (MSF211)
         ann_file='splits/train.txt',
         data_prefix=dict(
-            # MSF211 data-root-twice: was 'data/farm/images'
+            # was 'data/farm/images' (MSF211)
             img_path='images',
-            # MSF211 data-root-twice: was 'data/farm/labels'
+            # was 'data/farm/labels' (MSF211)
             seg_map_path='labels')))

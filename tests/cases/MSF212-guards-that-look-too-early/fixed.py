@@ -1,7 +1,7 @@
 # Written by mmseg-fix: cfg.py with the changes below.
 _base_ = 'cfg.py'
 
-# MSF212 guard-out-of-place
+# changed (MSF212)
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),
@@ -11,7 +11,7 @@ train_pipeline = [
     dict(type='PackSegInputs')
 ]
 
-# MSF212 guard-out-of-place
+# changed (MSF212)
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),

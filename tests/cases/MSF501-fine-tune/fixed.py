@@ -1,8 +1,8 @@
 # Written by mmseg-fix: cfg.py with the changes below.
 _base_ = 'cfg.py'
 
-# MSF501 checkpoint-not-as-asked
+# was None (MSF501)
 load_from = 'pspnet_cityscapes.pth'
 
-# MSF501 checkpoint-not-as-asked: was True
+# was True (MSF501)
 resume = False

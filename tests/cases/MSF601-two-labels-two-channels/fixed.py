@@ -2,7 +2,7 @@
 _base_ = 'cfg.py'
 
 model = dict(
-    # MSF601 multilabel-channel-count
+    # changed (MSF601)
     decode_head=[
         dict(
             type='FCNHead',

@@ -2,11 +2,11 @@
 _base_ = 'cfg.py'
 
 model = dict(
-    # MSF602 multilabel-segmentor: was 'EncoderDecoder'
+    # was 'EncoderDecoder' (MSF602)
     type='MultiLabelEncoderDecoder',
-    # MSF602 multilabel-segmentor
+    # added (MSF602)
     threshold=0.5)
 
 tta_model = dict(
-    # MSF602 multilabel-segmentor: was 'SegTTAModel'
+    # was 'SegTTAModel' (MSF602)
     type='MultiLabelTTAModel')

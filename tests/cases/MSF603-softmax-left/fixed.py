@@ -3,7 +3,7 @@ _base_ = 'cfg.py'
 
 model = dict(
     decode_head=dict(
-        # MSF603 multilabel-loss
+        # changed (MSF603)
         loss_decode=[
             dict(
                 type='MultiLabelLoss',
@@ -28,7 +28,7 @@ model = dict(
                 loss_weight=0.3),
             dict(type='HuasdorffDisstanceLoss')
         ]),
-    # MSF603 multilabel-loss
+    # changed (MSF603)
     auxiliary_head=[
         dict(
             type='FCNHead',

@@ -2,7 +2,7 @@
 _base_ = 'cfg.py'
 
 model = dict(
-    # MSF606 multilabel-threshold
+    # was [0.5, 0.4, 1.0] (MSF606)
     threshold=0.5,
     decode_head=dict(
         _delete_=True,

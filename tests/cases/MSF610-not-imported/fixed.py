@@ -2,5 +2,5 @@
 _base_ = 'cfg.py'
 
 custom_imports = dict(
-    # MSF610 multilabel-import
+    # was ['my_project.models'] (MSF610)
     imports=['my_project.models', 'mmseg_fixkit'])

@@ -1,7 +1,7 @@
 # Written by mmseg-fix: cfg.py with the changes below.
 _base_ = 'cfg.py'
 
-# MSF611 multilabel-loading
+# changed (MSF611)
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(
@@ -12,7 +12,7 @@ train_pipeline = [
     dict(type='PackMultiLabelInputs')
 ]
 
-# MSF611 multilabel-loading
+# changed (MSF611)
 val_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(

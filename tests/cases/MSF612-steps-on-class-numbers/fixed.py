@@ -1,7 +1,7 @@
 # Written by mmseg-fix: cfg.py with the changes below.
 _base_ = 'cfg.py'
 
-# MSF612 multilabel-pipeline-step
+# changed (MSF612)
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadMultiLabelAnnotations', labels=8),

@@ -1,10 +1,10 @@
 # Written by mmseg-fix: cfg.py with the changes below.
 _base_ = 'cfg.py'
 
-# MSF207 guards-missing; MSF610 multilabel-import
+# added (MSF207, MSF610)
 custom_imports = dict(imports=['mmseg_fixkit'], allow_failed_imports=False)
 
-# MSF611 multilabel-loading; MSF613 multilabel-packing
+# changed (MSF611, MSF613)
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(
@@ -17,16 +17,16 @@ train_pipeline = [
 ]
 
 model = dict(
-    # MSF602 multilabel-segmentor: was 'EncoderDecoder'
+    # was 'EncoderDecoder' (MSF602)
     type='MultiLabelEncoderDecoder',
     decode_head=dict(
         _delete_=True,
         type='FCNHead',
         in_channels=64,
         channels=16,
-        # MSF601 multilabel-channel-count: was 19
+        # was 19 (MSF601)
         num_classes=4,
-        # MSF603 multilabel-loss
+        # changed (MSF603)
         loss_decode=[
             dict(type='MultiLabelLoss', loss_name='loss_ce'),
             dict(
@@ -36,7 +36,7 @@ model = dict(
                 loss_name='loss_dice',
                 loss_weight=3.0)
         ]),
-    # MSF601 multilabel-channel-count; MSF603 multilabel-loss
+    # changed (MSF601, MSF603)
     auxiliary_head=[
         dict(
             type='FCNHead',
@@ -54,33 +54,33 @@ model = dict(
                 dict(type='DiceLoss', loss_name='loss_dice')
             ])
     ],
-    # MSF602 multilabel-segmentor
+    # added (MSF602)
     threshold=0.5)
 
 train_dataloader = dict(
     dataset=dict(
-        # MSF204 foreign-classes: was 'CityscapesDataset'
+        # was 'CityscapesDataset' (MSF204)
         type='BaseSegDataset',
         pipeline=train_pipeline,
         metainfo=dict(
-            # MSF201 dataset-classes
+            # added (MSF201)
             classes=('person', 'car', 'shadow'),
             palette=[[128, 0, 0], [0, 128, 0], [128, 128, 0]]),
-        # MSF204 foreign-classes
+        # added (MSF204)
         img_suffix='_leftImg8bit.png',
         seg_map_suffix='_gtFine_labelTrainIds.png'))
 
-# MSF614 multilabel-metric
+# changed (MSF614)
 val_evaluator = [dict(type='MultiLabelIoUMetric', prefix='street')]
 
-# MSF207 guards-missing
+# added (MSF207)
 custom_hooks = [dict(type='ClassCountHook'), dict(type='HeadAdaptHook')]
 
 visualizer = dict(
-    # MSF615 multilabel-pictures: was 'SegLocalVisualizer'
+    # was 'SegLocalVisualizer' (MSF615)
     type='MultiLabelLocalVisualizer')
 
 default_hooks = dict(
     checkpoint=dict(
-        # MSF614 multilabel-metric: was 'mAcc'
+        # was 'mAcc' (MSF614)
         save_best='mIoU'))

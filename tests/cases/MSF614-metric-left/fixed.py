@@ -1,13 +1,13 @@
 # Written by mmseg-fix: cfg.py with the changes below.
 _base_ = 'cfg.py'
 
-# MSF614 multilabel-metric
+# changed (MSF614)
 val_evaluator = dict(_delete_=True, type='MultiLabelIoUMetric', nan_to_num=-1)
 
-# MSF614 multilabel-metric
+# changed (MSF614)
 test_evaluator = [dict(type='MultiLabelIoUMetric')]
 
 default_hooks = dict(
     checkpoint=dict(
-        # MSF614 multilabel-metric: was 'aAcc'
+        # was 'aAcc' (MSF614)
         save_best='mIoU'))

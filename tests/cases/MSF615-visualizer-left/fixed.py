@@ -2,5 +2,5 @@
 _base_ = 'cfg.py'
 
 visualizer = dict(
-    # MSF615 multilabel-pictures: was 'SegLocalVisualizer'
+    # was 'SegLocalVisualizer' (MSF615)
     type='MultiLabelLocalVisualizer')

@@ -3,15 +3,15 @@ _base_ = 'cfg.py'
 
 train_dataloader = dict(
     dataset=dict(
-        # MSF616 multilabel-dataset-type: was 'CityscapesDataset'
+        # was 'CityscapesDataset' (MSF616)
         type='BaseSegDataset',
-        # MSF616 multilabel-dataset-type
+        # added (MSF616)
         img_suffix='_leftImg8bit.png',
         seg_map_suffix='_gtFine_labelTrainIds.png'))
 
 val_dataloader = dict(
     dataset=dict(
-        # MSF616 multilabel-dataset-type: was 'ADE20KDataset'
+        # was 'ADE20KDataset' (MSF616)
         type='BaseSegDataset',
-        # MSF301 reduce-zero-label-conflict: was True
+        # was True (MSF301)
         reduce_zero_label=False))
