@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Optional
+from pathlib import Path
+from typing import Optional, Union
 
 from mmseg_fixkit.errors import FixkitError
 
@@ -90,6 +91,51 @@ class LabelSpace:
         # Black is the background's; the colour map gives it to the first class as well.
         taken = _BLACK in self.colors
         return replace(self, classes=classes, palette=None if taken else (_BLACK, *self.colors))
+
+
+#: A label space, names alone, or how many classes there are.
+LabelsLike = Union[LabelSpace, Sequence[str], int]
+
+
+def label_space(
+    labels: LabelsLike,
+    palette: Optional[tuple[Color, ...]] = None,
+    *,
+    multilabel: bool = False,
+) -> LabelSpace:
+    """Return the label space that is meant.
+
+    Args:
+        labels: what the classes are.
+        palette: a colour for each, where only names are given.
+        multilabel: whether a pixel may carry several, also where ``labels`` does not say so.
+
+    Raises:
+        FixkitError: see :class:`LabelSpace`.
+    """
+    if isinstance(labels, (LabelSpace, int)):
+        space = LabelSpace.of(labels) if isinstance(labels, int) else labels
+        return space.with_several() if multilabel else space
+    # A text is no list of names, which the label space says itself.
+    return LabelSpace(labels, palette, multilabel=multilabel)  # type: ignore[arg-type]
+
+
+def read_class_names(source: Union[str, Path]) -> tuple[str, ...]:
+    """Return class names: the lines of a file that are not empty, or what commas part in a text.
+
+    Args:
+        source: a path is read; a text is taken as it stands.
+
+    Raises:
+        FixkitError: the file cannot be read as text.
+    """
+    if isinstance(source, str):
+        return tuple(name.strip() for name in source.split(","))
+    try:
+        lines = source.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise FixkitError(f"{source} cannot be read as text: {error}") from None
+    return tuple(line.strip() for line in lines if line.strip())
 
 
 def voc_palette(num_classes: int) -> tuple[Color, ...]:

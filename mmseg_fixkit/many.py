@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Optional
 
-from mmseg_fixkit.api import check
+from mmseg_fixkit.apis.check import check
 from mmseg_fixkit.core.parallel import chunk_size, cores, each
 from mmseg_fixkit.diagnostics import Diagnostic, Report, brief
 from mmseg_fixkit.errors import FixkitError, NotSegmentation

@@ -1,15 +1,15 @@
-"""Diagnostics -> :class:`FixPlan`: which edits are made, in which order, and what is left."""
+"""A config and rules -> diagnostics -> :class:`FixPlan`: which edits are made, what is left."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from mmseg_fixkit.diagnose import diagnose
+from mmseg_fixkit.config.context import Context
 from mmseg_fixkit.diagnostics import Applicability, Diagnostic, Edit, EditKind, KeyPath, format_key
+from mmseg_fixkit.document import ConfigDocument
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.registry import Rule
-from mmseg_fixkit.rules.context import Context
 from mmseg_fixkit.tree import apply_edits
 
 #: A fix may bring up another finding; four rounds are twice what any config has needed.
@@ -43,6 +43,17 @@ class FixPlan:
         return not self.applied
 
 
+def diagnose(context: Context, chosen: Iterable[Rule]) -> tuple[Diagnostic, ...]:
+    """Run those rules on one config that are for its label space, in their order."""
+    fitting = (rule for rule in chosen if rule.is_for(multilabel=context.labels.multilabel))
+    return tuple(diagnostic for rule in fitting for diagnostic in rule.run(context))
+
+
+def located(document: ConfigDocument, diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Return the findings with file and line; sources are read only if there are findings."""
+    return tuple(replace(d, location=document.locate(d.key)) for d in diagnostics)
+
+
 def make_plan(
     context: Context, chosen: Iterable[Rule], minimum: Applicability = Applicability.SAFE
 ) -> FixPlan:
@@ -55,8 +66,7 @@ def make_plan(
     document, before = context.document, context.document.tree
     applied: tuple[Diagnostic, ...] = ()
     for _ in range(MAX_ROUNDS):
-        now = _with(context, document.tree)
-        found = diagnose(now, rules)
+        found = diagnose(replace(context, document=document), rules)
         taken = without_conflicts(d for d in found if may_apply(d, minimum))
         if not taken:
             return FixPlan(before, document.tree, applied, found)
@@ -67,16 +77,6 @@ def make_plan(
     raise FixkitError(
         f"the fixes of {document.name} do not come to an end at {keys}; nothing was written. "
         "This is a fault of mmseg-fixkit: please report it with the config"
-    )
-
-
-def _with(context: Context, tree: dict[str, object]) -> Context:
-    return Context(
-        context.document.with_tree(tree),
-        context.labels,
-        context.owner,
-        context.labels_given,
-        context.wishes,
     )
 
 

@@ -6,13 +6,16 @@ import inspect
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Literal, Optional
 
 from mmseg_fixkit.diagnostics import Diagnostic
 from mmseg_fixkit.errors import FixkitError
 
 #: A rule is pure: a context (config and label space) in, findings out.
 Check = Callable[[Any], Iterable[Diagnostic]]
+
+#: Which label spaces a rule is for: a pixel has one class in exclusive ones, any in multi-label.
+LabelKind = Literal["both", "exclusive", "multilabel"]
 
 #: The headings that every rule's docstring has, in this order.
 HEADINGS = (
@@ -46,6 +49,7 @@ class Rule:
         check: yields the findings.
         requested: it only speaks when a patch asked for what it brings.
         reported: it does not look at a config, but at a checkpoint or at label files.
+        labels: the label spaces that it is for.
     """
 
     code: str
@@ -53,6 +57,7 @@ class Rule:
     check: Check
     requested: bool = False
     reported: bool = False
+    labels: LabelKind = "both"
 
     @property
     def doc(self) -> str:
@@ -78,6 +83,10 @@ class Rule:
         """The Markdown page, the same in the terminal and in ``docs/``."""
         return f"# {self.code}: {self.name}\n\n{self.doc}\n"
 
+    def is_for(self, *, multilabel: bool) -> bool:
+        """Whether the rule has something to say of such a label space."""
+        return self.labels in ("both", "multilabel" if multilabel else "exclusive")
+
     def run(self, context: Any) -> Iterator[Diagnostic]:
         """Yield the findings, marked with this rule's code and name."""
         for diagnostic in self.check(context):
@@ -88,14 +97,19 @@ _RULES: dict[str, Rule] = {}
 
 
 def rule(
-    code: str, name: str, *, requested: bool = False, reported: bool = False
+    code: str,
+    name: str,
+    *,
+    requested: bool = False,
+    reported: bool = False,
+    labels: LabelKind = "both",
 ) -> Callable[[Check], Check]:
     """Register the decorated function as a rule."""
 
     def register(check: Check) -> Check:
         if code in _RULES:
             raise AssertionError(f"{code} is taken by {_RULES[code].name}")
-        _RULES[code] = Rule(code, name, check, requested, reported)
+        _RULES[code] = Rule(code, name, check, requested, reported, labels)
         return check
 
     return register

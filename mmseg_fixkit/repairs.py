@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from mmseg_fixkit.api import Patch, repair
+from mmseg_fixkit.apis.patch import Patch, repair
 from mmseg_fixkit.diagnostics import Applicability, Report
 from mmseg_fixkit.document import resolve_base
 from mmseg_fixkit.errors import FixkitError

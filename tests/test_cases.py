@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from mmseg_fixkit import check, host, patch
-from mmseg_fixkit.api import repair
+from mmseg_fixkit.apis.patch import repair
 from mmseg_fixkit.load import load
 from mmseg_fixkit.registry import all_rules, find_rule
 from mmseg_fixkit.reporters.text import patch_text, report_text

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
-from mmseg_fixkit.api import check
+from mmseg_fixkit.apis.check import check
 from mmseg_fixkit.diagnostics import format_key
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.many import (

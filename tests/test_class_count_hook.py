@@ -291,7 +291,7 @@ KEYS = {
 
 
 def patched(config: Any, count: int = 5) -> Any:
-    from mmseg_fixkit.api import patch
+    from mmseg_fixkit.apis.patch import patch
 
     return patch(config, LabelSpace(run_names(count)), guards=False).config
 

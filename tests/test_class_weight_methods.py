@@ -482,4 +482,4 @@ def test_only_a_method_makes_patch_load_the_scan(data: Path) -> None:
         )
         loaded = set(done.stdout.split())
         assert not {n for n in loaded if n.endswith((".class_balance", "label_files.scan_files"))}
-        assert "mmseg_fixkit.asked_weights" in loaded
+        assert "mmseg_fixkit.apis.patch_options" in loaded

@@ -8,14 +8,13 @@ from typing import Callable
 
 import pytest
 
-from mmseg_fixkit import explain
+from mmseg_fixkit import explain, rules  # noqa: F401 - registers the rules
 from mmseg_fixkit.cli import VERBS
 from mmseg_fixkit.explanations.entries import BY_ID, ENTRIES
 from mmseg_fixkit.explanations.entry import LOSSES, TABLE, TEXT, Entry
 from mmseg_fixkit.explanations.with_config import CAUSES
 from mmseg_fixkit.host import CLASS_ROWS, HEAD_SPECS
 from mmseg_fixkit.registry import all_rules
-from mmseg_fixkit.rules import Context  # noqa: F401 - registers the rules
 from tests.explain_table import EXAMPLES, WIDTHS, hard_wrapped, long_log, name_of, training_line
 from tests.test_docs import command
 

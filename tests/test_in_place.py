@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from mmseg_fixkit import FixkitError, patch
-from mmseg_fixkit.api import Patch, repair
+from mmseg_fixkit.apis.patch import Patch, repair
 from mmseg_fixkit.dialect import qualified
 from mmseg_fixkit.load import load
 from mmseg_fixkit.text_edits import RUNNER_KEYS

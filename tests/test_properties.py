@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mmengine.config import Config
 
 from mmseg_fixkit import check, patch
-from mmseg_fixkit.api import Patch
+from mmseg_fixkit.apis.patch import Patch
 from mmseg_fixkit.diagnostics import Edit, EditKind
 from mmseg_fixkit.document import ConfigDocument
 from mmseg_fixkit.load import load

@@ -14,7 +14,7 @@ import click
 import pytest
 
 from mmseg_fixkit import __version__
-from mmseg_fixkit.api import check
+from mmseg_fixkit.apis.check import check
 from mmseg_fixkit.cli import check as cli_check
 from mmseg_fixkit.cli import scan as cli_scan
 from mmseg_fixkit.diagnostics import Diagnostic, Location, Report, Severity

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+import mmseg_fixkit.rules  # noqa: F401 - registers the rules
 from mmseg_fixkit import check, host, patch
 from mmseg_fixkit.cli import app
-from mmseg_fixkit.diagnose import diagnose  # noqa: F401 - registers the rules
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.label_files.label_sets import findings  # noqa: F401 - registers its rules
 from mmseg_fixkit.paddleseg.rules import PaddleSegContext  # noqa: F401 - registers its rules

@@ -127,7 +127,7 @@ def patch(
     Python program, which MMEngine runs to read it; it is only written to with --in-place, and the
     files that it inherits from never are.
     """
-    from mmseg_fixkit.api import patch as plan_patch
+    from mmseg_fixkit.apis.patch import patch as plan_patch
     from mmseg_fixkit.reporters.text import patch_text
 
     given = {"-o": output, "--in-place": in_place, "--cfg-options": cfg_options}

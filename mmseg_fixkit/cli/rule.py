@@ -19,6 +19,7 @@ def rule(code: Optional[str], every: bool) -> None:
     What it finds, why that is bad, an example, and what to write instead. CODE is a code such as
     MSF101, or a rule's name.
     """
+    from mmseg_fixkit import rules  # noqa: F401 - registers the rules
     from mmseg_fixkit.label_files.label_sets import findings  # noqa: F401 - registers the rules
     from mmseg_fixkit.paddleseg.rules import PaddleSegContext  # noqa: F401 - registers the rules
     from mmseg_fixkit.registry import all_rules, find_rule, index

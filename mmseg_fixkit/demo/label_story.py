@@ -10,7 +10,7 @@ from typing import Optional
 from rich import box
 from rich.table import Table
 
-from mmseg_fixkit.api import patch
+from mmseg_fixkit.apis.patch import patch
 from mmseg_fixkit.demo import folder as place
 from mmseg_fixkit.demo.label_pictures import draw_label_predictions, overlaps
 from mmseg_fixkit.demo.overlaps import LABELS, make_overlaps

@@ -10,7 +10,7 @@ from pathlib import Path
 from shutil import which
 from typing import Optional
 
-from mmseg_fixkit.api import patch
+from mmseg_fixkit.apis.patch import patch
 from mmseg_fixkit.demo import folder as place
 from mmseg_fixkit.demo.pictures import draw_losses, draw_predictions
 from mmseg_fixkit.demo.runs import RunResult, ignore, make_checkpoint, train

@@ -82,7 +82,7 @@ def held_against(config: ConfigLike, explained: Sequence[Explanation]) -> list[E
     Raises:
         FixkitError: the config cannot be read.
     """
-    from mmseg_fixkit.api import check
+    from mmseg_fixkit.apis.check import check
 
     document = load(config)
     facts = Facts(document, check(config).diagnostics)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from mmseg_fixkit import host
+from mmseg_fixkit.config.label_space import class_names, palette_for
 from mmseg_fixkit.document import ConfigDocument
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.host import type_name
@@ -20,7 +21,7 @@ from mmseg_fixkit.label_files.listing import (
     source_of,
 )
 from mmseg_fixkit.label_files.recode import read_table
-from mmseg_fixkit.labels import Color, LabelSpace
+from mmseg_fixkit.labels import LabelSpace
 from mmseg_fixkit.parts import Dataset
 
 #: What MMSegmentation's own loader of label maps is called.
@@ -64,7 +65,7 @@ def of_config(
     if splits is None:
         parts, left_out = _worth_reading(parts)
         notes += left_out
-    palette = asked.palette or _palette(known, names)
+    palette = asked.palette or palette_for(known, names or ())
     return Inventory(_told_apart(parts), names, palette, tuple(dict.fromkeys(notes)))
 
 
@@ -240,31 +241,6 @@ def _remapped(
 
     both = ((label, new(before.get(label, label))) for label in range(256))
     return tuple((old, label) for old, label in both if old != label or old in before)
-
-
-def class_names(dataset: Dataset) -> Optional[tuple[str, ...]]:
-    """Return the classes of a dataset; those in a file that it names are read from there."""
-    classes = dataset.classes
-    if isinstance(classes, str):
-        path = Path(classes)
-        lines = path.read_text("utf-8").splitlines() if path.is_file() else classes.split(",")
-        classes = [line.strip() for line in lines if line.strip()]
-    return tuple(classes) if isinstance(classes, (list, tuple)) and classes else None
-
-
-def _palette(
-    datasets: Iterable[Dataset], names: Optional[tuple[str, ...]]
-) -> Optional[tuple[Color, ...]]:
-    """Return the first palette that has a colour for each class."""
-    for dataset in datasets if names else ():
-        written = dataset.metainfo.get("palette")
-        if isinstance(written, (list, tuple)) and len(written) == len(names or ()):
-            return tuple((c[0], c[1], c[2]) for c in written)
-        info = dataset.info
-        table = dict(zip(info.classes or (), info.palette or ())) if info else {}
-        if set(names or ()) <= set(table):
-            return tuple(table[name] for name in names or ())
-    return None
 
 
 def _worth_reading(parts: tuple[Part, ...]) -> tuple[tuple[Part, ...], list[str]]:

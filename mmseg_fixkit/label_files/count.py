@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from mmseg_fixkit.label_files.palettes import pack_image
+
 Array = NDArray[Any]
 Pairs = tuple[tuple[int, int], ...]
 
@@ -41,10 +43,7 @@ def count_colors(array: Array) -> Pairs:
     Args:
         array: red, green and blue, or grey, with or without alpha, which is left out.
     """
-    channels = [array[:, :, i] for i in ((0, 0, 0) if array.shape[2] < 3 else (0, 1, 2))]
-    red, green, blue = (c.astype(np.uint32) for c in channels)
-    pairs = _count_runs(((red << 16) | (green << 8) | blue).reshape(-1))
-    return by_count(pairs)
+    return by_count(_count_runs(pack_image(array).reshape(-1)))
 
 
 def by_count(pairs: Iterable[tuple[int, int]]) -> Pairs:

@@ -6,11 +6,16 @@ They are written here because a plain folder is scanned without MMSegmentation;
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Optional
+from typing import Any, Optional
 
+from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.labels import Color, voc_palette
+
+_HEX = re.compile(r"#?([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})")
+_RGB = re.compile(r"(\d+)\s*[,\s]\s*(\d+)\s*[,\s]\s*(\d+)")
 
 #: Share of the pixels that a palette has to explain to be named.
 EXPLAINS = 0.9
@@ -69,6 +74,40 @@ def pack(color: Iterable[int]) -> int:
 def unpack(packed: int) -> Color:
     """Return the three parts of ``0xRRGGBB``."""
     return packed >> 16 & 255, packed >> 8 & 255, packed & 255
+
+
+def as_hex(packed: int) -> str:
+    """Return ``0xRRGGBB`` as people write it: ``#rrggbb``."""
+    return f"#{packed & 0xFFFFFF:06x}"
+
+
+def parse_color(text: str) -> Color:
+    """Return the colour that people write as ``128,64,128``, ``128 64 128`` or ``#804080``.
+
+    Raises:
+        FixkitError: it is written in no such way.
+    """
+    for pattern, base in ((_HEX, 16), (_RGB, 10)):
+        match = pattern.fullmatch(text.strip())
+        if match:
+            red, green, blue = (int(part, base) for part in match.groups())
+            return (red, green, blue)
+    raise FixkitError(f"{text.strip()!r} is no colour; write 128,64,128 or #804080")
+
+
+def pack_image(colors: Any) -> Any:
+    """Return ``0xRRGGBB`` for each pixel of an ``(H, W, C)`` array, as ``(H, W)`` of ``uint32``.
+
+    Args:
+        colors: red, green and blue, or grey, with or without alpha, which is left out. Of parts
+            wider than 8 bit the low byte counts, as after the host's cast.
+    """
+    import numpy as np  # the command line reads colours without it
+
+    words = np.zeros((*colors.shape[:2], 4), np.uint8)
+    for part, channel in enumerate((0, 1, 2) if colors.shape[2] > 2 else (0, 0, 0)):
+        words[:, :, 2 - part] = colors[:, :, channel]
+    return words.view("<u4")[:, :, 0]
 
 
 def is_grey(packed: int) -> bool:

@@ -23,7 +23,15 @@ from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.label_files.count import count_values
 from mmseg_fixkit.label_files.decode import Decoded
 from mmseg_fixkit.label_files.label_file import LabelReading
-from mmseg_fixkit.label_files.palettes import KNOWN, Palette, is_grey, pack, unpack
+from mmseg_fixkit.label_files.palettes import (
+    KNOWN,
+    Palette,
+    as_hex,
+    is_grey,
+    pack,
+    pack_image,
+    unpack,
+)
 from mmseg_fixkit.labels import Color
 
 Array = NDArray[Any]
@@ -241,7 +249,7 @@ def color_table(
 
 
 def _colors(colors: Collection[int]) -> str:
-    return first_few([f"#{color:06x}" for color in sorted(colors)], _SHOWN)
+    return first_few([as_hex(color) for color in sorted(colors)], _SHOWN)
 
 
 def _listed(values: Collection[int]) -> str:
@@ -592,14 +600,6 @@ def recoded(found: Decoded, recoding: LabelMapping, anew: bool = False) -> Rewri
     return _of_wide(found.array, recoding, anew)
 
 
-def packed(colors: Array) -> NDArray[np.uint32]:
-    """Return ``0xRRGGBB`` for ``(H, W, 3)`` colours with red first."""
-    words = np.zeros((*colors.shape[:2], 4), np.uint8)
-    for channel in range(3):
-        words[:, :, 2 - channel] = colors[:, :, channel]
-    return words.view("<u4")[:, :, 0]
-
-
 def runs(codes: Array) -> tuple[Array, Array]:
     """Return the values of runs of equal pixels, and how long they are.
 
@@ -648,8 +648,7 @@ def _of_colors(found: Decoded, recoding: LabelMapping) -> RewrittenLabel:
         return RewrittenLabel(refused=f"it is {kind}, but only colours of 8 bit can be told apart")
     if channels in (2, 4) and np.ptp(found.array[:, :, -1]):
         return RewrittenLabel(refused="it is more transparent in some pixels than in others")
-    colors = found.array[:, :, :3] if channels > 2 else found.array[:, :, [0, 0, 0]]
-    values, lengths = runs(packed(colors))
+    values, lengths = runs(pack_image(found.array))
     kinds, places = np.unique(values, return_inverse=True)
     done = recoding.of_colors(kinds.tolist())
     return _from_runs(done, kinds, places, lengths, found.array.shape[:2], colors=True)

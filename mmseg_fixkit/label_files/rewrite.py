@@ -43,6 +43,7 @@ from mmseg_fixkit.core.text import counted, listed
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.label_files.decode import PNG_SIGNATURE, Decoded, decode, png_chunk
 from mmseg_fixkit.label_files.label_file import LabelFile, examine, is_local, read_bytes
+from mmseg_fixkit.label_files.palettes import as_hex
 from mmseg_fixkit.label_files.recode import LabelMapping, RewrittenLabel, recoded
 from mmseg_fixkit.labels import Color
 
@@ -449,7 +450,7 @@ class _Tally:
         for name in (entry.did, *(["renamed"] if renamed else [])):
             self.counts[name] = self.counts.get(name, 0) + 1
         for old, new, pixels in entry.changes:
-            key = (f"#{old:06x}" if entry.colors else str(old), new)
+            key = (as_hex(old) if entry.colors else str(old), new)
             both = self.changes.setdefault(key, [0, 0])
             both[0] += pixels
             both[1] += 1

@@ -33,15 +33,12 @@ from mmseg_fixkit.label_files.label_file import (
 from mmseg_fixkit.label_files.listing import Inventory, LabelOverrides, Source, of_folder, unpaired
 from mmseg_fixkit.label_files.problems import problems as all_problems
 from mmseg_fixkit.label_files.stats import BadFile, LabelStats, SplitStats, ordered_splits
-from mmseg_fixkit.labels import Color, LabelSpace
+from mmseg_fixkit.labels import Color, LabelsLike, LabelSpace, label_space
 from mmseg_fixkit.load import load
 from mmseg_fixkit.pairing import PICTURES
 
 if TYPE_CHECKING:
     from mmengine import Config
-
-#: As ``patch`` takes them: a label space, names alone, or how many.
-LabelsLike = Union[LabelSpace, Sequence[str], int]
 
 #: Called with the number of files that are done.
 Progress = Callable[[int], None]
@@ -119,15 +116,15 @@ def label_overrides(
     colors = None if palette is None else tuple(palette)
     if labels is None:
         return LabelOverrides(None, colors, ignore_index, reduce_zero_label)
-    if isinstance(labels, LabelSpace):
-        return LabelOverrides(
-            labels.classes,
-            colors or labels.palette,
-            labels.ignore_index if ignore_index is None else ignore_index,
-            labels.reduce_zero_label if reduce_zero_label is None else reduce_zero_label,
-        )
-    space = LabelSpace.of(labels) if isinstance(labels, int) else LabelSpace(tuple(labels), colors)
-    return LabelOverrides(space.classes, colors, ignore_index, reduce_zero_label)
+    space = label_space(labels, colors)
+    if not isinstance(labels, LabelSpace):
+        return LabelOverrides(space.classes, colors, ignore_index, reduce_zero_label)
+    return LabelOverrides(
+        space.classes,
+        colors or space.palette,
+        space.ignore_index if ignore_index is None else ignore_index,
+        space.reduce_zero_label if reduce_zero_label is None else reduce_zero_label,
+    )
 
 
 def inventory_of(

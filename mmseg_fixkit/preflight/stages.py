@@ -11,7 +11,7 @@ from mmengine.evaluator import Evaluator
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 
-from mmseg_fixkit.api import check
+from mmseg_fixkit.apis.check import check
 from mmseg_fixkit.core.text import counted, first_few
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.label_files.config_files import of_config

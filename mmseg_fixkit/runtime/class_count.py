@@ -144,7 +144,7 @@ class ClassCountHook(Hook):
 
 def of_config(config: Any) -> tuple[Diagnostic, ...]:
     """Return what ``check`` finds in a config beside what the built objects show."""
-    from mmseg_fixkit.api import check
+    from mmseg_fixkit.apis.check import check
 
     try:
         found = check(config).diagnostics

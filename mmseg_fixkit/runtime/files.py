@@ -15,7 +15,7 @@ from mmseg_fixkit.checkpoint.files import read_checkpoint, write_checkpoint
 from mmseg_fixkit.checkpoint.names import MULTILABEL, NamesLike, given_names
 from mmseg_fixkit.checkpoint.report import AdaptReport
 from mmseg_fixkit.checkpoint.rows import MappingLike
-from mmseg_fixkit.diagnose import context_of
+from mmseg_fixkit.config.label_space import context_of
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.labels import LabelSpace
 from mmseg_fixkit.load import ConfigLike, load

@@ -88,7 +88,7 @@ def _check_two_classes(classes: tuple[str, ...]) -> None:
 
 def _patched_model(runner: Any, classes: tuple[str, ...]) -> Any:
     """Return the model config that the project's own patcher makes for ``classes``."""
-    from mmseg_fixkit.api import patch
+    from mmseg_fixkit.apis.patch import patch
 
     head = _last(getattr(runner.model, "decode_head", None))
     ignored = getattr(head, "ignore_index", None)

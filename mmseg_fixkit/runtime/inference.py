@@ -152,7 +152,7 @@ def _sized(config: Config, shapes: nn.Module, spec: ModelSpec, labels: LabelSpac
     texts = any(head.spec.kind is HeadKind.TEXT for head in heads)
     if not texts and all(head.module.num_classes == rows for head in heads):
         return config
-    from mmseg_fixkit.api import patch
+    from mmseg_fixkit.apis.patch import patch
 
     sized: Config = patch(config, labels, guards=False).config
     return sized

@@ -11,6 +11,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from mmseg_fixkit.core.text import with_pixels
+from mmseg_fixkit.label_files.palettes import as_hex
 from mmseg_fixkit.label_files.recode import runs
 from mmseg_fixkit.runtime.errors import LabelOutOfBounds
 from mmseg_fixkit.runtime.label_changes import OTHERS, LabelChanges, count_pixels
@@ -21,7 +22,6 @@ from mmseg_fixkit.runtime.remap_tables import (
     checked_colors,
     checked_map,
     narrowest,
-    shown_color,
     tables,
     whole,
 )
@@ -186,7 +186,7 @@ class RemapLabels(BaseTransform):
             codes, which = np.unique(values[~known], return_inverse=True)
             counts = np.bincount(which, lengths[~known]).astype(np.int64)
             strange = dict(zip(codes.tolist(), counts.tolist()))
-            raise LabelOutOfBounds(self._unlisted(source, strange, shown_color))
+            raise LabelOutOfBounds(self._unlisted(source, strange, as_hex))
         new = np.where(known, self._labels[places], self._other)
         self._count_colors(places, known, lengths, source)
         target = narrowest(np.append(self._labels, self._other))
@@ -224,7 +224,7 @@ class RemapLabels(BaseTransform):
         if self._colors:
             if place == OTHERS:
                 return "other colours"
-            return f"{shown_color(int(self._codes[place]))} to {self._labels[place]}"
+            return f"{as_hex(int(self._codes[place]))} to {self._labels[place]}"
         if place == OTHERS:
             return "values outside 0..255"
         return f"{place} to {self._new(place)}"

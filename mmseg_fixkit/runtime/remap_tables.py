@@ -9,7 +9,7 @@ from typing import Any, Callable, Optional
 import numpy as np
 
 from mmseg_fixkit.core.text import listed
-from mmseg_fixkit.label_files.palettes import pack
+from mmseg_fixkit.label_files.palettes import as_hex, pack
 from mmseg_fixkit.label_files.recode import read_table
 from mmseg_fixkit.runtime.errors import LabelOutOfBounds
 
@@ -31,7 +31,7 @@ def tables(
         if not all(colors):
             raise ValueError("RemapLabels: the table lists colours and values, but a file has one")
         coded = [(int(str(old)[1:], 16), whole(new, str(old))) for old, new in pairs]
-        return {}, _unique(coded, shown_color)
+        return {}, _unique(coded, as_hex)
     values = [(whole(old, "a value"), whole(new, f"that of {old}")) for old, new in pairs]
     return _unique(values, str), {}
 
@@ -42,7 +42,7 @@ def _of_palette(palette: Sequence[Any]) -> dict[int, int]:
     if not pairs:
         raise ValueError("RemapLabels: palette is empty, but a colour for each class is needed")
     coded = [(_code(color), whole(label, f"that of {color}")) for color, label in pairs]
-    return _unique(coded, shown_color)
+    return _unique(coded, as_hex)
 
 
 def _code(color: Any) -> int:
@@ -151,8 +151,3 @@ def narrowest(values: np.ndarray) -> Any:
     """Return the type of fewest bytes that holds all values."""
     low, high = int(values.min()), int(values.max())
     return np.result_type(np.min_scalar_type(low), np.min_scalar_type(high), np.uint8)
-
-
-def shown_color(code: int) -> str:
-    """Return ``0xRRGGBB`` as people write it."""
-    return f"#{code:06x}"

@@ -19,7 +19,7 @@ from typing import Any, Callable, Optional
 from mmengine.config import Config, DictAction
 
 from mmseg_fixkit import FixkitError, patch
-from mmseg_fixkit.api import Patch
+from mmseg_fixkit.apis.patch import Patch
 from mmseg_fixkit.text_edits import RUNNER_KEYS
 from tests.zoo.configs import ROOT
 

@@ -1,6 +1,6 @@
-"""``check`` and ``patch``: the whole way from a config to a report or a proved file.
+"""``patch`` and ``repair``: the whole way from a config to a plan, and to a proved file.
 
-What only a patch needs is imported when there is one: ``check`` runs in hooks and editors.
+How a plan is written is imported when it is: a run that patches its config in memory writes none.
 """
 
 from __future__ import annotations
@@ -10,57 +10,25 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional, Union
+from typing import TYPE_CHECKING, Optional, Union
 
-from mmseg_fixkit.diagnose import context_of, diagnose, known_palette, located
-from mmseg_fixkit.diagnostics import Applicability, Diagnostic, Report
+from mmseg_fixkit.apis import patch_options
+from mmseg_fixkit.apis.check import config_context, labels_for
+from mmseg_fixkit.config.context import Context, DataLocation, LabelFiles, Wishes
+from mmseg_fixkit.config.label_space import context_of
+from mmseg_fixkit.diagnostics import Applicability, Diagnostic
 from mmseg_fixkit.document import ConfigDocument
 from mmseg_fixkit.errors import FixkitError
-from mmseg_fixkit.labels import Color, LabelSpace
+from mmseg_fixkit.labels import Color, LabelsLike, LabelSpace
 from mmseg_fixkit.load import ConfigLike, load
+from mmseg_fixkit.plan import FixPlan, located, make_plan
 from mmseg_fixkit.registry import Rule, select_rules
 from mmseg_fixkit.rules.binary import checked_binary
-from mmseg_fixkit.rules.context import ClassWeight, Context, DataLocation, LabelFiles, Wishes
 
 if TYPE_CHECKING:
     from mmengine import Config
 
     from mmseg_fixkit.overlay import Rendered
-    from mmseg_fixkit.plan import FixPlan
-
-#: A label space, names alone (colours are taken from the config's dataset where it has them), or
-#: how many.
-LabelsLike = Union[LabelSpace, Sequence[str], int]
-
-
-def check(
-    config: ConfigLike,
-    labels: Optional[LabelsLike] = None,
-    *,
-    select: Optional[Iterable[str]] = None,
-    ignore: Optional[Iterable[str]] = None,
-) -> Report:
-    """Diagnose a config without changing anything. Configs of PaddleSeg are read too.
-
-    Args:
-        config: a path, a zoo name such as ``mmseg::pspnet/….py``, or a ``mmengine.Config``.
-        labels: what the classes are; those of the config's own dataset where left out.
-        select: prefixes of the rule codes to run; all where left out.
-        ignore: prefixes of the rule codes not to run.
-
-    Raises:
-        FixkitError: the config cannot be read, or nothing in it can be checked.
-    """
-    if isinstance(config, (str, Path)) and str(config).endswith((".yml", ".yaml")):
-        from mmseg_fixkit.paddleseg.api import check_paddleseg
-        from mmseg_fixkit.paddleseg.document import is_paddleseg
-
-        if is_paddleseg(str(config)):
-            return check_paddleseg(str(config))
-    document = load(config)
-    context, notes = _context(document, labels)
-    found = diagnose(context, select_rules(select, ignore))
-    return Report(document.name, context.labels, located(document, found), notes)
 
 
 def patch(  # noqa: PLR0913 - its options are those of the command
@@ -91,8 +59,9 @@ def patch(  # noqa: PLR0913 - its options are those of the command
     Args:
         config: a path, a zoo name such as ``mmseg::pspnet/….py``, or a ``mmengine.Config``, which
             is not changed.
-        labels: what the classes are; those of the config's own dataset where left out. One class
-            means foreground and background.
+        labels: what the classes are; those of the config's own dataset where left out. Names
+            alone have the colours that a dataset of the config has for them. One class means
+            foreground and background.
         palette: a colour for each class; where left out, datasets keep those that fit.
         class_weight: N weights (N + 1 are taken for query heads), ``'keep'``, ``'none'``, or a
             method of :data:`~mmseg_fixkit.class_balance.METHODS`, for which the training labels
@@ -121,17 +90,20 @@ def patch(  # noqa: PLR0913 - its options are those of the command
         FixkitError: the config cannot be read, or what is asked for does not fit it.
     """
     document = load(config)
-    labels = _several(document, labels, multilabel=multilabel)
-    asked_several = isinstance(labels, LabelSpace) and labels.multilabel
-    context, notes = _asked_for(document, labels, palette, ignore_index)
+    labels = _as_multilabel(document, labels) if multilabel else labels
+    asked_multilabel = isinstance(labels, LabelSpace) and labels.multilabel
+    context, notes = _with_overrides(document, labels, palette, ignore_index)
     files = LabelFiles(label_format, file_pattern, label_file, label_values)
-    weights, said = _weights_and_notes(
-        context, files, class_weight, {"binary": binary, "reduce_zero_label": reduce_zero_label}
+    patch_options.check_label_format(
+        context, files, {"binary": binary, "reduce_zero_label": reduce_zero_label}
     )
-    notes += said
-    asked = DataLocation(data_root, img_dir, ann_dir, ann_file, img_suffix, seg_map_suffix)
+    location = DataLocation(data_root, img_dir, ann_dir, ann_file, img_suffix, seg_map_suffix)
     given = labels is not None and not context.labels.multilabel
-    data, said = _looked_at(document, asked, context.labels if given else None)
+    weights = patch_options.read_class_weight(context, class_weight)
+    notes += patch_options.multilabel_notes(context, files)
+    data, of_data = patch_options.inspect_data_root(
+        document, location, context.labels if given else None
+    )
     wishes = Wishes(
         ignore_index=ignore_index,
         class_weight=weights,
@@ -141,12 +113,10 @@ def patch(  # noqa: PLR0913 - its options are those of the command
         binary=None if binary is None else checked_binary(document, context.labels, binary),
         palette=palette is not None,
         guards=guards,
-        multilabel=files if asked_several or files != LabelFiles() else None,
+        multilabel=files if asked_multilabel or files != LabelFiles() else None,
     )
-    from mmseg_fixkit import asked_weights
-
-    context, of_weights = asked_weights.weighed(replace(context, wishes=wishes))
-    return _planned(context, notes + said + of_weights, select_rules())
+    context, of_weights = patch_options.with_computed_weights(replace(context, wishes=wishes))
+    return _planned(context, notes + of_data + of_weights, select_rules())
 
 
 def repair(
@@ -167,7 +137,7 @@ def repair(
     Raises:
         FixkitError: as in :func:`check`.
     """
-    context, notes = _context(load(config), None)
+    context, notes = config_context(load(config), None)
     minimum = Applicability.UNSAFE if unsafe else Applicability.SAFE
     return _planned(context, notes, select_rules(select, ignore), minimum)
 
@@ -304,8 +274,6 @@ class Patch:
         return write_proved(rendered, path, self._replan, overwrite=True)
 
     def _replan(self, document: ConfigDocument) -> FixPlan:
-        from mmseg_fixkit.plan import make_plan
-
         return make_plan(replace(self.context, document=document), self.rules, self.minimum)
 
 
@@ -315,52 +283,39 @@ def _planned(
     rules: tuple[Rule, ...],
     minimum: Applicability = Applicability.SAFE,
 ) -> Patch:
-    from mmseg_fixkit.plan import make_plan
-
     return Patch(context, rules, make_plan(context, rules, minimum), notes, minimum)
 
 
-def _several(
-    document: ConfigDocument, labels: Optional[LabelsLike], *, multilabel: bool
-) -> Optional[LabelsLike]:
-    """Return the labels with the word that a pixel may have several, where it was said."""
-    if not multilabel or (isinstance(labels, LabelSpace) and labels.multilabel):
+def _as_multilabel(document: ConfigDocument, labels: Optional[LabelsLike]) -> LabelSpace:
+    """Return the labels that are meant, with the word that a pixel may have several.
+
+    Raises:
+        FixkitError: none are given, and the config does not say what they are.
+    """
+    if isinstance(labels, LabelSpace) and labels.multilabel:
         return labels
     if labels is None:
         found, notes = context_of(document)
         if found is None or notes:
             raise FixkitError(f"{notes[0]}; give the labels with --classes or --num-classes")
         labels = replace(found.labels, ignore_index=255, reduce_zero_label=False)
-    return label_space(document, labels).with_several()
+    return labels_for(document, labels).with_several()
 
 
-def _weights_and_notes(
-    context: Context, files: LabelFiles, wish: Union[str, Sequence[float], None], others: Any
-) -> tuple[ClassWeight, tuple[str, ...]]:
-    """Return the class weights that were asked for, and notes on several labels a pixel."""
-    from mmseg_fixkit import asked_labels, asked_weights
-
-    if not context.labels.multilabel:
-        asked_labels.check_files_asked(files)
-        return asked_weights.read(context.document, context.num_classes, wish), ()
-    asked_labels.check_asked(context, files, others)
-    return asked_labels.weights_asked(context, wish), asked_labels.notes_on(context, files)
-
-
-def _asked_for(
+def _with_overrides(
     document: ConfigDocument,
     labels: Optional[LabelsLike],
     palette: Optional[Sequence[Color]],
     ignore_index: Optional[int],
 ) -> tuple[Context, tuple[str, ...]]:
-    """Return the context with the label space that a patch is asked for, and notes."""
-    context, notes = _context(document, labels)
+    """Return the context with the labels and colours that are asked for, and notes."""
+    context, notes = config_context(document, labels)
     if palette is not None:
         context = replace(context, labels=replace(context.labels, palette=tuple(palette)))
     one = context.num_classes == 1 and not context.labels.multilabel
     if one and (labels is not None or _names_classes(document)):
-        context, said = _with_background(context)
-        notes += said
+        context, note = _with_background(context)
+        notes = (*notes, note)
     if ignore_index is not None:
         context = replace(context, labels=replace(context.labels, ignore_index=ignore_index))
     return context, notes
@@ -370,55 +325,11 @@ def _names_classes(document: ConfigDocument) -> bool:
     return any(dataset.classes for dataset in document.datasets)
 
 
-def _with_background(context: Context) -> tuple[Context, tuple[str, ...]]:
+def _with_background(context: Context) -> tuple[Context, str]:
     # The config's own single class is taken as if it had been given.
-    given, _ = _context(context.document, context.labels)
+    given, _ = config_context(context.document, context.labels)
     context = replace(given, labels=context.labels.with_background())
     return context, (
         f"one class means that and everything else: the classes are now "
-        f"{', '.join(context.labels.classes)} (labels 0 and 1)",
+        f"{', '.join(context.labels.classes)} (labels 0 and 1)"
     )
-
-
-def _context(
-    document: ConfigDocument, labels: Optional[LabelsLike]
-) -> tuple[Context, tuple[str, ...]]:
-    if labels is not None:
-        space = label_space(document, labels)
-        context = Context(document, space, "your label space has", labels_given=True)
-        return context, document.unread_weights
-    found, notes = context_of(document)
-    if found is None:
-        raise FixkitError(f"{notes[0]}; give them with --classes or --num-classes")
-    return found, notes + document.unread_weights
-
-
-def label_space(document: ConfigDocument, labels: LabelsLike) -> LabelSpace:
-    """Turn names or a count into a label space; colours of known classes are kept.
-
-    Raises:
-        FixkitError: see :class:`LabelSpace`.
-    """
-    several = document.multilabel
-    if isinstance(labels, LabelSpace):
-        return labels.with_several() if several else labels
-    if isinstance(labels, int):
-        return LabelSpace.of(labels).with_several() if several else LabelSpace.of(labels)
-    names = tuple(labels) if not isinstance(labels, str) else labels
-    palettes = (known_palette(d, names) for d in document.datasets if not isinstance(names, str))
-    palette = next((p for p in palettes if p is not None), None)
-    return LabelSpace(names, palette, multilabel=several)  # type: ignore[arg-type]
-
-
-def _looked_at(
-    document: ConfigDocument, asked: DataLocation, given: Optional[LabelSpace]
-) -> tuple[DataLocation, tuple[str, ...]]:
-    """Look at the folders that were asked for, if any were; return what is there, and notes."""
-    if (asked.data_root, asked.img_dir, asked.ann_dir, asked.ann_file) == (None,) * 4:
-        return asked, ()
-    from mmseg_fixkit.data_folder import by_the_ids_of, look_at
-
-    data, notes = look_at(document, asked)
-    if given is not None and asked.data_root is not None:
-        notes += by_the_ids_of(document, given)
-    return data, notes

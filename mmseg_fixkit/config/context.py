@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Optional, Union
+from typing import Any, Optional, Union
 
 from mmseg_fixkit.document import ConfigDocument
 from mmseg_fixkit.labels import LabelSpace
 from mmseg_fixkit.parts import Dataset
 
-if TYPE_CHECKING:
-    from mmseg_fixkit.layouts import Split
-
 #: Weights asked for: N (or N + 1) numbers, ``"keep"``, ``"none"``, or nothing said.
 ClassWeight = Union[None, str, tuple[float, ...]]
-
 
 #: ``img_path``, ``seg_map_path`` and ``ann_file`` of a dataset.
 OwnFiles = tuple[Any, Any, Any]
@@ -27,6 +23,25 @@ def own_files(dataset: Dataset) -> OwnFiles:
     folders = prefix if isinstance(prefix, dict) else {}
     parts = (folders.get("img_path"), folders.get("seg_map_path"), dataset.config.get("ann_file"))
     return tuple(part if isinstance(part, str) else "" for part in parts)  # type: ignore[return-value]
+
+
+@dataclass(frozen=True)
+class SplitFiles:
+    """Where the files of one split are, as a data folder shows it; as ``BaseSegDataset`` names it.
+
+    Args:
+        img_path: the folder of the images, below ``data_root``.
+        seg_map_path: that of the label maps.
+        ann_file: the list of names; empty where all files are read.
+        img_suffix: what the names of images end with.
+        seg_map_suffix: what the names of label maps end with.
+    """
+
+    img_path: str
+    seg_map_path: str
+    ann_file: str
+    img_suffix: str
+    seg_map_suffix: str
 
 
 @dataclass(frozen=True)
@@ -52,7 +67,7 @@ class DataLocation:
     ann_file: Optional[str] = None
     img_suffix: Optional[str] = None
     seg_map_suffix: Optional[str] = None
-    found: Mapping[str, Split] = field(default_factory=dict)
+    found: Mapping[str, SplitFiles] = field(default_factory=dict)
     kept: frozenset[OwnFiles] = frozenset()
 
 

@@ -1,0 +1,1 @@
+"""The config transformer: a config read, diagnosed, planned, written and proved."""
