@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Optional
 
+from mmseg_fixkit.config.context import Context
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, KeyPath, finding
 from mmseg_fixkit.document import ConfigDocument
 from mmseg_fixkit.errors import FixkitError
@@ -19,12 +20,11 @@ from mmseg_fixkit.rules.channels import (
     two_channel_edits,
     why_not_one_channel,
 )
-from mmseg_fixkit.rules.context import Context
 
 SIGMOID, SOFTMAX = "sigmoid", "softmax"
 
 
-@rule("MSF108", "single-class")
+@rule("MSF108", "single-class", labels="exclusive")
 def single_class(context: Context) -> Iterator[Diagnostic]:
     """There is one class only, so that there is nothing to distinguish it from.
 
@@ -85,7 +85,7 @@ def _where_classes_are(context: Context) -> tuple[KeyPath, object]:
     return ("model",), 1
 
 
-@rule("MSF114", "binary-not-as-asked", requested=True)
+@rule("MSF114", "binary-not-as-asked", requested=True, labels="exclusive")
 def binary_not_as_asked(context: Context) -> Iterator[Diagnostic]:
     """A head tells two classes apart in another way than `--binary` asks for.
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
+from mmseg_fixkit.config.context import Context
 from mmseg_fixkit.diagnostics import Edit, EditKind
 from mmseg_fixkit.document import ConfigDocument
 from mmseg_fixkit.host import HeadKind, type_name
 from mmseg_fixkit.parts import ONE_CHANNEL_LOSS, Head, Loss
-from mmseg_fixkit.rules.context import Context
 from mmseg_fixkit.rules.guards import import_edits
 from mmseg_fixkit.tree import lookup
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Optional
 
 from mmseg_fixkit.checkpoint.compare import ALLOWED, BACKBONES, Comparison, likely_reasons
+from mmseg_fixkit.config.context import Context
 from mmseg_fixkit.core.text import counted
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, KeyPath, Severity, finding, format_key
 from mmseg_fixkit.registry import reported_rules, rule
-from mmseg_fixkit.rules.context import Context
 
 if TYPE_CHECKING:
     from mmseg_fixkit.checkpoint.rows import ClassMapping

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Optional
 
+from mmseg_fixkit.config.context import Context
 from mmseg_fixkit.core.text import counted
 from mmseg_fixkit.diagnostics import Diagnostic, Edit
 from mmseg_fixkit.document import ConfigDocument
@@ -14,7 +15,6 @@ from mmseg_fixkit.host import (
 from mmseg_fixkit.parts import Loss
 from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.channels import CROSS_ENTROPY, weight_fault
-from mmseg_fixkit.rules.context import Context
 from mmseg_fixkit.rules.datasets import metainfo_edits
 from mmseg_fixkit.rules.loss_weights import (
     as_loss_expects,
@@ -36,7 +36,7 @@ from mmseg_fixkit.rules.loss_weights import (
 from mmseg_fixkit.tree import lookup
 
 
-@rule("MSF102", "class-weight-length")
+@rule("MSF102", "class-weight-length", labels="exclusive")
 def class_weight_length(context: Context) -> Iterator[Diagnostic]:
     """A loss has another number of class weights than its head has outputs.
 
@@ -95,7 +95,7 @@ def class_weight_length(context: Context) -> Iterator[Diagnostic]:
         )
 
 
-@rule("MSF103", "class-weight-value")
+@rule("MSF103", "class-weight-value", labels="exclusive")
 def class_weight_value(context: Context) -> Iterator[Diagnostic]:
     """A class weight is not a number that can weigh a loss.
 
@@ -140,7 +140,7 @@ def class_weight_value(context: Context) -> Iterator[Diagnostic]:
             )
 
 
-@rule("MSF105", "class-weight-not-as-asked", requested=True)
+@rule("MSF105", "class-weight-not-as-asked", requested=True, labels="exclusive")
 def class_weight_not_as_asked(context: Context) -> Iterator[Diagnostic]:
     """A loss has other class weights than `--class-weight` asks for.
 
@@ -192,7 +192,7 @@ def _weight_edit(document: ConfigDocument, loss: Loss, weights: Optional[list[An
     return Edit((*loss.key, "class_weight"), weights)
 
 
-@rule("MSF117", "class-weight-order", requested=True)
+@rule("MSF117", "class-weight-order", requested=True, labels="exclusive")
 def class_weight_order(context: Context) -> Iterator[Diagnostic]:
     """The classes change places, and their weights have to go with them.
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Optional
 
 from mmseg_fixkit import host
+from mmseg_fixkit.config.context import Context
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, Severity, finding
 from mmseg_fixkit.host import (
     FILE_READING_LOSSES,
@@ -17,7 +18,6 @@ from mmseg_fixkit.host import (
 from mmseg_fixkit.parts import Loss
 from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.channels import CLASS_WEIGHTED_CE
-from mmseg_fixkit.rules.context import Context
 from mmseg_fixkit.rules.guards import import_edits
 from mmseg_fixkit.rules.loss_weights import (
     as_loss_expects,
@@ -31,7 +31,7 @@ from mmseg_fixkit.rules.loss_weights import (
 )
 
 
-@rule("MSF107", "class-weight-on-ignored-pixels")
+@rule("MSF107", "class-weight-on-ignored-pixels", labels="exclusive")
 def class_weight_on_ignored_pixels(context: Context) -> Iterator[Diagnostic]:
     """Class weights in a `CrossEntropyLoss` that crashes on the first ignored pixel.
 
@@ -90,7 +90,7 @@ def _crashes_on_ignored_pixels(loss: Loss) -> bool:
     return crashes and named and softmax and mean and loss.head.spec.kind is HeadKind.PER_PIXEL
 
 
-@rule("MSF115", "class-weight-file")
+@rule("MSF115", "class-weight-file", labels="exclusive")
 def class_weight_file(context: Context) -> Iterator[Diagnostic]:
     """A loss names a file of class weights that cannot be used.
 
@@ -162,7 +162,7 @@ def _file_finding(context: Context, loss: Loss, who: str, shown: str) -> Diagnos
     )
 
 
-@rule("MSF116", "class-weight-not-taken")
+@rule("MSF116", "class-weight-not-taken", labels="exclusive")
 def class_weight_not_taken(context: Context) -> Iterator[Diagnostic]:
     """A loss has class weights in a form that it cannot take.
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, Optional
+from typing import Any, Optional
 
+from mmseg_fixkit.config.context import Context, OwnFiles, SplitFiles, own_files
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, KeyPath, finding
 from mmseg_fixkit.parts import Dataset
 from mmseg_fixkit.registry import rule
-from mmseg_fixkit.rules.context import Context, OwnFiles, own_files
 from mmseg_fixkit.tree import lookup
-
-if TYPE_CHECKING:
-    from mmseg_fixkit.layouts import Split
 
 #: Types that assert that ``ann_file`` is a file.
 _NEEDS_LIST = frozenset({"PascalVOCDataset", "PascalContextDataset", "PascalContextDataset59"})
@@ -143,7 +140,7 @@ def _asked(context: Context, dataset: Dataset) -> dict[tuple[str, ...], str]:
     return {key: value for key, value in wanted.items() if value is not None}
 
 
-def _suffixes(found: Split) -> dict[tuple[str, ...], str]:
+def _suffixes(found: SplitFiles) -> dict[tuple[str, ...], str]:
     return {("img_suffix",): found.img_suffix, ("seg_map_suffix",): found.seg_map_suffix}
 
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from mmseg_fixkit import host
+from mmseg_fixkit.config.context import Context
 from mmseg_fixkit.core.text import counted
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, finding
 from mmseg_fixkit.parts import Dataset
 from mmseg_fixkit.registry import rule
-from mmseg_fixkit.rules.context import Context
 
 
 @rule("MSF201", "dataset-classes")
@@ -204,7 +204,7 @@ def foreign_classes(context: Context) -> Iterator[Diagnostic]:
         )
 
 
-@rule("MSF205", "metric-of-another-dataset")
+@rule("MSF205", "metric-of-another-dataset", labels="exclusive")
 def metric_of_another_dataset(context: Context) -> Iterator[Diagnostic]:
     """An evaluator has a metric that only fits the dataset it is named for.
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Union
 
+from mmseg_fixkit.config.context import Context
 from mmseg_fixkit.core.text import counted, listed
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, KeyPath, finding
 from mmseg_fixkit.document import ConfigDocument
 from mmseg_fixkit.host import type_name
 from mmseg_fixkit.parts import Dataset
 from mmseg_fixkit.registry import rule
-from mmseg_fixkit.rules.context import Context
 from mmseg_fixkit.rules.ignore_index import DEFAULT_IGNORE
 from mmseg_fixkit.steps import Steps
 from mmseg_fixkit.tree import lookup
@@ -60,7 +60,7 @@ def guards_missing(context: Context) -> Iterator[Diagnostic]:
         yield from _assert_missing(context, dataset)
 
 
-@rule("MSF208", "guard-class-count")
+@rule("MSF208", "guard-class-count", labels="exclusive")
 def guard_class_count(context: Context) -> Iterator[Diagnostic]:
     """`AssertLabelBounds` holds labels against another class count.
 

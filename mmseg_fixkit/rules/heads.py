@@ -6,17 +6,17 @@ from collections.abc import Iterator
 from typing import Any, Optional
 
 from mmseg_fixkit import host
+from mmseg_fixkit.config.context import Context
 from mmseg_fixkit.core.text import counted
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, KeyPath, finding
 from mmseg_fixkit.host import HeadKind
 from mmseg_fixkit.parts import Head
 from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.channels import one_sigmoid_edits, two_channel_edits
-from mmseg_fixkit.rules.context import Context
 from mmseg_fixkit.tree import lookup, walk
 
 
-@rule("MSF101", "head-class-count")
+@rule("MSF101", "head-class-count", labels="exclusive")
 def head_class_count(context: Context) -> Iterator[Diagnostic]:
     """A head has another number of classes than the label space.
 
@@ -91,7 +91,7 @@ def count_edits(head: Head, expected: int) -> list[Edit]:
     return [edit for edit in edits if head.config.get(str(edit.key[-1])) != edit.value]
 
 
-@rule("MSF104", "out-channels-mismatch")
+@rule("MSF104", "out-channels-mismatch", labels="exclusive")
 def out_channels_mismatch(context: Context) -> Iterator[Diagnostic]:
     """A per-pixel head has an `out_channels` that fits no set-up.
 

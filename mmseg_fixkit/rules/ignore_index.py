@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Optional
 
+from mmseg_fixkit.config.context import Context
 from mmseg_fixkit.diagnostics import (
     Applicability,
     Diagnostic,
@@ -19,7 +20,6 @@ from mmseg_fixkit.document import ConfigDocument
 from mmseg_fixkit.host import IGNORING_LOSSES, HeadKind, type_name
 from mmseg_fixkit.parts import Dataset, Head
 from mmseg_fixkit.registry import rule
-from mmseg_fixkit.rules.context import Context
 from mmseg_fixkit.tree import lookup
 
 #: What heads, losses, metrics and padding ignore or mark with where nothing is written.
@@ -189,7 +189,7 @@ def _is_meant(context: Context, setting: IgnoreIndexSetting, given: bool) -> boo
     return reported and is_class(context, setting.label)
 
 
-@rule("MSF304", "class-ignored")
+@rule("MSF304", "class-ignored", labels="exclusive")
 def class_ignored(context: Context) -> Iterator[Diagnostic]:
     """The label that a head, a loss or a metric ignores is the label of a class.
 
@@ -251,7 +251,7 @@ def follows_asked_label(context: Context) -> bool:
     return given and not is_class(context, context.labels.ignore_index)
 
 
-@rule("MSF305", "marked-label-not-ignored")
+@rule("MSF305", "marked-label-not-ignored", labels="exclusive")
 def marked_label_not_ignored(context: Context) -> Iterator[Diagnostic]:
     """Zero-label reduction writes 255, but the head ignores another label.
 

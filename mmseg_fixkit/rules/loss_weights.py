@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Optional
 
 from mmseg_fixkit import host
+from mmseg_fixkit.config.context import Context
 from mmseg_fixkit.core.text import counted
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, finding
 from mmseg_fixkit.document import ConfigDocument
@@ -13,7 +14,6 @@ from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.host import NO_OBJECT_WEIGHT, WEIGHTED_LOSSES, HeadKind
 from mmseg_fixkit.parts import Head, Loss
 from mmseg_fixkit.rules.channels import CROSS_ENTROPY, one_channel, one_weight, weight_fault
-from mmseg_fixkit.rules.context import Context
 
 #: Head kinds whose class weights end with one for "no object".
 WITH_NO_OBJECT = (HeadKind.QUERY, HeadKind.TEXT)

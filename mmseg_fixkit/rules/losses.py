@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmseg_fixkit import host
+from mmseg_fixkit.config.context import Context
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, finding
 from mmseg_fixkit.host import HeadKind
 from mmseg_fixkit.parts import Loss
 from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.channels import one_channel
-from mmseg_fixkit.rules.context import Context
 
 _OHEM = "OhemCrossEntropy"
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Optional
 
+from mmseg_fixkit.config.context import Context
 from mmseg_fixkit.core.text import counted
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, KeyPath, Severity, finding
 from mmseg_fixkit.host import DATASET_METRICS, type_name
 from mmseg_fixkit.parts import Head
 from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.channels import DEFAULT_THRESHOLD, is_threshold
-from mmseg_fixkit.rules.context import Context
 from mmseg_fixkit.rules.guards import IMPORT, import_edits
 from mmseg_fixkit.rules.heads import count_edits, needs_class_count, written_class_counts
 from mmseg_fixkit.several_labels import (
@@ -34,7 +34,7 @@ _METRIC_ARGUMENTS = ("nan_to_num", "output_dir", "format_only", "collect_device"
 _OTHER_MEANS = ("aAcc", "mAcc", "mFscore")
 
 
-@rule("MSF601", "multilabel-channel-count")
+@rule("MSF601", "multilabel-channel-count", labels="multilabel")
 def multilabel_channel_count(context: Context) -> Iterator[Diagnostic]:
     """A head has no channel for the background beside those of the labels.
 
@@ -102,7 +102,7 @@ def unfit(head: Head) -> Optional[str]:
     return head_fault(head.config) if head.placed and "type" in head.config else None
 
 
-@rule("MSF602", "multilabel-segmentor")
+@rule("MSF602", "multilabel-segmentor", labels="multilabel")
 def multilabel_segmentor(context: Context) -> Iterator[Diagnostic]:
     """The segmentor gives each pixel the one class with the highest score.
 
@@ -176,7 +176,7 @@ def _segmentors(context: Context) -> Iterator[tuple[KeyPath, str]]:
                 yield key, type_name(part["type"])
 
 
-@rule("MSF605", "multilabel-head")
+@rule("MSF605", "multilabel-head", labels="multilabel")
 def multilabel_head(context: Context) -> Iterator[Diagnostic]:
     """A head cannot predict labels that overlap.
 
@@ -223,7 +223,7 @@ def unfit_heads(context: Context) -> Iterator[tuple[KeyPath, dict[str, Any], str
             yield head.key, head.config, fault
 
 
-@rule("MSF606", "multilabel-threshold")
+@rule("MSF606", "multilabel-threshold", labels="multilabel")
 def multilabel_threshold(context: Context) -> Iterator[Diagnostic]:
     """A threshold is none of a score, or there are not as many as labels.
 
@@ -295,7 +295,7 @@ def _threshold_of_a_head(head: Head) -> Diagnostic:
     )
 
 
-@rule("MSF610", "multilabel-import")
+@rule("MSF610", "multilabel-import", labels="multilabel")
 def multilabel_import(context: Context) -> Iterator[Diagnostic]:
     """The parts for multi-label segmentation are named, but not imported.
 
@@ -335,7 +335,7 @@ def multilabel_import(context: Context) -> Iterator[Diagnostic]:
         )
 
 
-@rule("MSF614", "multilabel-metric")
+@rule("MSF614", "multilabel-metric", labels="multilabel")
 def multilabel_metric(context: Context) -> Iterator[Diagnostic]:
     """A metric counts one class per pixel.
 
@@ -394,7 +394,7 @@ def _other_mean(context: Context) -> Iterator[Diagnostic]:
         )  # fmt: skip
 
 
-@rule("MSF615", "multilabel-pictures")
+@rule("MSF615", "multilabel-pictures", labels="multilabel")
 def multilabel_pictures(context: Context) -> Iterator[Diagnostic]:
     """The visualizer draws one class per pixel.
 

@@ -7,11 +7,11 @@ from os.path import isabs
 from pathlib import PurePosixPath
 from typing import Any, Optional
 
+from mmseg_fixkit.config.context import Context
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, KeyPath, Severity, finding
 from mmseg_fixkit.host import type_name
 from mmseg_fixkit.parts import Dataset
 from mmseg_fixkit.registry import rule
-from mmseg_fixkit.rules.context import Context
 from mmseg_fixkit.rules.datasets import plain_type_edits
 from mmseg_fixkit.rules.multilabel import replaced_type
 from mmseg_fixkit.several_labels import LOADER, PACKER, named_background
@@ -37,7 +37,7 @@ _ON_VALUES = ("AssertLabelBounds", "RemapLabels")
 _Step = Mapping[str, Any]
 
 
-@rule("MSF611", "multilabel-loading")
+@rule("MSF611", "multilabel-loading", labels="multilabel")
 def multilabel_loading(context: Context) -> Iterator[Diagnostic]:
     """Labels are loaded as those of one class per pixel, or by other names than the dataset has.
 
@@ -153,7 +153,7 @@ def _other_arguments(
                           title=f"Set {name} of {LOADER}")  # fmt: skip
 
 
-@rule("MSF612", "multilabel-pipeline-step")
+@rule("MSF612", "multilabel-pipeline-step", labels="multilabel")
 def multilabel_pipeline_step(context: Context) -> Iterator[Diagnostic]:
     """A transform of a pipeline takes the bits of a label map for a class index.
 
@@ -223,7 +223,7 @@ def _step_fault(context: Context, step: _Step) -> Optional[tuple[str, Optional[s
     return None
 
 
-@rule("MSF613", "multilabel-packing", requested=True)
+@rule("MSF613", "multilabel-packing", requested=True, labels="multilabel")
 def multilabel_packing(context: Context) -> Iterator[Diagnostic]:
     """Maps of label bits are packed in 64 bit a pixel.
 
@@ -253,7 +253,7 @@ def multilabel_packing(context: Context) -> Iterator[Diagnostic]:
                 yield replaced_type(key, step["type"], who, PACKER, shown="8 or 16")
 
 
-@rule("MSF616", "multilabel-dataset-type")
+@rule("MSF616", "multilabel-dataset-type", labels="multilabel")
 def multilabel_dataset_type(context: Context) -> Iterator[Diagnostic]:
     """A dataset type of MMSegmentation is given some of its own classes as labels.
 
@@ -299,7 +299,7 @@ def multilabel_dataset_type(context: Context) -> Iterator[Diagnostic]:
             )
 
 
-@rule("MSF617", "multilabel-background")
+@rule("MSF617", "multilabel-background", labels="multilabel")
 def multilabel_background(context: Context) -> Iterator[Diagnostic]:
     """The background is named as a label of its own.
 
@@ -345,7 +345,7 @@ def multilabel_background(context: Context) -> Iterator[Diagnostic]:
         )
 
 
-@rule("MSF618", "multilabel-mixed-formats")
+@rule("MSF618", "multilabel-mixed-formats", labels="multilabel")
 def multilabel_mixed_formats(context: Context) -> Iterator[Diagnostic]:
     """Two splits read their label files in two ways.
 

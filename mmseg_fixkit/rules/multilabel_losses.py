@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Optional
 
+from mmseg_fixkit.config.context import Context
 from mmseg_fixkit.core.text import counted
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, KeyPath, finding
 from mmseg_fixkit.host import type_name
 from mmseg_fixkit.parts import Head, Loss
 from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.channels import weight_fault
-from mmseg_fixkit.rules.context import Context
 from mmseg_fixkit.rules.loss_weights import as_written, old_classes, replaces_weights
 from mmseg_fixkit.rules.multilabel import unfit
 from mmseg_fixkit.several_labels import BACKGROUND, CLASS_LOSSES, LOSS
@@ -20,7 +20,7 @@ from mmseg_fixkit.several_labels import BACKGROUND, CLASS_LOSSES, LOSS
 _PLACES = ("decode_head", "auxiliary_head", "kernel_generate_head")
 
 
-@rule("MSF603", "multilabel-loss")
+@rule("MSF603", "multilabel-loss", labels="multilabel")
 def multilabel_loss(context: Context) -> Iterator[Diagnostic]:
     """A loss takes the label of a pixel for a class index.
 
@@ -110,7 +110,7 @@ def _loss_finding(
     )
 
 
-@rule("MSF604", "multilabel-sampler")
+@rule("MSF604", "multilabel-sampler", labels="multilabel")
 def multilabel_sampler(context: Context) -> Iterator[Diagnostic]:
     """A sampler indexes the probabilities of a pixel with its label.
 
@@ -159,7 +159,7 @@ def samples_by_label(head: Head) -> bool:
     return isinstance(sampler, dict) and sampler.get("thresh") is not None
 
 
-@rule("MSF607", "multilabel-class-weight")
+@rule("MSF607", "multilabel-class-weight", labels="multilabel")
 def multilabel_class_weight(context: Context) -> Iterator[Diagnostic]:
     """A `MultiLabelLoss` has another number of weights than there are labels.
 

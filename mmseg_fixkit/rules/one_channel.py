@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Optional
 
+from mmseg_fixkit.config.context import Context
 from mmseg_fixkit.diagnostics import (
     Applicability,
     Diagnostic,
@@ -34,7 +35,6 @@ from mmseg_fixkit.rules.channels import (
     weight_edits,
     why_not_one_channel,
 )
-from mmseg_fixkit.rules.context import Context
 from mmseg_fixkit.rules.loss_weights import as_written, replaces_weights
 
 
@@ -47,7 +47,7 @@ def _one_channel_heads(context: Context) -> Iterator[Head]:
             yield head
 
 
-@rule("MSF109", "one-channel-loss")
+@rule("MSF109", "one-channel-loss", labels="exclusive")
 def one_channel_loss(context: Context) -> Iterator[Diagnostic]:
     """A loss cannot teach a head with one channel.
 
@@ -130,7 +130,7 @@ def _no_loss_finding(document: ConfigDocument, head: Head) -> Diagnostic:
     )
 
 
-@rule("MSF110", "one-channel-sampler")
+@rule("MSF110", "one-channel-sampler", labels="exclusive")
 def one_channel_sampler(context: Context) -> Iterator[Diagnostic]:
     """A head with one channel has a sampler that looks for a second one.
 
@@ -180,7 +180,7 @@ def one_channel_sampler(context: Context) -> Iterator[Diagnostic]:
             )
 
 
-@rule("MSF111", "one-channel-class-weight")
+@rule("MSF111", "one-channel-class-weight", labels="exclusive")
 def one_channel_class_weight(context: Context) -> Iterator[Diagnostic]:
     """A sigmoid loss on one channel has a class weight for each class.
 
@@ -234,7 +234,7 @@ def one_channel_class_weight(context: Context) -> Iterator[Diagnostic]:
                 )
 
 
-@rule("MSF112", "one-channel-threshold")
+@rule("MSF112", "one-channel-threshold", labels="exclusive")
 def one_channel_threshold(context: Context) -> Iterator[Diagnostic]:
     """The threshold of a one-channel head is missing, out of range, or stands where it has no use.
 
@@ -314,7 +314,7 @@ def _threshold_finding(head: Head, who: str, expected: Optional[float], **words:
     return finding(key, head.config.get("threshold"), who, expected, edits=[edit], **words)
 
 
-@rule("MSF113", "one-channel-head")
+@rule("MSF113", "one-channel-head", labels="exclusive")
 def one_channel_head(context: Context) -> Iterator[Diagnostic]:
     """A head has one channel that cannot work with one.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from mmseg_fixkit.config.context import Context
 from mmseg_fixkit.diagnostics import (
     Applicability,
     Diagnostic,
@@ -16,7 +17,6 @@ from mmseg_fixkit.diagnostics import (
 )
 from mmseg_fixkit.host import type_name
 from mmseg_fixkit.registry import rule
-from mmseg_fixkit.rules.context import Context
 from mmseg_fixkit.several_labels import LOADER
 from mmseg_fixkit.steps import Steps, is_step
 

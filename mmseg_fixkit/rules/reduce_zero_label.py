@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Optional
 
+from mmseg_fixkit.config.context import Context
 from mmseg_fixkit.diagnostics import Applicability, Diagnostic, Edit, Severity, finding
 from mmseg_fixkit.host import type_name
 from mmseg_fixkit.parts import Dataset
 from mmseg_fixkit.registry import rule
-from mmseg_fixkit.rules.context import Context
 
 #: Names that people give to label 0 when it is a class like any other.
 BACKGROUND_NAMES = frozenset({"background", "bg", "_background_", "others", "other", "void"})
@@ -120,7 +120,7 @@ def _pipeline_findings(dataset: Dataset, wanted: bool) -> Iterator[Diagnostic]:
             )
 
 
-@rule("MSF302", "background-ignored")
+@rule("MSF302", "background-ignored", labels="exclusive")
 def background_ignored(context: Context) -> Iterator[Diagnostic]:
     """The first class is the background, and label 0 is ignored.
 
