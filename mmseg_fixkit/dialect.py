@@ -5,36 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from mmseg_fixkit.registration import PARTS
 from mmseg_fixkit.render import WIDTH, Name
 from mmseg_fixkit.tree import Imported, walk, without_key
 
 #: MMEngine marks what comes from a base named ``mmseg::…`` with the package it comes from.
 SCOPE = "_scope_"
 
+#: The package that all parts below it are imported from.
+_RUNTIME = "mmseg_fixkit.runtime"
+
+#: What rules write beside the parts of this package.
+_OF_THE_HOST = {
+    "BaseCDDataset": "mmseg.datasets",
+    "BaseSegDataset": "mmseg.datasets",
+    "IoUMetric": "mmseg.evaluation",
+}
+
 #: Where a new-style config imports the types that rules write. Others are imported from where
 #: the config itself has them from.
 MODULES = {
-    "AddMultiLabelAuxiliaryCategory": "mmseg_fixkit.multilabel.transforms",
-    "AssertLabelBounds": "mmseg_fixkit.runtime",
-    "BaseCDDataset": "mmseg.datasets",
-    "BaseSegDataset": "mmseg.datasets",
-    "ClassCountHook": "mmseg_fixkit.runtime",
-    "ClassWeightedCrossEntropyLoss": "mmseg_fixkit.runtime",
-    "HeadAdaptHook": "mmseg_fixkit.runtime",
-    "IoUMetric": "mmseg.evaluation",
-    "LoadMultiLabelAnnotations": "mmseg_fixkit.multilabel.loading",
-    "LossSanityHook": "mmseg_fixkit.runtime",
-    "MultiLabelCascadeEncoderDecoder": "mmseg_fixkit.multilabel.segmentors",
-    "MultiLabelEncoderDecoder": "mmseg_fixkit.multilabel.segmentors",
-    "MultiLabelIoUMetric": "mmseg_fixkit.multilabel.metrics",
-    "MultiLabelLocalVisualizer": "mmseg_fixkit.multilabel.pictures",
-    "MultiLabelLoss": "mmseg_fixkit.multilabel.losses",
-    "MultiLabelRandomFlip": "mmseg_fixkit.multilabel.transforms",
-    "MultiLabelRandomRotFlip": "mmseg_fixkit.multilabel.transforms",
-    "MultiLabelTTAModel": "mmseg_fixkit.multilabel.segmentors",
-    "OneChannelLoss": "mmseg_fixkit.runtime",
-    "PackMultiLabelInputs": "mmseg_fixkit.multilabel.transforms",
-    "RemapLabels": "mmseg_fixkit.runtime",
+    name: _RUNTIME if module.startswith(f"{_RUNTIME}.") else module
+    for parts in (*PARTS.values(), _OF_THE_HOST)
+    for name, module in parts.items()
 }
 
 

@@ -2,8 +2,8 @@
 
 ``custom_imports = dict(imports=['mmseg_fixkit'])`` must be enough to use every part, yet
 ``import mmseg_fixkit`` must stay light and may come before MMEngine's own import. So the parts
-are entered into MMEngine's root registries as stand-ins, as soon as those registries exist; a
-stand-in imports the real class when the first object is built. Children of the root registries
+are entered into MMEngine's root registries as lazy parts, as soon as those registries exist; a
+lazy part imports the real class when the first object is built. Children of the root registries
 (``mmseg``, ``mmdet``) find them there.
 
 ``wrapt.when_imported`` would do the waiting, but costs 60 ms of every start; the base classes of
@@ -22,7 +22,7 @@ from typing import Any, Optional
 
 _REGISTRIES = "mmengine.registry"
 
-#: Registry of ``mmengine.registry`` -> part -> the module that defines it.
+#: Registry of ``mmengine.registry`` -> part -> the module that defines it. The only list of parts.
 PARTS: dict[str, dict[str, str]] = {
     "HOOKS": {
         "ClassCountHook": "mmseg_fixkit.runtime.class_count",
@@ -55,7 +55,7 @@ PARTS: dict[str, dict[str, str]] = {
 }
 
 
-class StandIn:
+class LazyPart:
     """A callable entry of a registry that becomes the real class on first use."""
 
     def __init__(self, name: str, module: str) -> None:
@@ -66,7 +66,7 @@ class StandIn:
         """Build an object of the real class.
 
         MMEngine's registries build what has ``get_instance`` (visualizers) by it, but do not see
-        that a stand-in has.
+        that a lazy part has.
         """
         part = self.resolve()
         return getattr(part, "get_instance", part)(*args, **kwargs)
@@ -82,8 +82,8 @@ def register() -> None:
     registries = sys.modules.get(_REGISTRIES)
     if registries is not None and hasattr(registries, "TRANSFORMS"):
         _enter(registries)
-    elif not any(isinstance(finder, _Waiter) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _Waiter())
+    elif not any(isinstance(finder, RegistryImportHook) for finder in sys.meta_path):
+        sys.meta_path.insert(0, RegistryImportHook())
 
 
 def _enter(registries: ModuleType) -> None:
@@ -91,10 +91,10 @@ def _enter(registries: ModuleType) -> None:
         registry = getattr(registries, registry_name)
         for name, module in parts.items():
             if name not in registry.module_dict:
-                registry.register_module(name=name, module=StandIn(name, module))
+                registry.register_module(name=name, module=LazyPart(name, module))
 
 
-class _Waiter:
+class RegistryImportHook:
     """Sees the import of MMEngine's registries once, and steps aside."""
 
     def find_spec(

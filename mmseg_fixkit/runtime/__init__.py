@@ -1,8 +1,6 @@
-"""The parts that work inside training; importing this package registers them with MMEngine."""
+"""The parts that work inside training; MMEngine knows them once ``mmseg_fixkit`` is imported."""
 
 from __future__ import annotations
-
-from mmengine.registry import HOOKS, MODELS, TRANSFORMS
 
 from mmseg_fixkit.runtime.class_count import ClassCountHook
 from mmseg_fixkit.runtime.errors import (
@@ -32,13 +30,5 @@ __all__ = [
     "OneChannelLoss",
     "RemapLabels",
 ]
-
-# force: ``mmseg_fixkit`` itself has entered stand-ins under these names.
-for _hook in (ClassCountHook, HeadAdaptHook, LossSanityHook):
-    HOOKS.register_module(module=_hook, force=True)
-for _loss in (ClassWeightedCrossEntropyLoss, OneChannelLoss):
-    MODELS.register_module(module=_loss, force=True)
-for _transform in (AssertLabelBounds, RemapLabels):
-    TRANSFORMS.register_module(module=_transform, force=True)
 
 allow_checkpoints()
