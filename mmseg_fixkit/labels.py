@@ -76,7 +76,7 @@ class LabelSpace:
         assert self.palette is not None
         return self.palette
 
-    def with_several(self) -> LabelSpace:
+    def as_multilabel(self) -> LabelSpace:
         """Return the space for pixels that may have several labels."""
         chosen = self.colors == self._chosen_palette()
         return replace(self, multilabel=True, palette=None if chosen else self.colors)
@@ -115,7 +115,7 @@ def label_space(
     """
     if isinstance(labels, (LabelSpace, int)):
         space = LabelSpace.of(labels) if isinstance(labels, int) else labels
-        return space.with_several() if multilabel else space
+        return space.as_multilabel() if multilabel else space
     # A text is no list of names, which the label space says itself.
     return LabelSpace(labels, palette, multilabel=multilabel)  # type: ignore[arg-type]
 

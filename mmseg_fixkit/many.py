@@ -32,7 +32,7 @@ _Codes = Optional[tuple[str, ...]]
 
 
 @dataclass(frozen=True)
-class Target:
+class CheckTarget:
     """One config to check.
 
     Args:
@@ -47,7 +47,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CheckResult:
     """A report, or the reason why there is none; neither for a file that was skipped."""
 
     config: str
@@ -61,14 +61,16 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundConfigs:
     """The configs that names of files and folders mean, and how many files were passed over."""
 
-    targets: tuple[Target, ...]
+    targets: tuple[CheckTarget, ...]
     skipped: int = 0
 
 
-def find_targets(names: Sequence[str], select: _Codes = None, ignore: _Codes = None) -> Found:
+def find_targets(
+    names: Sequence[str], select: _Codes = None, ignore: _Codes = None
+) -> FoundConfigs:
     """Return the configs that ``names`` mean, each once, with the settings that hold for them.
 
     In a folder these are all ``*.py`` below it, sorted, that assign a ``model`` or inherit from
@@ -83,17 +85,17 @@ def find_targets(names: Sequence[str], select: _Codes = None, ignore: _Codes = N
         FixkitError: settings cannot be read, or a code fits no rule.
     """
     named = {os.path.abspath(name) for name in names if not os.path.isdir(name)}
-    chosen: dict[str, Target] = {}
+    chosen: dict[str, CheckTarget] = {}
     passed: set[str] = set()
     for name in names:
         for file in _python_files(name) if os.path.isdir(name) else (name,):
             place = os.path.abspath(file)
             if place in named or _is_config(file, name):
-                chosen.setdefault(place, Target(file, place in named))
+                chosen.setdefault(place, CheckTarget(file, place in named))
             else:
                 passed.add(place)
     targets = (replace(t, settings=_settings(t.config, select, ignore)) for t in chosen.values())
-    return Found(_with_known_codes(tuple(targets), select, ignore), len(passed))
+    return FoundConfigs(_with_known_codes(tuple(targets), select, ignore), len(passed))
 
 
 def _python_files(folder: str) -> Iterator[str]:
@@ -158,8 +160,8 @@ def _settings(config: str, select: _Codes, ignore: _Codes) -> Settings:
 
 
 def _with_known_codes(
-    targets: tuple[Target, ...], select: _Codes, ignore: _Codes
-) -> tuple[Target, ...]:
+    targets: tuple[CheckTarget, ...], select: _Codes, ignore: _Codes
+) -> tuple[CheckTarget, ...]:
     """Return ``targets`` if every code in force fits a rule; else say who wrote it."""
     select_rules(select, ignore)
     written = {t.settings.file: t.settings for t in targets}
@@ -173,7 +175,7 @@ def _with_known_codes(
     return targets
 
 
-def check_all(targets: Sequence[Target], jobs: Optional[int] = None) -> Iterator[Outcome]:
+def check_all(targets: Sequence[CheckTarget], jobs: Optional[int] = None) -> Iterator[CheckResult]:
     """Check configs and yield what came of each, in their order.
 
     Args:
@@ -193,7 +195,7 @@ def default_jobs(configs: int) -> int:
     return cores() if configs > PARALLEL_FROM else 1
 
 
-def check_one(target: Target) -> Outcome:
+def check_one(target: CheckTarget) -> CheckResult:
     """Check one config; whatever is wrong with it becomes the outcome's text."""
     settings = target.settings
     try:
@@ -201,22 +203,22 @@ def check_one(target: Target) -> Outcome:
         with redirect_stdout(sys.stderr):
             report = check(target.config, select=settings.select, ignore=settings.ignore)
     except NotSegmentation as error:
-        return Outcome(target.config, error=str(error) if target.named else "")
+        return CheckResult(target.config, error=str(error) if target.named else "")
     except FixkitError as error:
-        return Outcome(target.config, error=str(error))
-    return Outcome(target.config, report)
+        return CheckResult(target.config, error=str(error))
+    return CheckResult(target.config, report)
 
 
-def _check_for_another_process(target: Target) -> Outcome:
+def _check_for_another_process(target: CheckTarget) -> CheckResult:
     return portable(check_one(target))
 
 
-def _crashed(target: Target) -> Outcome:
+def _crashed(target: CheckTarget) -> CheckResult:
     text = f"{target.config} ends the process that reads it; nothing is known of what it holds"
-    return Outcome(target.config, error=text)
+    return CheckResult(target.config, error=text)
 
 
-def portable(outcome: Outcome) -> Outcome:
+def portable(outcome: CheckResult) -> CheckResult:
     """Return an outcome that can leave its process.
 
     A config may hold anything, a function for one: what cannot travel is replaced by its text.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from mmseg_fixkit.config.context import Context
+from mmseg_fixkit.config.context import ConfigContext
 from mmseg_fixkit.diagnostics import Applicability, Diagnostic, Edit, EditKind, KeyPath, format_key
 from mmseg_fixkit.document import ConfigDocument
 from mmseg_fixkit.errors import FixkitError
@@ -24,13 +24,13 @@ class FixPlan:
         before: the config's tree as loaded.
         after: the tree with every edit made.
         applied: the findings whose fixes are in ``after``, in the order they were made.
-        left: the findings that stay: no fix, one that may not be applied, or a conflict.
+        remaining: the findings that stay: no fix, one that may not be applied, or a conflict.
     """
 
     before: dict[str, object]
     after: dict[str, object]
     applied: tuple[Diagnostic, ...]
-    left: tuple[Diagnostic, ...]
+    remaining: tuple[Diagnostic, ...]
 
     @property
     def edits(self) -> tuple[Edit, ...]:
@@ -43,7 +43,7 @@ class FixPlan:
         return not self.applied
 
 
-def diagnose(context: Context, chosen: Iterable[Rule]) -> tuple[Diagnostic, ...]:
+def diagnose(context: ConfigContext, chosen: Iterable[Rule]) -> tuple[Diagnostic, ...]:
     """Run those rules on one config that are for its label space, in their order."""
     fitting = (rule for rule in chosen if rule.is_for(multilabel=context.labels.multilabel))
     return tuple(diagnostic for rule in fitting for diagnostic in rule.run(context))
@@ -55,7 +55,7 @@ def located(document: ConfigDocument, diagnostics: Iterable[Diagnostic]) -> tupl
 
 
 def make_plan(
-    context: Context, chosen: Iterable[Rule], minimum: Applicability = Applicability.SAFE
+    context: ConfigContext, chosen: Iterable[Rule], minimum: Applicability = Applicability.SAFE
 ) -> FixPlan:
     """Diagnose and apply until nothing that may be applied is found any more.
 

@@ -14,13 +14,13 @@ from mmseg_fixkit.diagnostics import Applicability, Report
 from mmseg_fixkit.document import resolve_base
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.load import find_config
-from mmseg_fixkit.many import Outcome, Target, check_one
+from mmseg_fixkit.many import CheckResult, CheckTarget, check_one
 from mmseg_fixkit.plan import may_apply
 from mmseg_fixkit.source import ConfigSource
 
 
 @dataclass(frozen=True)
-class Repaired:
+class FixResult:
     """What came of one config.
 
     Args:
@@ -29,14 +29,14 @@ class Repaired:
         diff: the change of its text, where it was only asked for.
     """
 
-    outcome: Outcome
+    outcome: CheckResult
     changes: int = 0
     diff: str = ""
 
 
 def repair_all(
-    targets: Sequence[Target], outcomes: Iterable[Outcome], *, unsafe: bool, write: bool
-) -> list[Repaired]:
+    targets: Sequence[CheckTarget], outcomes: Iterable[CheckResult], *, unsafe: bool, write: bool
+) -> list[FixResult]:
     """Repair what was found, and return what became of each config, in their order.
 
     A config that another one inherits from comes first: what is repaired there needs no repair
@@ -49,7 +49,7 @@ def repair_all(
         write: whether files are written; else the change is only shown.
     """
     minimum = Applicability.UNSAFE if unsafe else Applicability.SAFE
-    results = [Repaired(outcome) for outcome in outcomes]
+    results = [FixResult(outcome) for outcome in outcomes]
     faulty = [i for i, r in enumerate(results) if _repairable(r.outcome.report, minimum)]
     for index in sorted(faulty, key=lambda i: _depth(targets[i].config)):
         results[index] = _repaired(targets[index], unsafe, write)
@@ -60,7 +60,7 @@ def _repairable(report: Report | None, minimum: Applicability) -> bool:
     return report is not None and any(may_apply(d, minimum) for d in report.diagnostics)
 
 
-def _repaired(target: Target, unsafe: bool, write: bool) -> Repaired:
+def _repaired(target: CheckTarget, unsafe: bool, write: bool) -> FixResult:
     settings = target.settings
     try:
         with redirect_stdout(sys.stderr):  # configs are programs, and may print
@@ -71,14 +71,14 @@ def _repaired(target: Target, unsafe: bool, write: bool) -> Repaired:
                 return _shown(target, planned)
             planned.write_in_place()
     except FixkitError as error:
-        return Repaired(Outcome(target.config, error=str(error)))
-    return Repaired(check_one(target), len(planned.plan.applied))
+        return FixResult(CheckResult(target.config, error=str(error)))
+    return FixResult(check_one(target), len(planned.plan.applied))
 
 
-def _shown(target: Target, planned: Patch) -> Repaired:
-    left = Report(target.config, planned.labels, planned.plan.left, planned.notes)
+def _shown(target: CheckTarget, planned: Patch) -> FixResult:
+    left = Report(target.config, planned.labels, planned.plan.remaining, planned.notes)
     diff = planned.text_diff()
-    return Repaired(Outcome(target.config, left), len(planned.plan.applied), diff)
+    return FixResult(CheckResult(target.config, left), len(planned.plan.applied), diff)
 
 
 def _depth(config: str) -> int:

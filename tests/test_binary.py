@@ -123,7 +123,7 @@ def portable(name: str, size: int) -> Any:
 def test_a_patched_zoo_model_trains_and_predicts_two_classes(head: str) -> None:
     size = SIZES.get(head, 64)
     planned = patch(portable(CAN[head], size), NAMES, binary="sigmoid", guards=False)
-    assert planned.plan.left == ()
+    assert planned.plan.remaining == ()
     model = build(planned.config.model)
     main = model.decode_head
     assert type(main).__name__ == head
@@ -146,7 +146,7 @@ def test_other_heads_are_refused_with_the_reason(name: str) -> None:
     with pytest.raises(FixkitError, match=CANNOT[name]) as caught:
         patch(f"mmseg::{name}.py", NAMES, binary="sigmoid")
     assert "two channels tell two classes apart" in str(caught.value)
-    assert patch(f"mmseg::{name}.py", NAMES, binary="softmax").plan.left == ()
+    assert patch(f"mmseg::{name}.py", NAMES, binary="softmax").plan.remaining == ()
 
 
 @pytest.mark.parametrize("name", [*CAN.values(), "stdc/stdc1_4xb12-80k_cityscapes-512x1024"])
@@ -378,7 +378,7 @@ def test_num_classes_1_with_a_sigmoid_stays_one_channel() -> None:
     after = build(planned.config.model)
     assert (after.decode_head.num_classes, after.decode_head.out_channels) == (2, 1)
     assert train_once(before, 32) == train_once(after, 32)
-    assert planned.plan.left == ()
+    assert planned.plan.remaining == ()
 
 
 def test_num_classes_1_with_a_softmax_becomes_two_channels() -> None:
@@ -413,7 +413,7 @@ def test_class_weights_with_one_channel(weights: str, loss: dict[str, Any]) -> N
     given = {"class_weight": weights, "binary": "sigmoid", "guards": False}
     planned = patch(config_of(run_head(2)), **given)
     assert planned.config.model.decode_head.loss_decode == loss
-    assert planned.plan.left == ()
+    assert planned.plan.remaining == ()
     assert torch.isfinite(train_once(build(planned.config.model), 32))
     assert patch(planned.config, **given).plan.empty
 

@@ -56,7 +56,7 @@ def test_the_report_is_as_expected(case: Path) -> None:
     code = case.name.split("-")[0]
     planned = patch("cfg.py", **options(case))
     if (case / "options.json").is_file():
-        found, text = planned.diagnostics, patch_text(planned.plan, planned.plan.left)
+        found, text = planned.diagnostics, patch_text(planned.plan, planned.plan.remaining)
     else:
         report = check("cfg.py")
         found, text = report.diagnostics, report_text(report)
@@ -76,7 +76,7 @@ def test_the_fix_is_as_expected_proved_and_final(case: Path, tmp_path: Path) -> 
     assert same(load(fixed).tree, rendered.expected)
     again = patch("fixed.py", **given)
     assert again.plan.empty
-    assert [d.code for d in again.plan.left] == [d.code for d in planned.plan.left]
+    assert [d.code for d in again.plan.remaining] == [d.code for d in planned.plan.remaining]
     assert planned.write(tmp_path / "written.py") is True
 
 

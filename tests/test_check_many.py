@@ -23,8 +23,8 @@ from mmseg_fixkit.diagnostics import format_key
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.many import (
     PARALLEL_FROM,
-    Outcome,
-    Target,
+    CheckResult,
+    CheckTarget,
     check_all,
     default_jobs,
     find_targets,
@@ -218,7 +218,7 @@ def test_reports_travel_between_processes() -> None:
     report = check("wrong.py")
     assert report.diagnostics
     assert pickle.loads(pickle.dumps(report)) == report
-    outcome = Outcome("wrong.py", report)
+    outcome = CheckResult("wrong.py", report)
     assert portable(outcome) is outcome
 
 
@@ -393,7 +393,7 @@ def test_the_entry_of_the_hook_runs_on_the_files_that_it_is_given() -> None:
 
 
 def test_a_target_that_is_not_there_is_told() -> None:
-    (outcome,) = check_all([Target("gone.py")])
+    (outcome,) = check_all([CheckTarget("gone.py")])
     assert outcome.error == "gone.py: there is no such file"
     with pytest.raises(FixkitError, match="there is no such file"):
         check("gone.py")

@@ -217,7 +217,7 @@ def test_weights_asked_for_replace_the_file(tmp_path: Path) -> None:
     path = written(tmp_path, {**LOVASZ, "class_weight": "nowhere.npy"})
     planned = patch(path, class_weight="1,2,3", guards=False)
     assert planned.config.model.decode_head.loss_decode.class_weight == [1.0, 2.0, 3.0]
-    assert planned.plan.left == ()
+    assert planned.plan.remaining == ()
 
 
 @pytest.mark.parametrize("kind", ["LovaszLoss", "TverskyLoss"])

@@ -129,7 +129,7 @@ def test_every_split_reads_exactly_its_files(layout: str, config: str) -> None:
         s: folder(root, images, labels, **{s: n}) for s, n in (("train", "a b c"), ("val", "d"))
     }
     planned = patch(config, OWN, data_root="data/farm")
-    assert planned.plan.left == ()
+    assert planned.plan.remaining == ()
     # Samples are loaded with the guards in the pipelines.
     found = splits(planned.config, sample=layout in ("labels", "odd names"))
     assert found == {"train": made["train"], "val": made["val"], "test": made["val"]}
@@ -513,7 +513,7 @@ def test_metrics_are_seen_however_they_are_written(evaluator: str) -> None:
     )
     (found,) = check("cfg.py").diagnostics
     assert (found.key[0], found.key[-1]) == ("val_evaluator", "ignore_index")
-    assert patch("cfg.py", OWN, guards=False).plan.left == ()
+    assert patch("cfg.py", OWN, guards=False).plan.remaining == ()
 
 
 def test_the_command_line_says_what_it_saw() -> None:

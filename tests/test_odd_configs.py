@@ -548,7 +548,7 @@ def test_an_ignored_label_that_is_a_class(label: int, tmp_path: Path) -> None:
     assert config.model.decode_head.ignore_index == 255
     asked = patch(path, NAMES, ignore_index=1, guards=False)
     assert asked.config.model.decode_head.ignore_index == 1
-    assert {d.code for d in asked.plan.left} == {"MSF304"}
+    assert {d.code for d in asked.plan.remaining} == {"MSF304"}
 
 
 class TheirQueryHead(BaseDecodeHead):

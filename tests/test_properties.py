@@ -194,7 +194,7 @@ def test_patching_again_changes_nothing(tree: dict, labels: Any, options: dict) 
 def test_what_was_patched_passes_the_check(tree: dict, labels: Any) -> None:
     # What is left is what a patch may not decide: an unsafe fix, or none.
     planned = patch(Config(tree), labels)
-    left = {d.code for d in planned.plan.left}
+    left = {d.code for d in planned.plan.remaining}
     assert {d.code for d in check(planned.config, labels).diagnostics} <= left
 
 

@@ -17,7 +17,7 @@ import torch
 from mmengine.config import Config
 
 from mmseg_fixkit import patch
-from mmseg_fixkit.many import Target, check_all
+from mmseg_fixkit.many import CheckTarget, check_all
 from tests.helpers.paths import DOCS
 from tests.support import NEEDS, run_portable
 from tests.zoo.build import build, build_shapes
@@ -196,7 +196,7 @@ def test_a_file_that_says_something_else_is_noticed(key: str, value: Any, words:
 
 @cache
 def checked() -> tuple[Any, ...]:
-    return tuple(check_all([Target(str(ROOT / config)) for config in all_configs()], 2))
+    return tuple(check_all([CheckTarget(str(ROOT / config)) for config in all_configs()], 2))
 
 
 @CLASSIC

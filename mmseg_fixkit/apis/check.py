@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Optional
 
 from mmseg_fixkit import rules  # noqa: F401 - registers the rules
-from mmseg_fixkit.config.context import Context
+from mmseg_fixkit.config.context import ConfigContext
 from mmseg_fixkit.config.label_space import context_of, palette_for
 from mmseg_fixkit.diagnostics import Report
 from mmseg_fixkit.document import ConfigDocument
@@ -50,7 +50,7 @@ def check(
 
 def config_context(
     document: ConfigDocument, labels: Optional[LabelsLike]
-) -> tuple[Context, tuple[str, ...]]:
+) -> tuple[ConfigContext, tuple[str, ...]]:
     """Return a config with the label space that it is held against, and notes for the user.
 
     Raises:
@@ -58,7 +58,7 @@ def config_context(
     """
     if labels is not None:
         space = labels_for(document, labels)
-        context = Context(document, space, "your label space has", labels_given=True)
+        context = ConfigContext(document, space, "your label space has", labels_given=True)
         return context, document.unread_weights
     found, notes = context_of(document)
     if found is None:

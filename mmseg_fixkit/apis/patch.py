@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Optional, Union
 
 from mmseg_fixkit.apis import patch_options
 from mmseg_fixkit.apis.check import config_context, labels_for
-from mmseg_fixkit.config.context import Context, DataLocation, LabelFiles, Wishes
+from mmseg_fixkit.config.context import ConfigContext, DataLocation, MultiLabelFormat, PatchOptions
 from mmseg_fixkit.config.label_space import context_of
 from mmseg_fixkit.diagnostics import Applicability, Diagnostic
 from mmseg_fixkit.document import ConfigDocument
@@ -93,7 +93,7 @@ def patch(  # noqa: PLR0913 - its options are those of the command
     labels = _as_multilabel(document, labels) if multilabel else labels
     asked_multilabel = isinstance(labels, LabelSpace) and labels.multilabel
     context, notes = _with_overrides(document, labels, palette, ignore_index)
-    files = LabelFiles(label_format, file_pattern, label_file, label_values)
+    files = MultiLabelFormat(label_format, file_pattern, label_file, label_values)
     patch_options.check_label_format(
         context, files, {"binary": binary, "reduce_zero_label": reduce_zero_label}
     )
@@ -104,7 +104,7 @@ def patch(  # noqa: PLR0913 - its options are those of the command
     data, of_data = patch_options.inspect_data_root(
         document, location, context.labels if given else None
     )
-    wishes = Wishes(
+    options = PatchOptions(
         ignore_index=ignore_index,
         class_weight=weights,
         reduce_zero_label=reduce_zero_label,
@@ -113,9 +113,9 @@ def patch(  # noqa: PLR0913 - its options are those of the command
         binary=None if binary is None else checked_binary(document, context.labels, binary),
         palette=palette is not None,
         guards=guards,
-        multilabel=files if asked_multilabel or files != LabelFiles() else None,
+        multilabel=files if asked_multilabel or files != MultiLabelFormat() else None,
     )
-    context, of_weights = patch_options.with_computed_weights(replace(context, wishes=wishes))
+    context, of_weights = patch_options.with_computed_weights(replace(context, options=options))
     return _planned(context, notes + of_data + of_weights, select_rules())
 
 
@@ -154,7 +154,7 @@ class Patch:
         minimum: what a fix has to be at least to be made.
     """
 
-    context: Context
+    context: ConfigContext
     rules: tuple[Rule, ...]
     plan: FixPlan
     notes: tuple[str, ...] = ()
@@ -168,7 +168,7 @@ class Patch:
     @cached_property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """Every finding with its place: those repaired by the plan first, then those left."""
-        return located(self.context.document, (*self.plan.applied, *self.plan.left))
+        return located(self.context.document, (*self.plan.applied, *self.plan.remaining))
 
     @property
     def config(self) -> Config:
@@ -278,7 +278,7 @@ class Patch:
 
 
 def _planned(
-    context: Context,
+    context: ConfigContext,
     notes: tuple[str, ...],
     rules: tuple[Rule, ...],
     minimum: Applicability = Applicability.SAFE,
@@ -299,7 +299,7 @@ def _as_multilabel(document: ConfigDocument, labels: Optional[LabelsLike]) -> La
         if found is None or notes:
             raise FixkitError(f"{notes[0]}; give the labels with --classes or --num-classes")
         labels = replace(found.labels, ignore_index=255, reduce_zero_label=False)
-    return labels_for(document, labels).with_several()
+    return labels_for(document, labels).as_multilabel()
 
 
 def _with_overrides(
@@ -307,7 +307,7 @@ def _with_overrides(
     labels: Optional[LabelsLike],
     palette: Optional[Sequence[Color]],
     ignore_index: Optional[int],
-) -> tuple[Context, tuple[str, ...]]:
+) -> tuple[ConfigContext, tuple[str, ...]]:
     """Return the context with the labels and colours that are asked for, and notes."""
     context, notes = config_context(document, labels)
     if palette is not None:
@@ -325,7 +325,7 @@ def _names_classes(document: ConfigDocument) -> bool:
     return any(dataset.classes for dataset in document.datasets)
 
 
-def _with_background(context: Context) -> tuple[Context, str]:
+def _with_background(context: ConfigContext) -> tuple[ConfigContext, str]:
     # The config's own single class is taken as if it had been given.
     given, _ = config_context(context.document, context.labels)
     context = replace(given, labels=context.labels.with_background())

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 from mmseg_fixkit.config.context import (
     ClassWeight,
-    Context,
+    ConfigContext,
     DataLocation,
-    LabelFiles,
+    MultiLabelFormat,
     SplitFiles,
     own_files,
 )
@@ -51,7 +51,9 @@ if TYPE_CHECKING:
 WORDS = ("keep", "none")
 
 
-def read_class_weight(context: Context, given: Union[str, Sequence[Any], None]) -> ClassWeight:
+def read_class_weight(
+    context: ConfigContext, given: Union[str, Sequence[Any], None]
+) -> ClassWeight:
     """Check the class weights that are asked for; a text is read as the command line gives it.
 
     Args:
@@ -82,7 +84,7 @@ def _is_word(given: str) -> bool:
     return "," not in given and bool(given.strip()) and isinstance(_number(given), str)
 
 
-def _checked_method(context: Context, given: str) -> str:
+def _checked_method(context: ConfigContext, given: str) -> str:
     # The formulas are not needed for numbers.
     from mmseg_fixkit.class_balance import METHODS, known
 
@@ -103,7 +105,9 @@ def _number(text: Any) -> Any:
         return text.strip()
 
 
-def _checked_label_weights(context: Context, weights: list[Any], text: str) -> tuple[float, ...]:
+def _checked_label_weights(
+    context: ConfigContext, weights: list[Any], text: str
+) -> tuple[float, ...]:
     count = context.num_classes
     fault = weight_fault(weights)
     if fault or len(weights) not in (count, count + 1):
@@ -115,7 +119,7 @@ def _checked_label_weights(context: Context, weights: list[Any], text: str) -> t
     return tuple(float(weight) for weight in weights)
 
 
-def with_computed_weights(context: Context) -> tuple[Context, tuple[str, ...]]:
+def with_computed_weights(context: ConfigContext) -> tuple[ConfigContext, tuple[str, ...]]:
     """Return the context with numbers where a method was asked for, and notes on them.
 
     The labels are those of the training split, read as the patched config reads them.
@@ -123,7 +127,7 @@ def with_computed_weights(context: Context) -> tuple[Context, tuple[str, ...]]:
     Raises:
         FixkitError: they cannot be read, or hold none of the classes.
     """
-    method = context.wishes.class_weight
+    method = context.options.class_weight
     if not isinstance(method, str) or method in WORDS:
         return context, ()
     from mmseg_fixkit.class_balance import class_weights, rounded
@@ -138,15 +142,15 @@ def with_computed_weights(context: Context) -> tuple[Context, tuple[str, ...]]:
         f"{', '.join(f'{w:g}' for w in weights)}",
         *remarks(counts, weights, queries=queries),
     )
-    wishes = replace(context.wishes, class_weight=tuple(weights))
-    return replace(context, wishes=wishes), notes
+    options = replace(context.options, class_weight=tuple(weights))
+    return replace(context, options=options), notes
 
 
-def _scanned(context: Context, method: str) -> LabelStats:
+def _scanned(context: ConfigContext, method: str) -> LabelStats:
     from mmseg_fixkit.label_files.listing import LabelOverrides
     from mmseg_fixkit.label_files.scan_files import scan_document
 
-    without = replace(context, wishes=replace(context.wishes, class_weight=None))
+    without = replace(context, options=replace(context.options, class_weight=None))
     patched = context.document.with_tree(make_plan(without, select_rules()).after)
     try:
         return scan_document(patched, ("train",), LabelOverrides(context.labels.classes))
@@ -165,7 +169,9 @@ _STAY = frozenset({"BoundaryLoss", LOSS})
 _OPTION = "--multilabel"
 
 
-def check_label_format(context: Context, files: LabelFiles, others: Mapping[str, Any]) -> None:
+def check_label_format(
+    context: ConfigContext, files: MultiLabelFormat, others: Mapping[str, Any]
+) -> None:
     """Look whether a config can have labels that overlap, read from such files.
 
     Args:
@@ -185,7 +191,7 @@ def check_label_format(context: Context, files: LabelFiles, others: Mapping[str,
     _check_format(context, files)
 
 
-def _check_nothing_given(files: LabelFiles) -> None:
+def _check_nothing_given(files: MultiLabelFormat) -> None:
     options = {
         "--label-format": files.label_format,
         "--file-pattern": files.file_pattern,
@@ -197,13 +203,15 @@ def _check_nothing_given(files: LabelFiles) -> None:
             raise FixkitError(f"{option} is for several labels a pixel; give --multilabel too")
 
 
-def _faults(context: Context, files: LabelFiles, others: Mapping[str, Any]) -> Iterator[str]:
+def _faults(
+    context: ConfigContext, files: MultiLabelFormat, others: Mapping[str, Any]
+) -> Iterator[str]:
     yield from _other_faults(context, others)
     if not context.document.multilabel:  # else the rules say what is wrong
         yield from _config_faults(context)
 
 
-def _config_faults(context: Context) -> Iterator[str]:
+def _config_faults(context: ConfigContext) -> Iterator[str]:
     name = context.document.name
     for label in named_background(context.labels.classes):
         yield (
@@ -227,7 +235,7 @@ def _config_faults(context: Context) -> Iterator[str]:
             )
 
 
-def _other_faults(context: Context, others: Mapping[str, Any]) -> Iterator[str]:
+def _other_faults(context: ConfigContext, others: Mapping[str, Any]) -> Iterator[str]:
     if others.get("binary"):
         yield "--binary is for one of two classes a pixel; leave it out"
     if context.labels.ignore_index != 255:
@@ -242,7 +250,7 @@ def _other_faults(context: Context, others: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def _check_format(context: Context, files: LabelFiles) -> None:
+def _check_format(context: ConfigContext, files: MultiLabelFormat) -> None:
     chosen = files.label_format
     reads = (s for d in context.document.datasets for _, s in d.transforms if _loads(s))
     if chosen is None and any(is_step(step, "LoadAnnotations") for step in reads):
@@ -269,18 +277,18 @@ def _loads(step: Any) -> bool:
     return is_step(step, "LoadAnnotations", "LoadMultiLabelAnnotations")
 
 
-def _losses(context: Context) -> Iterator[Any]:
+def _losses(context: ConfigContext) -> Iterator[Any]:
     for head in context.document.class_heads:
         yield from decode_losses(context, head)
 
 
-def multilabel_notes(context: Context, files: LabelFiles) -> tuple[str, ...]:
+def multilabel_notes(context: ConfigContext, files: MultiLabelFormat) -> tuple[str, ...]:
     """Return what the user should know of a config whose labels come to overlap."""
     comes = context.labels.multilabel and not context.document.multilabel
     return tuple(_multilabel_notes(context, files)) if comes else ()
 
 
-def _multilabel_notes(context: Context, files: LabelFiles) -> Iterator[str]:
+def _multilabel_notes(context: ConfigContext, files: MultiLabelFormat) -> Iterator[str]:
     chosen = files.label_format or "bits"
     also = "" if files.label_format else "; --label-format says how else"
     yield (
@@ -404,7 +412,7 @@ def _recognised(
     given = (asked.img_dir, asked.ann_dir, asked.ann_file) != (None, None, None)
     kept = frozenset() if given else frozenset(_kept(document, disk))
     notes = (_summary(root, layout), *_missing(document, layout), *_details(root, layout))
-    return replace(asked, found=splits, kept=kept), notes
+    return replace(asked, splits=splits, keep=kept), notes
 
 
 def _read_by(layout: Layout, role: str) -> Iterator[Split]:

@@ -16,8 +16,8 @@ from mmseg_fixkit.reporters import REPORTERS, reporter
 
 if TYPE_CHECKING:
     from mmseg_fixkit.diagnostics import Report
-    from mmseg_fixkit.many import Outcome, Target
-    from mmseg_fixkit.repairs import Repaired
+    from mmseg_fixkit.many import CheckResult, CheckTarget
+    from mmseg_fixkit.repairs import FixResult
 
 Codes = Optional[tuple[str, ...]]
 
@@ -115,7 +115,7 @@ def check(
 
 def _outcomes(
     configs: tuple[str, ...], select: Codes, ignore: Codes, jobs: Optional[int]
-) -> tuple[list[tuple[Target, Outcome]], int]:
+) -> tuple[list[tuple[CheckTarget, CheckResult]], int]:
     """Check what the arguments name; return what came of it, and how many files were skipped."""
     from mmseg_fixkit import many
     from mmseg_fixkit.settings import reasons_given
@@ -135,8 +135,8 @@ def _outcomes(
 
 
 def _repair(
-    found: Sequence[tuple[Target, Outcome]], unsafe: bool, write: bool
-) -> Sequence[Repaired]:
+    found: Sequence[tuple[CheckTarget, CheckResult]], unsafe: bool, write: bool
+) -> Sequence[FixResult]:
     from mmseg_fixkit.repairs import repair_all
 
     targets, outcomes = zip(*found)
@@ -165,7 +165,7 @@ def _exit_code(
     return 1 if changing else max(report.exit_code for report in reports)
 
 
-def _watched(outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome]:
+def _watched(outcomes: Iterator[CheckResult], total: int) -> Iterator[CheckResult]:
     """Pass on the outcomes; on a terminal, work of more than a second gets a progress bar."""
     if not sys.stderr.isatty():
         yield from outcomes
@@ -177,7 +177,7 @@ def _watched(outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome]:
             yield from _with_bar(outcomes, done, total)
 
 
-def _with_bar(outcomes: Iterator[Outcome], done: int, total: int) -> Iterator[Outcome]:
+def _with_bar(outcomes: Iterator[CheckResult], done: int, total: int) -> Iterator[CheckResult]:
     from rich.console import Console
     from rich.progress import Progress
 

@@ -148,10 +148,10 @@ def patch(
     if diff:
         text = planned.text_diff() if in_place else planned.diff(str(target))
         console.diff(text)
-        raise SystemExit(1 if text or planned.plan.left else 0)
+        raise SystemExit(1 if text or planned.plan.remaining else 0)
     if cfg_options:
         click.echo(planned.cfg_options())
-        raise SystemExit(1 if planned.plan.left else 0)
+        raise SystemExit(1 if planned.plan.remaining else 0)
     changes = counted(len(planned.plan.applied), "change")
     if planned.plan.empty:
         classes = counted(planned.labels.num_classes, "class")
@@ -163,8 +163,8 @@ def patch(
         written = planned.write(target, "flat" if flat else "overlay", overwrite=overwrite)
         state = f"wrote {target}" if written else f"{target} is up to date"
         closing = f"{state}: {changes}, proved by loading it again."
-    click.echo(f"{patch_text(planned.plan, planned.plan.left)}{closing}")
-    raise SystemExit(1 if planned.plan.left else 0)
+    click.echo(f"{patch_text(planned.plan, planned.plan.remaining)}{closing}")
+    raise SystemExit(1 if planned.plan.remaining else 0)
 
 
 def _one_at_most(options: Sequence[str]) -> None:

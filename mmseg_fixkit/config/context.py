@@ -55,9 +55,9 @@ class DataLocation:
         ann_file: the list of names, likewise; empty for none.
         img_suffix: what the names of images end with.
         seg_map_suffix: what the names of label maps end with.
-        found: what the folder holds for each split, where it was looked at. It follows from the
+        splits: what the folder holds for each split, where it was looked at. It follows from the
             above where they are given, and so counts before them.
-        kept: folders and lists of the config, in the order of :func:`own_files`, that are there
+        keep: folders and lists of the config, in the order of :func:`own_files`, that are there
             in ``data_root``.
     """
 
@@ -67,12 +67,12 @@ class DataLocation:
     ann_file: Optional[str] = None
     img_suffix: Optional[str] = None
     seg_map_suffix: Optional[str] = None
-    found: Mapping[str, SplitFiles] = field(default_factory=dict)
-    kept: frozenset[OwnFiles] = frozenset()
+    splits: Mapping[str, SplitFiles] = field(default_factory=dict)
+    keep: frozenset[OwnFiles] = frozenset()
 
 
 @dataclass(frozen=True)
-class LabelFiles:
+class MultiLabelFormat:
     """How the labels of a pixel that may have several stand in files; None leaves it as it is.
 
     Args:
@@ -89,7 +89,7 @@ class LabelFiles:
 
 
 @dataclass(frozen=True)
-class Wishes:
+class PatchOptions:
     """What a patch was asked for beyond its classes."""
 
     class_weight: ClassWeight = None
@@ -100,26 +100,26 @@ class Wishes:
     binary: Optional[str] = None  # two classes in one "sigmoid" channel, or in two "softmax" ones
     palette: bool = False  # whether the colours of the label space were asked for
     guards: bool = False
-    multilabel: Optional[LabelFiles] = None  # several labels a pixel, from such files
+    multilabel: Optional[MultiLabelFormat] = None  # several labels a pixel, from such files
 
 
 @dataclass(frozen=True)
-class Context:
+class ConfigContext:
     """One config, the label space it is held against, and what the user asked for.
 
     Args:
         document: the config.
         labels: the classes that everything is to agree with.
-        owner: who says so, with its verb, as the message reads it.
+        expected_by: who says so, with its verb, as the message reads it.
         labels_given: whether the user gave them, or they were read from the config.
-        wishes: empty in a plain check.
+        options: empty in a plain check.
     """
 
     document: ConfigDocument
     labels: LabelSpace
-    owner: str = "the training dataset has"
+    expected_by: str = "the training dataset has"
     labels_given: bool = False
-    wishes: Wishes = field(default_factory=Wishes)
+    options: PatchOptions = field(default_factory=PatchOptions)
 
     @property
     def num_classes(self) -> int:

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Optional
 
-from mmseg_fixkit.config.context import Context
+from mmseg_fixkit.config.context import ConfigContext
 from mmseg_fixkit.document import ConfigDocument
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.labels import LabelSpace, read_class_names
 from mmseg_fixkit.parts import Dataset
 
 
-def context_of(document: ConfigDocument) -> tuple[Optional[Context], tuple[str, ...]]:
+def context_of(document: ConfigDocument) -> tuple[Optional[ConfigContext], tuple[str, ...]]:
     """Return the context for holding a config against itself, and notes for the user.
 
     The label space is that of the first dataset whose classes are known, training first. Where
@@ -27,8 +27,8 @@ def context_of(document: ConfigDocument) -> tuple[Optional[Context], tuple[str, 
     for dataset in document.datasets:
         names = class_names(dataset)
         if names is not None:
-            owner = f"the {dataset.role} dataset has"
-            return Context(document, _space(document, dataset, names), owner), ()
+            expected_by = f"the {dataset.role} dataset has"
+            return ConfigContext(document, _space(document, dataset, names), expected_by), ()
     counted = [h for h in document.class_heads if isinstance(h.num_classes, int)]
     types = ", ".join(dict.fromkeys(d.type for d in document.datasets)) or "no dataset"
     if not counted:
@@ -39,8 +39,8 @@ def context_of(document: ConfigDocument) -> tuple[Optional[Context], tuple[str, 
         f"only held against each other ({head.type} has {head.num_classes} classes)"
     )
     labels = LabelSpace.of(max(1, int(head.num_classes or 0) - document.multilabel))
-    labels = labels.with_several() if document.multilabel else labels
-    return Context(document, labels, f"{head.type} has"), (note,)
+    labels = labels.as_multilabel() if document.multilabel else labels
+    return ConfigContext(document, labels, f"{head.type} has"), (note,)
 
 
 def class_names(dataset: Dataset) -> Optional[tuple[str, ...]]:

@@ -24,7 +24,7 @@ from mmseg_fixkit.render import UNWRAPPED, render
 from mmseg_fixkit.tree import lookup, walk
 
 if TYPE_CHECKING:
-    from mmseg_fixkit.repairs import Repaired
+    from mmseg_fixkit.repairs import FixResult
 
 ARROW = "->"
 
@@ -123,7 +123,7 @@ def summary_text(reports: Sequence[Report], failed: int = 0, skipped: int = 0) -
     return "\n".join(lines) + "\n"
 
 
-def repairs_text(repaired: Sequence[Repaired], *, written: bool) -> str:
+def repairs_text(repaired: Sequence[FixResult], *, written: bool) -> str:
     """Return the line that says what was repaired, or would be."""
     files = [each for each in repaired if each.changes]
     changes = sum(each.changes for each in files)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Optional
 
-from mmseg_fixkit.config.context import Context
+from mmseg_fixkit.config.context import ConfigContext
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, KeyPath, finding
 from mmseg_fixkit.document import ConfigDocument
 from mmseg_fixkit.errors import FixkitError
@@ -25,7 +25,7 @@ SIGMOID, SOFTMAX = "sigmoid", "softmax"
 
 
 @rule("MSF108", "single-class", labels="exclusive")
-def single_class(context: Context) -> Iterator[Diagnostic]:
+def single_class(context: ConfigContext) -> Iterator[Diagnostic]:
     """There is one class only, so that there is nothing to distinguish it from.
 
     ## What it does
@@ -75,7 +75,7 @@ def single_class(context: Context) -> Iterator[Diagnostic]:
     )
 
 
-def _where_classes_are(context: Context) -> tuple[KeyPath, object]:
+def _where_classes_are(context: ConfigContext) -> tuple[KeyPath, object]:
     for dataset in context.document.datasets:
         if dataset.classes and not context.labels_given:
             return (*dataset.key, "metainfo", "classes"), dataset.classes
@@ -86,7 +86,7 @@ def _where_classes_are(context: Context) -> tuple[KeyPath, object]:
 
 
 @rule("MSF114", "binary-not-as-asked", requested=True, labels="exclusive")
-def binary_not_as_asked(context: Context) -> Iterator[Diagnostic]:
+def binary_not_as_asked(context: ConfigContext) -> Iterator[Diagnostic]:
     """A head tells two classes apart in another way than `--binary` asks for.
 
     ## What it does
@@ -113,7 +113,7 @@ def binary_not_as_asked(context: Context) -> Iterator[Diagnostic]:
     ## References
     mmsegmentation pull requests 2016, 2101 and 2206.
     """
-    wish = context.wishes.binary
+    wish = context.options.binary
     for head in context.document.class_heads if wish else ():
         edits, expected = _asked(context, head)
         if edits:
@@ -129,11 +129,11 @@ def binary_not_as_asked(context: Context) -> Iterator[Diagnostic]:
             )
 
 
-def _asked(context: Context, head: Head) -> tuple[tuple[Edit, ...], str]:
+def _asked(context: ConfigContext, head: Head) -> tuple[tuple[Edit, ...], str]:
     if not head.spec.channels_follow_classes:
         return (), ""
-    if context.wishes.binary == SIGMOID:
-        asked = context.wishes.class_weight
+    if context.options.binary == SIGMOID:
+        asked = context.options.class_weight
         weights = asked if isinstance(asked, tuple) else None
         return one_channel_edits(context.document, head, weights), "one sigmoid channel"
     edits = two_channel_edits(context.document, head) if one_channel(head) else ()

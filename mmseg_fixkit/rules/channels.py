@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
-from mmseg_fixkit.config.context import Context
+from mmseg_fixkit.config.context import ConfigContext
 from mmseg_fixkit.diagnostics import Edit, EditKind
 from mmseg_fixkit.document import ConfigDocument
 from mmseg_fixkit.host import HeadKind, type_name
@@ -179,7 +179,7 @@ def two_channel_edits(document: ConfigDocument, head: Head) -> tuple[Edit, ...]:
     return tuple(found)
 
 
-def one_sigmoid_edits(context: Context, head: Head) -> tuple[Edit, ...]:
+def one_sigmoid_edits(context: ConfigContext, head: Head) -> tuple[Edit, ...]:
     """Return what keeps the one sigmoid channel that ``num_classes=1`` gave a head of two classes.
 
     MMSegmentation's documentation of ``threshold`` speaks of that set-up; it trains.

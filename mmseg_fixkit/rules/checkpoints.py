@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Optional
 
 from mmseg_fixkit.checkpoint.compare import ALLOWED, BACKBONES, Comparison, likely_reasons
-from mmseg_fixkit.config.context import Context
+from mmseg_fixkit.config.context import ConfigContext
 from mmseg_fixkit.core.text import counted
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, KeyPath, Severity, finding, format_key
 from mmseg_fixkit.registry import reported_rules, rule
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @rule("MSF501", "checkpoint-not-as-asked", requested=True)
-def checkpoint_not_as_asked(context: Context) -> Iterator[Diagnostic]:
+def checkpoint_not_as_asked(context: ConfigContext) -> Iterator[Diagnostic]:
     """The run starts from another checkpoint than you asked for.
 
     ## What it does
@@ -39,7 +39,7 @@ def checkpoint_not_as_asked(context: Context) -> Iterator[Diagnostic]:
     ## References
     `Runner.load_or_resume` of mmengine 0.10.7.
     """
-    wanted = context.wishes.load_from
+    wanted = context.options.load_from
     if wanted is None:
         return
     tree = context.document.tree

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Optional
 
-from mmseg_fixkit.config.context import Context
+from mmseg_fixkit.config.context import ConfigContext
 from mmseg_fixkit.core.text import counted
 from mmseg_fixkit.diagnostics import Diagnostic, Edit
 from mmseg_fixkit.document import ConfigDocument
@@ -37,7 +37,7 @@ from mmseg_fixkit.tree import lookup
 
 
 @rule("MSF102", "class-weight-length", labels="exclusive")
-def class_weight_length(context: Context) -> Iterator[Diagnostic]:
+def class_weight_length(context: ConfigContext) -> Iterator[Diagnostic]:
     """A loss has another number of class weights than its head has outputs.
 
     ## What it does
@@ -77,7 +77,7 @@ def class_weight_length(context: Context) -> Iterator[Diagnostic]:
     """
     if replaces_weights(context):
         return
-    kept = context.wishes.class_weight == "keep"
+    kept = context.options.class_weight == "keep"
     for loss in weighted_losses(context):
         weights = loss.weights or []
         length = weight_length(loss.head, context.num_classes)
@@ -96,7 +96,7 @@ def class_weight_length(context: Context) -> Iterator[Diagnostic]:
 
 
 @rule("MSF103", "class-weight-value", labels="exclusive")
-def class_weight_value(context: Context) -> Iterator[Diagnostic]:
+def class_weight_value(context: ConfigContext) -> Iterator[Diagnostic]:
     """A class weight is not a number that can weigh a loss.
 
     ## What it does
@@ -141,7 +141,7 @@ def class_weight_value(context: Context) -> Iterator[Diagnostic]:
 
 
 @rule("MSF105", "class-weight-not-as-asked", requested=True, labels="exclusive")
-def class_weight_not_as_asked(context: Context) -> Iterator[Diagnostic]:
+def class_weight_not_as_asked(context: ConfigContext) -> Iterator[Diagnostic]:
     """A loss has other class weights than `--class-weight` asks for.
 
     ## What it does
@@ -168,7 +168,7 @@ def class_weight_not_as_asked(context: Context) -> Iterator[Diagnostic]:
     ## References
     mmsegmentation issues 1944 and 60.
     """
-    wish = context.wishes.class_weight
+    wish = context.options.class_weight
     if not replaces_weights(context):
         return
     for loss in losses_that_take_weights(context.document):
@@ -180,10 +180,10 @@ def class_weight_not_as_asked(context: Context) -> Iterator[Diagnostic]:
             yield weight_finding(loss, "--class-weight asks for", expected, edits=[edit])
 
 
-def _becomes_one_channel(context: Context, loss: Loss) -> bool:
+def _becomes_one_channel(context: ConfigContext, loss: Loss) -> bool:
     """Whether ``--binary sigmoid`` is to change the loss first, so that it takes one weight."""
     changes = loss.type == CROSS_ENTROPY and loss.head.spec.kind is HeadKind.PER_PIXEL
-    return context.wishes.binary == "sigmoid" and changes and not takes_single_weight(loss)
+    return context.options.binary == "sigmoid" and changes and not takes_single_weight(loss)
 
 
 def _weight_edit(document: ConfigDocument, loss: Loss, weights: Optional[list[Any]]) -> Edit:
@@ -193,7 +193,7 @@ def _weight_edit(document: ConfigDocument, loss: Loss, weights: Optional[list[An
 
 
 @rule("MSF117", "class-weight-order", requested=True, labels="exclusive")
-def class_weight_order(context: Context) -> Iterator[Diagnostic]:
+def class_weight_order(context: ConfigContext) -> Iterator[Diagnostic]:
     """The classes change places, and their weights have to go with them.
 
     ## What it does
@@ -230,12 +230,12 @@ def class_weight_order(context: Context) -> Iterator[Diagnostic]:
             yield weight_finding(loss, who, weights, edits=edits)
 
 
-def _permuted(context: Context) -> bool:
+def _permuted(context: ConfigContext) -> bool:
     old, new = old_classes(context), context.labels.classes
     return context.labels_given and old != new and sorted(old) == sorted(new)
 
 
-def _moved(context: Context, loss: Loss) -> Optional[list[Any]]:
+def _moved(context: ConfigContext, loss: Loss) -> Optional[list[Any]]:
     """Return the weights in the new order; None where that is the old one, or their number odd."""
     weights = loss.weights or []
     if len(weights) != weight_length(loss.head, context.num_classes):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Optional
 
 from mmseg_fixkit import host
-from mmseg_fixkit.config.context import Context
+from mmseg_fixkit.config.context import ConfigContext
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, Severity, finding
 from mmseg_fixkit.host import (
     FILE_READING_LOSSES,
@@ -32,7 +32,7 @@ from mmseg_fixkit.rules.loss_weights import (
 
 
 @rule("MSF107", "class-weight-on-ignored-pixels", labels="exclusive")
-def class_weight_on_ignored_pixels(context: Context) -> Iterator[Diagnostic]:
+def class_weight_on_ignored_pixels(context: ConfigContext) -> Iterator[Diagnostic]:
     """Class weights in a `CrossEntropyLoss` that crashes on the first ignored pixel.
 
     ## What it does
@@ -67,7 +67,7 @@ def class_weight_on_ignored_pixels(context: Context) -> Iterator[Diagnostic]:
     """
     for loss in losses_with_weights(context):
         # A softmax over one channel has a fault of its own (MSF109).
-        softmax_goes = takes_single_weight(loss) or context.wishes.binary == "sigmoid"
+        softmax_goes = takes_single_weight(loss) or context.options.binary == "sigmoid"
         if softmax_goes or not _crashes_on_ignored_pixels(loss):
             continue
         key = (*loss.key, "type")
@@ -91,7 +91,7 @@ def _crashes_on_ignored_pixels(loss: Loss) -> bool:
 
 
 @rule("MSF115", "class-weight-file", labels="exclusive")
-def class_weight_file(context: Context) -> Iterator[Diagnostic]:
+def class_weight_file(context: ConfigContext) -> Iterator[Diagnostic]:
     """A loss names a file of class weights that cannot be used.
 
     ## What it does
@@ -147,7 +147,7 @@ def _takes_no_file(loss: Loss) -> bool:
     return not reads and (in_query_head or loss.type in WEIGHTED_LOSSES)
 
 
-def _file_finding(context: Context, loss: Loss, who: str, shown: str) -> Diagnostic:
+def _file_finding(context: ConfigContext, loss: Loss, who: str, shown: str) -> Diagnostic:
     numbers = resized_weights(context, loss) if loss.weights is not None else None
     missing = loss.file is not None and loss.file.missing and "not a file" not in shown
     return weight_finding(
@@ -163,7 +163,7 @@ def _file_finding(context: Context, loss: Loss, who: str, shown: str) -> Diagnos
 
 
 @rule("MSF116", "class-weight-not-taken", labels="exclusive")
-def class_weight_not_taken(context: Context) -> Iterator[Diagnostic]:
+def class_weight_not_taken(context: ConfigContext) -> Iterator[Diagnostic]:
     """A loss has class weights in a form that it cannot take.
 
     ## What it does
@@ -228,7 +228,9 @@ def _is_flat(loss: Loss) -> bool:
     )
 
 
-def _form_finding(context: Context, loss: Loss, who: str, shown: str, keep: bool) -> Diagnostic:
+def _form_finding(
+    context: ConfigContext, loss: Loss, who: str, shown: str, keep: bool
+) -> Diagnostic:
     key = (*loss.key, "class_weight")
     weights = resized_weights(context, loss) if keep else None
     drop = EditKind.REMOVE if loss.type in UNWEIGHTED_LOSSES else EditKind.SET

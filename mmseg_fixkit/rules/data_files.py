@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any, Optional
 
-from mmseg_fixkit.config.context import Context, OwnFiles, SplitFiles, own_files
+from mmseg_fixkit.config.context import ConfigContext, OwnFiles, SplitFiles, own_files
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, KeyPath, finding
 from mmseg_fixkit.parts import Dataset
 from mmseg_fixkit.registry import rule
@@ -19,7 +19,7 @@ _PLACES = (("data_prefix", "img_path"), ("data_prefix", "seg_map_path"), ("ann_f
 
 
 @rule("MSF206", "data-not-as-asked", requested=True)
-def data_not_as_asked(context: Context) -> Iterator[Diagnostic]:
+def data_not_as_asked(context: ConfigContext) -> Iterator[Diagnostic]:
     """A dataset reads other folders, lists or file suffixes than you asked for.
 
     ## What it does
@@ -58,7 +58,7 @@ def data_not_as_asked(context: Context) -> Iterator[Diagnostic]:
 
 
 @rule("MSF211", "data-root-twice")
-def data_root_twice(context: Context) -> Iterator[Diagnostic]:
+def data_root_twice(context: ConfigContext) -> Iterator[Diagnostic]:
     """A folder is written with the `data_root` that is put before it anyway.
 
     ## What it does
@@ -90,7 +90,11 @@ def data_root_twice(context: Context) -> Iterator[Diagnostic]:
     ## References
     `BaseDataset._join_prefix` of mmengine 0.10.7.
     """
-    if context.wishes.data.img_dir or context.wishes.data.ann_dir or context.wishes.data.ann_file:
+    if (
+        context.options.data.img_dir
+        or context.options.data.ann_dir
+        or context.options.data.ann_file
+    ):
         return  # folders as asked for, MSF206
     for dataset in context.document.datasets:
         root = dataset.config.get("data_root")
@@ -119,19 +123,19 @@ def below_root(root: str, path: Any) -> Optional[str]:
         return None
 
 
-def _asked(context: Context, dataset: Dataset) -> dict[tuple[str, ...], str]:
+def _asked(context: ConfigContext, dataset: Dataset) -> dict[tuple[str, ...], str]:
     """What was asked for of one dataset: from the folder where it was looked at, else in words."""
-    data = context.wishes.data
+    data = context.options.data
     split = _folder_split(context, dataset)
     words = (data.img_dir, data.ann_dir, data.ann_file)
     said = {
         key: None if text is None else text.replace("{split}", split)
         for key, text in zip(_PLACES, words)
     }
-    found = data.found.get(split)
+    found = data.splits.get(split)
     wanted: dict[tuple[str, ...], Optional[str]] = {("data_root",): data.data_root, **said}
     if found is not None:
-        if own_files(dataset) not in data.kept:
+        if own_files(dataset) not in data.keep:
             wanted.update(zip(_PLACES, (found.img_path, found.seg_map_path, found.ann_file)))
         # A class of the user's own may have suffixes of its own and take none.
         wanted.update(_suffixes(found) if dataset.info else {})
@@ -158,7 +162,7 @@ def _not_as_asked(
     )
 
 
-def _folder_split(context: Context, dataset: Dataset) -> str:
+def _folder_split(context: ConfigContext, dataset: Dataset) -> str:
     """The split whose folders a dataset reads: configs often test on the validation files."""
     if dataset.split == "test":
         for other in context.document.datasets:
@@ -175,7 +179,7 @@ def _files(dataset: Dataset, asked: dict[tuple[str, ...], str]) -> tuple[str, Ow
     return root, (files[0], files[1], files[2])
 
 
-def _twin(context: Context, dataset: Dataset) -> Optional[Dataset]:
+def _twin(context: ConfigContext, dataset: Dataset) -> Optional[Dataset]:
     """An earlier dataset of the same list that comes to read the same files, if not on purpose."""
     item = list_item(dataset.key)
     asked = _asked(context, dataset)
@@ -215,7 +219,7 @@ def _read_twice(dataset: Dataset, twin: Dataset) -> Diagnostic:
     )
 
 
-def _list_needed(context: Context, dataset: Dataset) -> Iterator[Diagnostic]:
+def _list_needed(context: ConfigContext, dataset: Dataset) -> Iterator[Diagnostic]:
     asked = _asked(context, dataset).get(("ann_file",))
     if asked == "" and dataset.type in _NEEDS_LIST:
         yield finding(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mmseg_fixkit import host
-from mmseg_fixkit.config.context import Context
+from mmseg_fixkit.config.context import ConfigContext
 from mmseg_fixkit.core.text import counted
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, finding
 from mmseg_fixkit.parts import Dataset
@@ -14,7 +14,7 @@ from mmseg_fixkit.registry import rule
 
 
 @rule("MSF201", "dataset-classes")
-def dataset_classes(context: Context) -> Iterator[Diagnostic]:
+def dataset_classes(context: ConfigContext) -> Iterator[Diagnostic]:
     """A dataset has other classes, or another order of them, than the label space.
 
     ## What it does
@@ -54,7 +54,7 @@ def dataset_classes(context: Context) -> Iterator[Diagnostic]:
         yield finding(
             (*dataset.key, "metainfo", "classes"),
             _as_tuple(classes),
-            context.owner,
+            context.expected_by,
             expected,
             shown=f"{counted(context.num_classes, 'class')} {expected}",
             edits=metainfo_edits(context, dataset),
@@ -63,7 +63,7 @@ def dataset_classes(context: Context) -> Iterator[Diagnostic]:
 
 
 @rule("MSF202", "palette-length")
-def palette_length(context: Context) -> Iterator[Diagnostic]:
+def palette_length(context: ConfigContext) -> Iterator[Diagnostic]:
     """A palette has another number of colours than there are classes.
 
     ## What it does
@@ -92,7 +92,7 @@ def palette_length(context: Context) -> Iterator[Diagnostic]:
     expected = palette_of(context)
     for dataset in context.document.datasets:
         palette = dataset.metainfo.get("palette")
-        if context.wishes.palette:
+        if context.options.palette:
             yield from _other_colours(dataset, palette, expected)
             continue
         if not isinstance(palette, (list, tuple)) or len(palette) == context.num_classes:
@@ -106,7 +106,7 @@ def palette_length(context: Context) -> Iterator[Diagnostic]:
         yield finding(
             key,
             list(palette),
-            context.owner,
+            context.expected_by,
             expected,
             shown=f"{counted(context.num_classes, 'class')}, so {colours} are needed",
             edits=[Edit(key, expected)],
@@ -115,7 +115,7 @@ def palette_length(context: Context) -> Iterator[Diagnostic]:
 
 
 @rule("MSF203", "classes-not-a-list")
-def classes_not_a_list(context: Context) -> Iterator[Diagnostic]:
+def classes_not_a_list(context: ConfigContext) -> Iterator[Diagnostic]:
     """The classes are one text instead of a list of names.
 
     ## What it does
@@ -157,7 +157,7 @@ def classes_not_a_list(context: Context) -> Iterator[Diagnostic]:
 
 
 @rule("MSF204", "foreign-classes")
-def foreign_classes(context: Context) -> Iterator[Diagnostic]:
+def foreign_classes(context: ConfigContext) -> Iterator[Diagnostic]:
     """A dataset type of MMSegmentation is given classes that are not its own.
 
     ## What it does
@@ -205,7 +205,7 @@ def foreign_classes(context: Context) -> Iterator[Diagnostic]:
 
 
 @rule("MSF205", "metric-of-another-dataset", labels="exclusive")
-def metric_of_another_dataset(context: Context) -> Iterator[Diagnostic]:
+def metric_of_another_dataset(context: ConfigContext) -> Iterator[Diagnostic]:
     """An evaluator has a metric that only fits the dataset it is named for.
 
     ## What it does
@@ -243,7 +243,7 @@ def metric_of_another_dataset(context: Context) -> Iterator[Diagnostic]:
             yield finding(
                 (*metric.key, "type"),
                 metric.type,
-                context.owner,
+                context.expected_by,
                 "IoUMetric",
                 shown="other classes than Cityscapes, which needs 'IoUMetric'",
                 edits=[
@@ -256,7 +256,7 @@ def metric_of_another_dataset(context: Context) -> Iterator[Diagnostic]:
 
 
 @rule("MSF210", "metainfo-names")
-def metainfo_names(context: Context) -> Iterator[Diagnostic]:
+def metainfo_names(context: ConfigContext) -> Iterator[Diagnostic]:
     """The classes or the palette have their names of MMSegmentation 0.x, which 1.x overlooks.
 
     ## What it does
@@ -309,7 +309,7 @@ def _renamed(dataset: Dataset, name: str, *, mend: bool) -> Diagnostic:
     )
 
 
-def metainfo_edits(context: Context, dataset: Dataset) -> Iterator[Edit]:
+def metainfo_edits(context: ConfigContext, dataset: Dataset) -> Iterator[Edit]:
     """Write classes and palette of the label space into a dataset."""
     metainfo = (*dataset.key, "metainfo")
     if not isinstance(dataset.config.get("metainfo"), dict):
@@ -318,7 +318,7 @@ def metainfo_edits(context: Context, dataset: Dataset) -> Iterator[Edit]:
     yield Edit((*metainfo, "palette"), palette_of(context))
 
 
-def palette_of(context: Context) -> list[list[int]]:
+def palette_of(context: ConfigContext) -> list[list[int]]:
     """Return the colours of the label space as configs write them."""
     return [list(color) for color in context.labels.colors]
 

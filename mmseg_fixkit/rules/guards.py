@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Union
 
-from mmseg_fixkit.config.context import Context
+from mmseg_fixkit.config.context import ConfigContext
 from mmseg_fixkit.core.text import counted, listed
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, KeyPath, finding
 from mmseg_fixkit.document import ConfigDocument
@@ -27,7 +27,7 @@ TTA = "tta_pipeline"
 
 
 @rule("MSF207", "guards-missing", requested=True)
-def guards_missing(context: Context) -> Iterator[Diagnostic]:
+def guards_missing(context: ConfigContext) -> Iterator[Diagnostic]:
     """The config has no guards against wrong class counts, labels and checkpoints.
 
     ## What it does
@@ -51,7 +51,7 @@ def guards_missing(context: Context) -> Iterator[Diagnostic]:
     ## References
     The guide to the guards in this documentation.
     """
-    if not context.wishes.guards:
+    if not context.options.guards:
         return
     yield from _import_missing(context)
     yield from _hooks_missing(context)
@@ -61,7 +61,7 @@ def guards_missing(context: Context) -> Iterator[Diagnostic]:
 
 
 @rule("MSF208", "guard-class-count", labels="exclusive")
-def guard_class_count(context: Context) -> Iterator[Diagnostic]:
+def guard_class_count(context: ConfigContext) -> Iterator[Diagnostic]:
     """`AssertLabelBounds` holds labels against another class count.
 
     ## What it does
@@ -99,7 +99,7 @@ def guard_class_count(context: Context) -> Iterator[Diagnostic]:
                 yield finding(
                     (*key, "num_classes"),
                     step.get("num_classes"),
-                    context.owner,
+                    context.expected_by,
                     context.num_classes,
                     shown=counted(context.num_classes, "class"),
                     edits=[Edit((*key, "num_classes"), context.num_classes)],
@@ -107,7 +107,7 @@ def guard_class_count(context: Context) -> Iterator[Diagnostic]:
                 )
 
 
-def _import_missing(context: Context) -> Iterator[Diagnostic]:
+def _import_missing(context: ConfigContext) -> Iterator[Diagnostic]:
     edits = import_edits(context.document)
     if edits:
         yield finding(
@@ -137,7 +137,7 @@ def import_edits(document: ConfigDocument) -> tuple[Edit, ...]:
     return (Edit(("custom_imports",), {"imports": [IMPORT], "allow_failed_imports": False}),)
 
 
-def _hooks_missing(context: Context) -> Iterator[Diagnostic]:
+def _hooks_missing(context: ConfigContext) -> Iterator[Diagnostic]:
     found = context.document.tree.get("custom_hooks") or []
     present = [type_name(h.get("type", "")) for h in found if isinstance(h, dict)]
     missing = [name for name in HOOKS if name not in present]
@@ -153,7 +153,7 @@ def _hooks_missing(context: Context) -> Iterator[Diagnostic]:
         )
 
 
-def _assert_missing(context: Context, dataset: Dataset) -> Iterator[Diagnostic]:
+def _assert_missing(context: ConfigContext, dataset: Dataset) -> Iterator[Diagnostic]:
     guard: dict[str, Any] = {"type": TRANSFORM, "num_classes": context.num_classes}
     if context.labels.ignore_index != DEFAULT_IGNORE:
         guard["ignore_index"] = context.labels.ignore_index

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Optional
 
 from mmseg_fixkit import host
-from mmseg_fixkit.config.context import Context
+from mmseg_fixkit.config.context import ConfigContext
 from mmseg_fixkit.core.text import counted
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, KeyPath, finding
 from mmseg_fixkit.host import HeadKind
@@ -17,7 +17,7 @@ from mmseg_fixkit.tree import lookup, walk
 
 
 @rule("MSF101", "head-class-count", labels="exclusive")
-def head_class_count(context: Context) -> Iterator[Diagnostic]:
+def head_class_count(context: ConfigContext) -> Iterator[Diagnostic]:
     """A head has another number of classes than the label space.
 
     ## What it does
@@ -65,7 +65,7 @@ def head_class_count(context: Context) -> Iterator[Diagnostic]:
         yield finding(
             key,
             head.config.get(str(key[-1]), head.num_classes),
-            context.owner,
+            context.expected_by,
             expected,
             shown=f"{expected} classes",
             edits=edits,
@@ -79,7 +79,7 @@ def written_class_counts(head: Head) -> set[Optional[int]]:
     return {head.num_classes, sums} if sums else {head.num_classes}
 
 
-def needs_class_count(context: Context, head: Head) -> bool:
+def needs_class_count(context: ConfigContext, head: Head) -> bool:
     """Whether a head that shows no count has one: an unknown type may well take none."""
     return head.known or (context.labels_given and head.placed)
 
@@ -92,7 +92,7 @@ def count_edits(head: Head, expected: int) -> list[Edit]:
 
 
 @rule("MSF104", "out-channels-mismatch", labels="exclusive")
-def out_channels_mismatch(context: Context) -> Iterator[Diagnostic]:
+def out_channels_mismatch(context: ConfigContext) -> Iterator[Diagnostic]:
     """A per-pixel head has an `out_channels` that fits no set-up.
 
     ## What it does
@@ -133,7 +133,7 @@ def out_channels_mismatch(context: Context) -> Iterator[Diagnostic]:
 
 
 @rule("MSF106", "text-vocabulary")
-def text_vocabulary(context: Context) -> Iterator[Diagnostic]:
+def text_vocabulary(context: ConfigContext) -> Iterator[Diagnostic]:
     """A text-based head looks for other words than the class names.
 
     ## What it does
@@ -180,7 +180,7 @@ def text_vocabulary(context: Context) -> Iterator[Diagnostic]:
         yield finding(
             (*key, "dataset_name" if words is None else "vocabulary"),
             dataset if words is None else list(words),
-            context.owner,
+            context.expected_by,
             expected,
             shown=f"the classes {expected}",
             edits=edits,
@@ -191,7 +191,7 @@ def text_vocabulary(context: Context) -> Iterator[Diagnostic]:
         yield finding(
             key,
             words,
-            context.owner,
+            context.expected_by,
             names,
             shown=f"the classes {expected}",
             edits=[Edit(key, names)],
@@ -199,7 +199,7 @@ def text_vocabulary(context: Context) -> Iterator[Diagnostic]:
         )
 
 
-def _lists_of_old_names(context: Context) -> Iterator[tuple[KeyPath, Any]]:
+def _lists_of_old_names(context: ConfigContext) -> Iterator[tuple[KeyPath, Any]]:
     """The class names of the training dataset written out in the model."""
     train = next(
         (d for d in context.document.datasets if isinstance(d.classes, (list, tuple))), None
@@ -213,7 +213,7 @@ def _lists_of_old_names(context: Context) -> Iterator[tuple[KeyPath, Any]]:
             yield key, value
 
 
-def _text_encoders(context: Context) -> Iterator[tuple[KeyPath, dict[str, Any]]]:
+def _text_encoders(context: ConfigContext) -> Iterator[tuple[KeyPath, dict[str, Any]]]:
     """The text encoders that stand beside a text head."""
     for head in context.document.class_heads:
         if head.spec.kind is HeadKind.TEXT:
@@ -223,12 +223,12 @@ def _text_encoders(context: Context) -> Iterator[tuple[KeyPath, dict[str, Any]]]
                 yield key, encoder
 
 
-def _out_channels_finding(context: Context, head: Head, found: object) -> Diagnostic:
+def _out_channels_finding(context: ConfigContext, head: Head, found: object) -> Diagnostic:
     key = (*head.key, "out_channels")
     return finding(
         key,
         found,
-        context.owner,
+        context.expected_by,
         context.num_classes,
         shown=counted(context.num_classes, "class"),
         edits=two_channel_edits(context.document, head)

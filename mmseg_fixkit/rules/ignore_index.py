@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Optional
 
-from mmseg_fixkit.config.context import Context
+from mmseg_fixkit.config.context import ConfigContext
 from mmseg_fixkit.diagnostics import (
     Applicability,
     Diagnostic,
@@ -130,7 +130,7 @@ def _pad_setting(key: KeyPath, value: Any) -> IgnoreIndexSetting:
 
 
 @rule("MSF303", "ignore-index-mismatch")
-def ignore_index_mismatch(context: Context) -> Iterator[Diagnostic]:
+def ignore_index_mismatch(context: ConfigContext) -> Iterator[Diagnostic]:
     """Heads, metrics and padding do not agree on the label that is ignored.
 
     ## What it does
@@ -162,7 +162,7 @@ def ignore_index_mismatch(context: Context) -> Iterator[Diagnostic]:
     `BaseDecodeHead`, `SegDataPreProcessor` and `IoUMetric` of mmsegmentation 1.2.2.
     """
     expected = context.labels.ignore_index
-    given = context.labels_given or context.wishes.ignore_index is not None
+    given = context.labels_given or context.options.ignore_index is not None
     applicability = Applicability.SAFE if given else Applicability.UNSAFE
     if is_class(context, expected) and not given:
         return  # class-ignored says so
@@ -174,7 +174,7 @@ def ignore_index_mismatch(context: Context) -> Iterator[Diagnostic]:
         yield finding(
             setting.key,
             setting.label,
-            "a map of label bits has" if context.labels.multilabel else context.owner,
+            "a map of label bits has" if context.labels.multilabel else context.expected_by,
             expected,
             shown=f"{expected} as the ignored label",
             edits=[setting.edit(expected)],
@@ -183,14 +183,14 @@ def ignore_index_mismatch(context: Context) -> Iterator[Diagnostic]:
         )
 
 
-def _is_meant(context: Context, setting: IgnoreIndexSetting, given: bool) -> bool:
+def _is_meant(context: ConfigContext, setting: IgnoreIndexSetting, given: bool) -> bool:
     """Whether a class stands there on purpose, or is reported by class-ignored."""
     reported = setting.use is Use.FILLS or (setting.use is Use.IGNORES and not given)
     return reported and is_class(context, setting.label)
 
 
 @rule("MSF304", "class-ignored", labels="exclusive")
-def class_ignored(context: Context) -> Iterator[Diagnostic]:
+def class_ignored(context: ConfigContext) -> Iterator[Diagnostic]:
     """The label that a head, a loss or a metric ignores is the label of a class.
 
     ## What it does
@@ -229,7 +229,7 @@ def class_ignored(context: Context) -> Iterator[Diagnostic]:
             yield finding(
                 setting.key,
                 setting.label,
-                context.owner,
+                context.expected_by,
                 instead,
                 shown=f"{name!r} as class {setting.label}, which is neither learned nor "
                 "counted then",
@@ -240,19 +240,19 @@ def class_ignored(context: Context) -> Iterator[Diagnostic]:
             )
 
 
-def is_class(context: Context, label: Any) -> bool:
+def is_class(context: ConfigContext, label: Any) -> bool:
     """Whether ``label`` is that of a class."""
     return isinstance(label, int) and 0 <= label < context.num_classes
 
 
-def follows_asked_label(context: Context) -> bool:
+def follows_asked_label(context: ConfigContext) -> bool:
     """Whether every setting is set to a label that the user gave, and that is no class."""
-    given = context.labels_given or context.wishes.ignore_index is not None
+    given = context.labels_given or context.options.ignore_index is not None
     return given and not is_class(context, context.labels.ignore_index)
 
 
 @rule("MSF305", "marked-label-not-ignored", labels="exclusive")
-def marked_label_not_ignored(context: Context) -> Iterator[Diagnostic]:
+def marked_label_not_ignored(context: ConfigContext) -> Iterator[Diagnostic]:
     """Zero-label reduction writes 255, but the head ignores another label.
 
     ## What it does

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Optional
 
 from mmseg_fixkit import host
-from mmseg_fixkit.config.context import Context
+from mmseg_fixkit.config.context import ConfigContext
 from mmseg_fixkit.core.text import counted
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, finding
 from mmseg_fixkit.document import ConfigDocument
@@ -93,7 +93,7 @@ def _may_have_weights(loss: Loss) -> bool:
 # --- weights that a config has ------------------------------------------------------------------
 
 
-def losses_with_weights(context: Context) -> Iterator[Loss]:
+def losses_with_weights(context: ConfigContext) -> Iterator[Loss]:
     """Yield the losses that have class weights: numbers, or the name of a file."""
     for head in context.document.class_heads:
         for loss in context.document.losses(head):
@@ -101,12 +101,12 @@ def losses_with_weights(context: Context) -> Iterator[Loss]:
                 yield loss
 
 
-def weighted_losses(context: Context) -> Iterator[Loss]:
+def weighted_losses(context: ConfigContext) -> Iterator[Loss]:
     """Yield the losses whose class weights are known as numbers."""
     return (loss for loss in losses_with_weights(context) if loss.weights is not None)
 
 
-def resized_weights(context: Context, loss: Loss) -> Optional[list[Any]]:
+def resized_weights(context: ConfigContext, loss: Loss) -> Optional[list[Any]]:
     """Return known weights as they are where their number is right, else what they turn into."""
     old = loss.weights or []
     fits = len(old) == weight_length(loss.head, context.num_classes)
@@ -114,7 +114,7 @@ def resized_weights(context: Context, loss: Loss) -> Optional[list[Any]]:
     return as_loss_expects(loss, old if fits else _carried(context, loss, old))
 
 
-def _carried(context: Context, loss: Loss, old: list[float]) -> Optional[list[float]]:
+def _carried(context: ConfigContext, loss: Loss, old: list[float]) -> Optional[list[float]]:
     """Return the weights that a list of the wrong length turns into."""
     classes, tail = split_no_object(context, loss, old)
     by_name = weights_by_name(context, classes)
@@ -126,7 +126,7 @@ def _carried(context: Context, loss: Loss, old: list[float]) -> Optional[list[fl
 
 
 def split_no_object(
-    context: Context, loss: Loss, old: list[float]
+    context: ConfigContext, loss: Loss, old: list[float]
 ) -> tuple[list[float], list[float]]:
     """Tell the class weights from the one for "no object", which is 0.1 where it is missing."""
     if loss.head.spec.kind not in WITH_NO_OBJECT:
@@ -139,20 +139,20 @@ def split_no_object(
     return old[:-1], old[-1:] or [NO_OBJECT_WEIGHT]
 
 
-def lacks_no_object(context: Context, loss: Loss) -> bool:
+def lacks_no_object(context: ConfigContext, loss: Loss) -> bool:
     """Whether the weights are as many as the old classes, which are one more than the new ones."""
     if loss.head.spec.kind not in WITH_NO_OBJECT or loss.head.num_classes == context.num_classes:
         return False
     return len(loss.weights or ()) == loss.head.num_classes == len(old_classes(context))
 
 
-def old_classes(context: Context) -> tuple[str, ...]:
+def old_classes(context: ConfigContext) -> tuple[str, ...]:
     """Return the classes that the training dataset has now; none where they are not known."""
     found = next((d.classes for d in context.document.datasets if d.split == "train"), None)
     return tuple(found) if isinstance(found, (list, tuple)) else ()
 
 
-def weights_by_name(context: Context, weights: list[float]) -> Optional[list[float]]:
+def weights_by_name(context: ConfigContext, weights: list[float]) -> Optional[list[float]]:
     """Return each new class's weight; None where a class is new or the weights fit no classes."""
     table = dict(zip(old_classes(context), weights))
     if len(table) != len(weights) or any(name not in table for name in context.labels.classes):
@@ -163,13 +163,13 @@ def weights_by_name(context: Context, weights: list[float]) -> Optional[list[flo
 # --- weights that a patch was asked for ---------------------------------------------------------
 
 
-def replaces_weights(context: Context) -> bool:
+def replaces_weights(context: ConfigContext) -> bool:
     """Whether all class weights are set to what was asked for, whatever they are now."""
-    return context.wishes.class_weight not in (None, "keep")
+    return context.options.class_weight not in (None, "keep")
 
 
 def requested_weights(
-    context: Context, loss: Loss, wish: Optional[tuple[float, ...]]
+    context: ConfigContext, loss: Loss, wish: Optional[tuple[float, ...]]
 ) -> Optional[list[Any]]:
     """Return the weights that a loss gets where ``wish`` was asked for; None stands for "none"."""
     if takes_single_weight(loss):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmseg_fixkit import host
-from mmseg_fixkit.config.context import Context
+from mmseg_fixkit.config.context import ConfigContext
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, finding
 from mmseg_fixkit.host import HeadKind
 from mmseg_fixkit.parts import Loss
@@ -22,7 +22,7 @@ _OHEM_INSTEAD = "take CrossEntropyLoss, and sampler=dict(type='OHEMPixelSampler'
 
 
 @rule("MSF118", "loss-of-other-heads")
-def loss_of_other_heads(context: Context) -> Iterator[Diagnostic]:
+def loss_of_other_heads(context: ConfigContext) -> Iterator[Diagnostic]:
     """A loss that its head calls with arguments that it does not take.
 
     ## What it does
@@ -80,9 +80,9 @@ def _takes_too_little(loss: Loss) -> bool:
     )
 
 
-def _is_replaced(context: Context, loss: Loss) -> bool:
+def _is_replaced(context: ConfigContext, loss: Loss) -> bool:
     """Whether another rule replaces the loss (MSF109, MSF603) or holds it in another."""
-    one = one_channel(loss.head) or context.wishes.binary == "sigmoid"
+    one = one_channel(loss.head) or context.options.binary == "sigmoid"
     return loss.type == _OHEM and not loss.wrapped and (context.labels.multilabel or one)
 
 

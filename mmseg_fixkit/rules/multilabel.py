@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Optional
 
-from mmseg_fixkit.config.context import Context
+from mmseg_fixkit.config.context import ConfigContext
 from mmseg_fixkit.core.text import counted
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, KeyPath, Severity, finding
 from mmseg_fixkit.host import DATASET_METRICS, type_name
@@ -35,7 +35,7 @@ _OTHER_MEANS = ("aAcc", "mAcc", "mFscore")
 
 
 @rule("MSF601", "multilabel-channel-count", labels="multilabel")
-def multilabel_channel_count(context: Context) -> Iterator[Diagnostic]:
+def multilabel_channel_count(context: ConfigContext) -> Iterator[Diagnostic]:
     """A head has no channel for the background beside those of the labels.
 
     ## What it does
@@ -74,7 +74,7 @@ def multilabel_channel_count(context: Context) -> Iterator[Diagnostic]:
             yield finding(
                 key,
                 head.config.get(str(key[-1])),
-                context.owner,
+                context.expected_by,
                 context.channels,
                 shown=f"{counted(context.num_classes, 'label, which needs', 'labels, which need')} "
                 f"{context.channels} channels: one for the background, and one for each label",
@@ -83,7 +83,7 @@ def multilabel_channel_count(context: Context) -> Iterator[Diagnostic]:
             )
 
 
-def _count_edits(context: Context, head: Head) -> list[Edit]:
+def _count_edits(context: ConfigContext, head: Head) -> list[Edit]:
     if written_class_counts(head) == {context.channels}:
         return []
     if None in written_class_counts(head) and not needs_class_count(context, head):
@@ -91,7 +91,7 @@ def _count_edits(context: Context, head: Head) -> list[Edit]:
     return count_edits(head, context.channels)
 
 
-def _channel_edits(context: Context, head: Head) -> Iterator[Edit]:
+def _channel_edits(context: ConfigContext, head: Head) -> Iterator[Edit]:
     found = head.config.get("out_channels")
     if head.spec.channels_follow_classes and found not in (None, context.channels):
         yield Edit((*head.key, "out_channels"), kind=EditKind.REMOVE)
@@ -103,7 +103,7 @@ def unfit(head: Head) -> Optional[str]:
 
 
 @rule("MSF602", "multilabel-segmentor", labels="multilabel")
-def multilabel_segmentor(context: Context) -> Iterator[Diagnostic]:
+def multilabel_segmentor(context: ConfigContext) -> Iterator[Diagnostic]:
     """The segmentor gives each pixel the one class with the highest score.
 
     ## What it does
@@ -140,7 +140,7 @@ def multilabel_segmentor(context: Context) -> Iterator[Diagnostic]:
         yield replaced_type(
             key,
             kind,
-            f"it takes the highest score, and {context.owner}",
+            f"it takes the highest score, and {context.expected_by}",
             ours,
             shown=f"{counted(context.num_classes, 'label')} that may overlap, which needs {ours!r}",
             more=[Edit(threshold, DEFAULT_THRESHOLD)] if bare else (),
@@ -167,7 +167,7 @@ def replaced_type(
     )
 
 
-def _segmentors(context: Context) -> Iterator[tuple[KeyPath, str]]:
+def _segmentors(context: ConfigContext) -> Iterator[tuple[KeyPath, str]]:
     """Yield where segmentors stand: the model, what wraps it, and that of several views."""
     for name in _MODEL:
         for key in ((name,), (name, "module")):
@@ -177,7 +177,7 @@ def _segmentors(context: Context) -> Iterator[tuple[KeyPath, str]]:
 
 
 @rule("MSF605", "multilabel-head", labels="multilabel")
-def multilabel_head(context: Context) -> Iterator[Diagnostic]:
+def multilabel_head(context: ConfigContext) -> Iterator[Diagnostic]:
     """A head cannot predict labels that overlap.
 
     ## What it does
@@ -208,13 +208,13 @@ def multilabel_head(context: Context) -> Iterator[Diagnostic]:
         yield finding(
             (*key, "type"),
             type_name(head["type"]),
-            f"{context.owner} {counted(context.num_classes, 'label')} that may overlap:",
+            f"{context.expected_by} {counted(context.num_classes, 'label')} that may overlap:",
             None,
             shown=fault,
         )
 
 
-def unfit_heads(context: Context) -> Iterator[tuple[KeyPath, dict[str, Any], str]]:
+def unfit_heads(context: ConfigContext) -> Iterator[tuple[KeyPath, dict[str, Any], str]]:
     """Yield the heads that cannot predict labels that overlap, and why."""
     for head in context.document.heads:
         beside = not head.follows_labels and "auxiliary_head" in head.key
@@ -224,7 +224,7 @@ def unfit_heads(context: Context) -> Iterator[tuple[KeyPath, dict[str, Any], str
 
 
 @rule("MSF606", "multilabel-threshold", labels="multilabel")
-def multilabel_threshold(context: Context) -> Iterator[Diagnostic]:
+def multilabel_threshold(context: ConfigContext) -> Iterator[Diagnostic]:
     """A threshold is none of a score, or there are not as many as labels.
 
     ## What it does
@@ -260,7 +260,7 @@ def multilabel_threshold(context: Context) -> Iterator[Diagnostic]:
             yield finding(
                 (*key, "threshold"),
                 written,
-                context.owner,
+                context.expected_by,
                 DEFAULT_THRESHOLD,
                 shown=fault,
                 edits=[Edit((*key, "threshold"), DEFAULT_THRESHOLD)],
@@ -271,7 +271,7 @@ def multilabel_threshold(context: Context) -> Iterator[Diagnostic]:
             yield _threshold_of_a_head(head)
 
 
-def _threshold_fault(context: Context, written: Any) -> str:
+def _threshold_fault(context: ConfigContext, written: Any) -> str:
     if written is None or is_threshold(written):
         return ""
     labels = counted(context.num_classes, "label")
@@ -296,7 +296,7 @@ def _threshold_of_a_head(head: Head) -> Diagnostic:
 
 
 @rule("MSF610", "multilabel-import", labels="multilabel")
-def multilabel_import(context: Context) -> Iterator[Diagnostic]:
+def multilabel_import(context: ConfigContext) -> Iterator[Diagnostic]:
     """The parts for multi-label segmentation are named, but not imported.
 
     ## What it does
@@ -328,7 +328,7 @@ def multilabel_import(context: Context) -> Iterator[Diagnostic]:
         yield finding(
             key,
             type_name(lookup(context.document.tree, key, "not set")),
-            f"{context.owner} labels that may overlap, for which custom_imports needs",
+            f"{context.expected_by} labels that may overlap, for which custom_imports needs",
             IMPORT,
             edits=edits,
             title=f"Import {IMPORT}",
@@ -336,7 +336,7 @@ def multilabel_import(context: Context) -> Iterator[Diagnostic]:
 
 
 @rule("MSF614", "multilabel-metric", labels="multilabel")
-def multilabel_metric(context: Context) -> Iterator[Diagnostic]:
+def multilabel_metric(context: ConfigContext) -> Iterator[Diagnostic]:
     """A metric counts one class per pixel.
 
     ## What it does
@@ -375,15 +375,15 @@ def multilabel_metric(context: Context) -> Iterator[Diagnostic]:
             yield replaced_type(
                 metric.key,
                 metric.type,
-                f"it counts one class per pixel, and {context.owner} labels that may overlap, "
-                "which needs",
+                f"it counts one class per pixel, and {context.expected_by} labels that may "
+                "overlap, which needs",
                 METRIC,
                 edits=[Edit(metric.key, kind=EditKind.REMOVE) if twice else whole],
             )
     yield from _other_mean(context)
 
 
-def _other_mean(context: Context) -> Iterator[Diagnostic]:
+def _other_mean(context: ConfigContext) -> Iterator[Diagnostic]:
     key = ("default_hooks", "checkpoint", "save_best")
     found = lookup(context.document.tree, key)
     if found in _OTHER_MEANS:
@@ -395,7 +395,7 @@ def _other_mean(context: Context) -> Iterator[Diagnostic]:
 
 
 @rule("MSF615", "multilabel-pictures", labels="multilabel")
-def multilabel_pictures(context: Context) -> Iterator[Diagnostic]:
+def multilabel_pictures(context: ConfigContext) -> Iterator[Diagnostic]:
     """The visualizer draws one class per pixel.
 
     ## What it does

@@ -7,7 +7,7 @@ from os.path import isabs
 from pathlib import PurePosixPath
 from typing import Any, Optional
 
-from mmseg_fixkit.config.context import Context
+from mmseg_fixkit.config.context import ConfigContext
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, KeyPath, Severity, finding
 from mmseg_fixkit.host import type_name
 from mmseg_fixkit.parts import Dataset
@@ -38,7 +38,7 @@ _Step = Mapping[str, Any]
 
 
 @rule("MSF611", "multilabel-loading", labels="multilabel")
-def multilabel_loading(context: Context) -> Iterator[Diagnostic]:
+def multilabel_loading(context: ConfigContext) -> Iterator[Diagnostic]:
     """Labels are loaded as those of one class per pixel, or by other names than the dataset has.
 
     ## What it does
@@ -82,7 +82,9 @@ def multilabel_loading(context: Context) -> Iterator[Diagnostic]:
                     yield from _other_arguments(context, dataset, key, step)
 
 
-def _loader_finding(context: Context, dataset: Dataset, key: KeyPath, step: _Step) -> Diagnostic:
+def _loader_finding(
+    context: ConfigContext, dataset: Dataset, key: KeyPath, step: _Step
+) -> Diagnostic:
     reading = {
         "label_format": "bits",
         **_reading_elsewhere(context),
@@ -94,23 +96,23 @@ def _loader_finding(context: Context, dataset: Dataset, key: KeyPath, step: _Ste
     return replaced_type(
         key,
         step["type"],
-        f"{context.owner} labels that may overlap, which needs",
+        f"{context.expected_by} labels that may overlap, which needs",
         LOADER,
         edits=[Edit(key, loader)] if known else (),
         then="" if known else "--label-file says where the JSON of each split is",
     )
 
 
-def _reading_elsewhere(context: Context) -> dict[str, Any]:
+def _reading_elsewhere(context: ConfigContext) -> dict[str, Any]:
     """Return how the first pipeline that loads several labels reads its files."""
     steps = (step for d in context.document.datasets for _, step in d.transforms)
     first = next((step for step in steps if is_step(step, LOADER)), {})
     return {name: first[name] for name in _READING if name in first}
 
 
-def _asked(context: Context, dataset: Dataset) -> dict[str, Any]:
+def _asked(context: ConfigContext, dataset: Dataset) -> dict[str, Any]:
     """Return the arguments that were asked for."""
-    files = context.wishes.multilabel
+    files = context.options.multilabel
     if files is None:
         return {}
     wanted = {
@@ -132,7 +134,7 @@ def _label_file(dataset: Dataset, pattern: Optional[str]) -> Optional[str]:
 
 
 def _other_arguments(
-    context: Context, dataset: Dataset, key: KeyPath, step: _Step
+    context: ConfigContext, dataset: Dataset, key: KeyPath, step: _Step
 ) -> Iterator[Diagnostic]:
     names = context.labels.classes
     said = step.get("labels")
@@ -141,7 +143,7 @@ def _other_arguments(
         yield finding(
             (*key, "labels"),
             said,
-            context.owner,
+            context.expected_by,
             names,
             edits=[Edit((*key, "labels"), names)],
             title=f"Load the labels {', '.join(names)}",
@@ -154,7 +156,7 @@ def _other_arguments(
 
 
 @rule("MSF612", "multilabel-pipeline-step", labels="multilabel")
-def multilabel_pipeline_step(context: Context) -> Iterator[Diagnostic]:
+def multilabel_pipeline_step(context: ConfigContext) -> Iterator[Diagnostic]:
     """A transform of a pipeline takes the bits of a label map for a class index.
 
     ## What it does
@@ -207,7 +209,7 @@ def multilabel_pipeline_step(context: Context) -> Iterator[Diagnostic]:
                 )
 
 
-def _step_fault(context: Context, step: _Step) -> Optional[tuple[str, Optional[str], str]]:
+def _step_fault(context: ConfigContext, step: _Step) -> Optional[tuple[str, Optional[str], str]]:
     """Return which argument of a step misreads maps of bits, what is right for it, and why.
 
     None stands for no right value: the step is to go.
@@ -224,7 +226,7 @@ def _step_fault(context: Context, step: _Step) -> Optional[tuple[str, Optional[s
 
 
 @rule("MSF613", "multilabel-packing", requested=True, labels="multilabel")
-def multilabel_packing(context: Context) -> Iterator[Diagnostic]:
+def multilabel_packing(context: ConfigContext) -> Iterator[Diagnostic]:
     """Maps of label bits are packed in 64 bit a pixel.
 
     ## What it does
@@ -246,7 +248,7 @@ def multilabel_packing(context: Context) -> Iterator[Diagnostic]:
     ## References
     `PackSegInputs` of mmsegmentation 1.2.2.
     """
-    for dataset in context.document.datasets if context.wishes.multilabel else ():
+    for dataset in context.document.datasets if context.options.multilabel else ():
         for key, step in dataset.transforms:
             if is_step(step, "PackSegInputs"):
                 who = "it takes 64 bit a pixel, and maps of label bits need"
@@ -254,7 +256,7 @@ def multilabel_packing(context: Context) -> Iterator[Diagnostic]:
 
 
 @rule("MSF616", "multilabel-dataset-type", labels="multilabel")
-def multilabel_dataset_type(context: Context) -> Iterator[Diagnostic]:
+def multilabel_dataset_type(context: ConfigContext) -> Iterator[Diagnostic]:
     """A dataset type of MMSegmentation is given some of its own classes as labels.
 
     ## What it does
@@ -300,7 +302,7 @@ def multilabel_dataset_type(context: Context) -> Iterator[Diagnostic]:
 
 
 @rule("MSF617", "multilabel-background", labels="multilabel")
-def multilabel_background(context: Context) -> Iterator[Diagnostic]:
+def multilabel_background(context: ConfigContext) -> Iterator[Diagnostic]:
     """The background is named as a label of its own.
 
     ## What it does
@@ -346,7 +348,7 @@ def multilabel_background(context: Context) -> Iterator[Diagnostic]:
 
 
 @rule("MSF618", "multilabel-mixed-formats", labels="multilabel")
-def multilabel_mixed_formats(context: Context) -> Iterator[Diagnostic]:
+def multilabel_mixed_formats(context: ConfigContext) -> Iterator[Diagnostic]:
     """Two splits read their label files in two ways.
 
     ## What it does

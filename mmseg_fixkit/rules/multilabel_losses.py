@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Optional
 
-from mmseg_fixkit.config.context import Context
+from mmseg_fixkit.config.context import ConfigContext
 from mmseg_fixkit.core.text import counted
 from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, KeyPath, finding
 from mmseg_fixkit.host import type_name
@@ -21,7 +21,7 @@ _PLACES = ("decode_head", "auxiliary_head", "kernel_generate_head")
 
 
 @rule("MSF603", "multilabel-loss", labels="multilabel")
-def multilabel_loss(context: Context) -> Iterator[Diagnostic]:
+def multilabel_loss(context: ConfigContext) -> Iterator[Diagnostic]:
     """A loss takes the label of a pixel for a class index.
 
     ## What it does
@@ -69,14 +69,14 @@ def _has_default_loss(head: Head) -> bool:
     return takes and head.placed_in(_PLACES) and "loss_decode" not in head.config
 
 
-def decode_losses(context: Context, head: Head) -> Iterator[Loss]:
+def decode_losses(context: ConfigContext, head: Head) -> Iterator[Loss]:
     """Yield the losses on the label map, without what ``OneChannelLoss`` holds."""
     for loss in context.document.losses(head):
         if loss.key[len(head.key)] == "loss_decode" and not loss.wrapped:
             yield loss
 
 
-def as_label_loss(context: Context, loss: Loss) -> Optional[dict[str, Any]]:
+def as_label_loss(context: ConfigContext, loss: Loss) -> Optional[dict[str, Any]]:
     """Return the loss that learns the same of each label; None if there is none."""
     inner = loss.config.get("loss")
     config = inner if isinstance(inner, dict) else loss.config
@@ -93,7 +93,7 @@ def as_label_loss(context: Context, loss: Loss) -> Optional[dict[str, Any]]:
 
 
 def _loss_finding(
-    context: Context, key: KeyPath, found: Optional[str], new: Optional[dict[str, Any]]
+    context: ConfigContext, key: KeyPath, found: Optional[str], new: Optional[dict[str, Any]]
 ) -> Diagnostic:
     edits = [] if new is None else [Edit(key, new)]
     return finding(
@@ -111,7 +111,7 @@ def _loss_finding(
 
 
 @rule("MSF604", "multilabel-sampler", labels="multilabel")
-def multilabel_sampler(context: Context) -> Iterator[Diagnostic]:
+def multilabel_sampler(context: ConfigContext) -> Iterator[Diagnostic]:
     """A sampler indexes the probabilities of a pixel with its label.
 
     ## What it does
@@ -160,7 +160,7 @@ def samples_by_label(head: Head) -> bool:
 
 
 @rule("MSF607", "multilabel-class-weight", labels="multilabel")
-def multilabel_class_weight(context: Context) -> Iterator[Diagnostic]:
+def multilabel_class_weight(context: ConfigContext) -> Iterator[Diagnostic]:
     """A `MultiLabelLoss` has another number of weights than there are labels.
 
     ## What it does
@@ -195,9 +195,9 @@ def multilabel_class_weight(context: Context) -> Iterator[Diagnostic]:
 
 
 def _weight_finding(
-    context: Context, key: KeyPath, found: Any, expected: Any, who: str
+    context: ConfigContext, key: KeyPath, found: Any, expected: Any, who: str
 ) -> Diagnostic:
-    shown = None if context.wishes.class_weight and key[-1] == "class_weight" else (
+    shown = None if context.options.class_weight and key[-1] == "class_weight" else (
         f"{counted(context.num_classes, 'label')}: give {context.num_classes} weights of 0 or "
         f"more, or {context.channels} with that of the background first"
     )  # fmt: skip
@@ -212,7 +212,7 @@ def _weight_finding(
     )
 
 
-def weights_for(context: Context, old: Optional[list[Any]]) -> Optional[list[float]]:
+def weights_for(context: ConfigContext, old: Optional[list[Any]]) -> Optional[list[float]]:
     """Return the weights of the labels that a loss gets: those asked for, or old ones by name."""
     if replaces_weights(context):
         return _requested(context)
@@ -221,13 +221,13 @@ def weights_for(context: Context, old: Optional[list[Any]]) -> Optional[list[flo
     return _by_name(context, old)
 
 
-def _requested(context: Context) -> Optional[list[float]]:
+def _requested(context: ConfigContext) -> Optional[list[float]]:
     """Return the weights that were asked for; None for "none"."""
-    wish = context.wishes.class_weight
+    wish = context.options.class_weight
     return list(wish) if isinstance(wish, tuple) else None
 
 
-def _by_name(context: Context, old: list[float]) -> Optional[list[float]]:
+def _by_name(context: ConfigContext, old: list[float]) -> Optional[list[float]]:
     """Return old weights in the order of the labels; None where one is new or all are the same."""
     names = old_classes(context)
     if len(old) == len(names) + 1:
@@ -242,7 +242,7 @@ def _by_name(context: Context, old: list[float]) -> Optional[list[float]]:
     return found if any(weight != 1 for weight in found) else None
 
 
-def as_weights(context: Context, loss: Loss) -> Iterator[tuple[KeyPath, Any, Any, str]]:
+def as_weights(context: ConfigContext, loss: Loss) -> Iterator[tuple[KeyPath, Any, Any, str]]:
     """Yield the weights of a ``MultiLabelLoss`` that are not right.
 
     That is: where they stand, what is there, what belongs there, and who says so.
@@ -253,18 +253,18 @@ def as_weights(context: Context, loss: Loss) -> Iterator[tuple[KeyPath, Any, Any
         if as_written(loss) != wanted:
             yield key, found, wanted, "--class-weight asks for"
     elif not isinstance(found, str) and not _fits(context, found, alone=context.num_classes == 1):
-        yield key, found, _moved(context, found), context.owner
+        yield key, found, _moved(context, found), context.expected_by
     more = loss.config.get("pos_weight")
     if not isinstance(more, str) and not _fits(context, more, alone=True):
-        yield (*loss.key, "pos_weight"), more, _moved(context, more), context.owner
+        yield (*loss.key, "pos_weight"), more, _moved(context, more), context.expected_by
 
 
-def _moved(context: Context, weights: Any) -> Optional[list[float]]:
+def _moved(context: ConfigContext, weights: Any) -> Optional[list[float]]:
     listed = isinstance(weights, (list, tuple)) and not weight_fault(weights)
     return _by_name(context, list(weights)) if listed else None
 
 
-def _fits(context: Context, weights: Any, *, alone: bool) -> bool:
+def _fits(context: ConfigContext, weights: Any, *, alone: bool) -> bool:
     if weights is None:
         return True
     if not isinstance(weights, (list, tuple)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Optional
 
-from mmseg_fixkit.config.context import Context
+from mmseg_fixkit.config.context import ConfigContext
 from mmseg_fixkit.diagnostics import (
     Applicability,
     Diagnostic,
@@ -38,9 +38,9 @@ from mmseg_fixkit.rules.channels import (
 from mmseg_fixkit.rules.loss_weights import as_written, replaces_weights
 
 
-def _one_channel_heads(context: Context) -> Iterator[Head]:
+def _one_channel_heads(context: ConfigContext) -> Iterator[Head]:
     """Yield the heads with one channel for two classes, where nobody asked for another set-up."""
-    if context.num_classes != 2 or context.wishes.binary:
+    if context.num_classes != 2 or context.options.binary:
         return
     for head in context.document.class_heads:
         if has_one_channel(head) and not why_not_one_channel(context.document, head):
@@ -48,7 +48,7 @@ def _one_channel_heads(context: Context) -> Iterator[Head]:
 
 
 @rule("MSF109", "one-channel-loss", labels="exclusive")
-def one_channel_loss(context: Context) -> Iterator[Diagnostic]:
+def one_channel_loss(context: ConfigContext) -> Iterator[Diagnostic]:
     """A loss cannot teach a head with one channel.
 
     ## What it does
@@ -131,7 +131,7 @@ def _no_loss_finding(document: ConfigDocument, head: Head) -> Diagnostic:
 
 
 @rule("MSF110", "one-channel-sampler", labels="exclusive")
-def one_channel_sampler(context: Context) -> Iterator[Diagnostic]:
+def one_channel_sampler(context: ConfigContext) -> Iterator[Diagnostic]:
     """A head with one channel has a sampler that looks for a second one.
 
     ## What it does
@@ -181,7 +181,7 @@ def one_channel_sampler(context: Context) -> Iterator[Diagnostic]:
 
 
 @rule("MSF111", "one-channel-class-weight", labels="exclusive")
-def one_channel_class_weight(context: Context) -> Iterator[Diagnostic]:
+def one_channel_class_weight(context: ConfigContext) -> Iterator[Diagnostic]:
     """A sigmoid loss on one channel has a class weight for each class.
 
     ## What it does
@@ -235,7 +235,7 @@ def one_channel_class_weight(context: Context) -> Iterator[Diagnostic]:
 
 
 @rule("MSF112", "one-channel-threshold", labels="exclusive")
-def one_channel_threshold(context: Context) -> Iterator[Diagnostic]:
+def one_channel_threshold(context: ConfigContext) -> Iterator[Diagnostic]:
     """The threshold of a one-channel head is missing, out of range, or stands where it has no use.
 
     ## What it does
@@ -315,7 +315,7 @@ def _threshold_finding(head: Head, who: str, expected: Optional[float], **words:
 
 
 @rule("MSF113", "one-channel-head", labels="exclusive")
-def one_channel_head(context: Context) -> Iterator[Diagnostic]:
+def one_channel_head(context: ConfigContext) -> Iterator[Diagnostic]:
     """A head has one channel that cannot work with one.
 
     ## What it does
@@ -354,7 +354,7 @@ def one_channel_head(context: Context) -> Iterator[Diagnostic]:
     ## References
     `calculate_uncertainty` and `BaseSegmentor.postprocess_result` of mmsegmentation 1.2.2.
     """
-    if context.num_classes != 2 or context.wishes.binary:
+    if context.num_classes != 2 or context.options.binary:
         return
     for head in context.document.class_heads:
         reason = why_not_one_channel(context.document, head) if has_one_channel(head) else ""

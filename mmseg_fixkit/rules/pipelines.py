@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from mmseg_fixkit.config.context import Context
+from mmseg_fixkit.config.context import ConfigContext
 from mmseg_fixkit.diagnostics import (
     Applicability,
     Diagnostic,
@@ -32,7 +32,7 @@ _LABEL_STEPS = (*_LOADERS, _GUARD, _REMAP)
 
 
 @rule("MSF209", "labels-loaded-before-resize")
-def labels_loaded_before_resize(context: Context) -> Iterator[Diagnostic]:
+def labels_loaded_before_resize(context: ConfigContext) -> Iterator[Diagnostic]:
     """A validation or test pipeline resizes the label maps.
 
     ## What it does
@@ -110,7 +110,7 @@ def _moved(between: Steps, key: KeyPath, step: dict[str, Any]) -> tuple[Edit, ..
 
 
 @rule("MSF212", "guard-out-of-place")
-def guard_out_of_place(context: Context) -> Iterator[Diagnostic]:
+def guard_out_of_place(context: ConfigContext) -> Iterator[Diagnostic]:
     """`AssertLabelBounds` looks at the labels too early.
 
     ## What it does

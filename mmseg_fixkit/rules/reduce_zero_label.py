@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Optional
 
-from mmseg_fixkit.config.context import Context
+from mmseg_fixkit.config.context import ConfigContext
 from mmseg_fixkit.diagnostics import Applicability, Diagnostic, Edit, Severity, finding
 from mmseg_fixkit.host import type_name
 from mmseg_fixkit.parts import Dataset
@@ -16,7 +16,7 @@ BACKGROUND_NAMES = frozenset({"background", "bg", "_background_", "others", "oth
 
 
 @rule("MSF301", "reduce-zero-label-conflict")
-def reduce_zero_label_conflict(context: Context) -> Iterator[Diagnostic]:
+def reduce_zero_label_conflict(context: ConfigContext) -> Iterator[Diagnostic]:
     """The places that say whether label 0 is ignored do not agree.
 
     ## What it does
@@ -58,7 +58,7 @@ def reduce_zero_label_conflict(context: Context) -> Iterator[Diagnostic]:
         yield from _pipeline_findings(dataset, wanted)
 
 
-def _wanted(context: Context, dataset: Dataset) -> Optional[bool]:
+def _wanted(context: ConfigContext, dataset: Dataset) -> Optional[bool]:
     """What ``reduce_zero_label`` of this dataset has to be; None where nobody knows."""
     decided = _decided(context, dataset)
     first = context.document.datasets[0]
@@ -67,13 +67,13 @@ def _wanted(context: Context, dataset: Dataset) -> Optional[bool]:
     return first.reduces_zero_label
 
 
-def _decided(context: Context, dataset: Dataset) -> Optional[bool]:
+def _decided(context: ConfigContext, dataset: Dataset) -> Optional[bool]:
     """What the user decided about the flag, by asking for it or by the classes given.
 
     A registered type that keeps its own classes keeps its own files, and with them the flag.
     """
-    if context.wishes.reduce_zero_label is not None:
-        return context.wishes.reduce_zero_label
+    if context.options.reduce_zero_label is not None:
+        return context.options.reduce_zero_label
     if context.labels.multilabel:
         return False  # 0 is a pixel without labels
     own = dataset.info.classes if dataset.info else None
@@ -83,8 +83,8 @@ def _decided(context: Context, dataset: Dataset) -> Optional[bool]:
     return None
 
 
-def _dataset_finding(context: Context, dataset: Dataset, wanted: bool) -> Diagnostic:
-    asked = context.wishes.reduce_zero_label is not None
+def _dataset_finding(context: ConfigContext, dataset: Dataset, wanted: bool) -> Diagnostic:
+    asked = context.options.reduce_zero_label is not None
     sure = _decided(context, dataset) is not None
     return finding(
         (*dataset.key, "reduce_zero_label"),
@@ -98,12 +98,12 @@ def _dataset_finding(context: Context, dataset: Dataset, wanted: bool) -> Diagno
     )
 
 
-def _who(context: Context, *, sure: bool) -> str:
-    if context.wishes.reduce_zero_label is not None:
+def _who(context: ConfigContext, *, sure: bool) -> str:
+    if context.options.reduce_zero_label is not None:
         return "you asked for"
     if context.labels.multilabel:
         return "a map of label bits has"
-    return context.owner if sure else "the training dataset has"
+    return context.expected_by if sure else "the training dataset has"
 
 
 def _pipeline_findings(dataset: Dataset, wanted: bool) -> Iterator[Diagnostic]:
@@ -121,7 +121,7 @@ def _pipeline_findings(dataset: Dataset, wanted: bool) -> Iterator[Diagnostic]:
 
 
 @rule("MSF302", "background-ignored", labels="exclusive")
-def background_ignored(context: Context) -> Iterator[Diagnostic]:
+def background_ignored(context: ConfigContext) -> Iterator[Diagnostic]:
     """The first class is the background, and label 0 is ignored.
 
     ## What it does
@@ -151,7 +151,7 @@ def background_ignored(context: Context) -> Iterator[Diagnostic]:
     mmsegmentation issues 1714 and 2508; MaskDINO issue 119.
     """
     first = context.labels.classes[0].lower()
-    if first not in BACKGROUND_NAMES or context.wishes.reduce_zero_label is not None:
+    if first not in BACKGROUND_NAMES or context.options.reduce_zero_label is not None:
         return
     for dataset in context.document.datasets:
         own = dataset.info.classes if dataset.info else None
@@ -159,7 +159,7 @@ def background_ignored(context: Context) -> Iterator[Diagnostic]:
             yield finding(
                 (*dataset.key, "reduce_zero_label"),
                 True,
-                context.owner,
+                context.expected_by,
                 False,
                 shown=f"{context.labels.classes[0]!r} as its first class, which is ignored then",
                 edits=list(_flag_edits(dataset, False)),

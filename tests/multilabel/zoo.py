@@ -42,7 +42,7 @@ def try_one(config: str, names: tuple[str, ...] = NAMES) -> Outcome:
     except FixkitError as error:
         outcome.reason = str(error)
         return outcome
-    outcome.problems += [f"left: {d.code} {d.message}" for d in planned.plan.left]
+    outcome.problems += [f"left: {d.code} {d.message}" for d in planned.plan.remaining]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "patched.py"
         planned.write(path)  # which loads it again and compares

@@ -16,7 +16,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Optional
 
-from mmseg_fixkit.many import Outcome, Target, check_all
+from mmseg_fixkit.many import CheckResult, CheckTarget, check_all
 from tests.zoo.configs import ROOT, all_configs
 from tests.zoo.findings import Finding, findings_of, unexplained
 from tests.zoo.modes import COUNTS
@@ -44,10 +44,10 @@ def tell(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def check_zoo(configs: tuple[str, ...], jobs: int) -> list[Outcome]:
+def check_zoo(configs: tuple[str, ...], jobs: int) -> list[CheckResult]:
     """Let ``check`` look at the unchanged configs."""
     tell(f"check: {len(configs)} configs")
-    return list(check_all([Target(str(ROOT / config)) for config in configs], jobs))
+    return list(check_all([CheckTarget(str(ROOT / config)) for config in configs], jobs))
 
 
 def main() -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 
 from mmseg_fixkit.diagnostics import format_key
-from mmseg_fixkit.many import Outcome
+from mmseg_fixkit.many import CheckResult
 from tests.zoo.configs import ROOT
 
 
@@ -62,7 +62,7 @@ EXPLANATIONS = (
 )
 
 
-def findings_of(outcomes: Iterable[Outcome]) -> tuple[Finding, ...]:
+def findings_of(outcomes: Iterable[CheckResult]) -> tuple[Finding, ...]:
     return tuple(
         Finding(name_of(outcome.config), d.code, format_key(d.key))
         for outcome in outcomes

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mmseg_fixkit.many import Outcome
+from mmseg_fixkit.many import CheckResult
 from tests.zoo.configs import method_of
 from tests.zoo.findings import Finding, explained, findings_of, name_of
 from tests.zoo.modes import MODES
@@ -41,7 +41,7 @@ class Zoo:
         cls,
         versions: dict[str, str],
         counts: Sequence[int],
-        outcomes: Sequence[Outcome],
+        outcomes: Sequence[CheckResult],
         records: Iterable[Record],
     ) -> Zoo:
         made = list(records)

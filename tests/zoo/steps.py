@@ -161,7 +161,7 @@ def wrong_plan(written: Written, document: ConfigDocument) -> Iterator[str]:
     """
     plan, names = written.patch.plan, written.patch.labels.classes
     tree = without_key(plain(written.config._cfg_dict), "_scope_")
-    for finding in plan.left:
+    for finding in plan.remaining:
         yield f"left: {finding.code} {finding.message}"
     for key in strays(plan):
         yield f"{key} changes, but no edit names it"
@@ -177,7 +177,7 @@ def wrong_plan(written: Written, document: ConfigDocument) -> Iterator[str]:
     if others[0] != others[1]:
         yield "a head that does not follow the labels has changed"
     again = patch(written.config, written.patch.labels, guards=written.guards).plan
-    yield from (f"again: {d.code} {d.message}" for d in (*again.applied, *again.left))
+    yield from (f"again: {d.code} {d.message}" for d in (*again.applied, *again.remaining))
 
 
 def _wrong_datasets(result: Result, written: Written) -> Iterator[str]:
