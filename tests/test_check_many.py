@@ -19,9 +19,7 @@ import pytest
 import yaml
 
 from mmseg_fixkit.apis.check import check
-from mmseg_fixkit.diagnostics import format_key
-from mmseg_fixkit.errors import FixkitError
-from mmseg_fixkit.many import (
+from mmseg_fixkit.apis.check_files import (
     PARALLEL_FROM,
     CheckResult,
     CheckTarget,
@@ -31,6 +29,8 @@ from mmseg_fixkit.many import (
     looks_like_config,
     portable,
 )
+from mmseg_fixkit.diagnostics import format_key
+from mmseg_fixkit.errors import FixkitError
 from tests.helpers.paths import ROOT
 
 COMMAND = [sys.executable, "-c", "from mmseg_fixkit.cli import main; main()"]

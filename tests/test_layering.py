@@ -54,8 +54,6 @@ ROWS = (
     "apply",
     "cfg_options",
     "apis",
-    "many",
-    "repairs",
     "reporters",
     "explanations",
     "runtime",

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from mmseg_fixkit.apis.check_files import find_targets
 from mmseg_fixkit.errors import FixkitError
-from mmseg_fixkit.many import find_targets
 from mmseg_fixkit.settings import Settings, parse_settings, reasons_given, settings_for
 
 FILE = Path("pyproject.toml")

@@ -17,7 +17,7 @@ import torch
 from mmengine.config import Config
 
 from mmseg_fixkit import patch
-from mmseg_fixkit.many import CheckTarget, check_all
+from mmseg_fixkit.apis.check_files import CheckTarget, check_all
 from tests.helpers.paths import DOCS
 from tests.support import NEEDS, run_portable
 from tests.zoo.build import build, build_shapes

@@ -15,9 +15,8 @@ from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.reporters import REPORTERS, reporter
 
 if TYPE_CHECKING:
+    from mmseg_fixkit.apis.check_files import CheckResult, CheckTarget, FixResult
     from mmseg_fixkit.diagnostics import Report
-    from mmseg_fixkit.many import CheckResult, CheckTarget
-    from mmseg_fixkit.repairs import FixResult
 
 Codes = Optional[tuple[str, ...]]
 
@@ -117,27 +116,27 @@ def _outcomes(
     configs: tuple[str, ...], select: Codes, ignore: Codes, jobs: Optional[int]
 ) -> tuple[list[tuple[CheckTarget, CheckResult]], int]:
     """Check what the arguments name; return what came of it, and how many files were skipped."""
-    from mmseg_fixkit import many
+    from mmseg_fixkit.apis import check_files
     from mmseg_fixkit.settings import reasons_given
 
     try:
-        found = many.find_targets(configs, select, ignore)
+        found = check_files.find_targets(configs, select, ignore)
         for text in reasons_given(target.settings for target in found.targets):
             console.note(text)
-        outcomes = list(_watched(many.check_all(found.targets, jobs), len(found.targets)))
+        outcomes = list(_watched(check_files.check_all(found.targets, jobs), len(found.targets)))
     except KeyboardInterrupt:
         console.error("stopped by Ctrl-C, so nothing is reported")
         raise SystemExit(INTERRUPTED) from None
     skipped = found.skipped + sum(outcome.skipped for outcome in outcomes)
     if all(outcome.skipped for outcome in outcomes):
-        raise many.nothing_checked(configs, skipped)
+        raise check_files.nothing_checked(configs, skipped)
     return list(zip(found.targets, outcomes)), skipped
 
 
 def _repair(
     found: Sequence[tuple[CheckTarget, CheckResult]], unsafe: bool, write: bool
 ) -> Sequence[FixResult]:
-    from mmseg_fixkit.repairs import repair_all
+    from mmseg_fixkit.apis.check_files import repair_all
 
     targets, outcomes = zip(*found)
     return repair_all(targets, outcomes, unsafe=unsafe, write=write)

@@ -24,7 +24,7 @@ from mmseg_fixkit.render import UNWRAPPED, render
 from mmseg_fixkit.tree import lookup, walk
 
 if TYPE_CHECKING:
-    from mmseg_fixkit.repairs import FixResult
+    from mmseg_fixkit.apis.check_files import FixResult
 
 ARROW = "->"
 

@@ -16,7 +16,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Optional
 
-from mmseg_fixkit.many import CheckResult, CheckTarget, check_all
+from mmseg_fixkit.apis.check_files import CheckResult, CheckTarget, check_all
 from tests.zoo.configs import ROOT, all_configs
 from tests.zoo.findings import Finding, findings_of, unexplained
 from tests.zoo.modes import COUNTS

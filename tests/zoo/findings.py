@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 
+from mmseg_fixkit.apis.check_files import CheckResult
 from mmseg_fixkit.diagnostics import format_key
-from mmseg_fixkit.many import CheckResult
 from tests.zoo.configs import ROOT
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mmseg_fixkit.many import CheckResult
+from mmseg_fixkit.apis.check_files import CheckResult
 from tests.zoo.configs import method_of
 from tests.zoo.findings import Finding, explained, findings_of, name_of
 from tests.zoo.modes import MODES
