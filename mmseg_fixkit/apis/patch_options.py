@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 # --- class weights -------------------------------------------------------------------------------
 
-#: What may be said beside numbers and the methods of ``class_balance``.
+#: What may stand beside numbers and the methods of ``class_balance``.
 WORDS = ("keep", "none")
 
 
@@ -176,7 +176,7 @@ def check_label_format(
 
     Args:
         context: the config and the labels.
-        files: how label files are read; nothing may be said of that where labels do not overlap.
+        files: how label files are read; none may be given where labels do not overlap.
         others: option -> value of what else was asked for.
 
     Raises:
