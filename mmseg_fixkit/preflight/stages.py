@@ -26,8 +26,7 @@ from mmseg_fixkit.rules.training import Batch, Layer, TrainingContext, check_ite
 from mmseg_fixkit.runtime.building import build, read_config
 from mmseg_fixkit.runtime.chance import chance_losses
 from mmseg_fixkit.runtime.files import adapt_file
-from mmseg_fixkit.runtime.heads import find_heads
-from mmseg_fixkit.runtime.loss_sanity import class_layers, optimizers_of
+from mmseg_fixkit.runtime.heads import class_layers, find_heads, optimizers_of
 
 #: Findings that only hold for all files of a split.
 _OF_WHOLE_SPLITS = frozenset({"MSF413", "MSF423", "MSF424", "MSF425"})

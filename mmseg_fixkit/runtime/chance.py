@@ -15,12 +15,10 @@ from typing import Any, Callable
 import torch
 from torch import Tensor, nn
 
-from mmseg_fixkit.runtime.heads import Head, find_heads
+from mmseg_fixkit.runtime.heads import Head, log_prefix, outermost
 
 #: Parameters of a ``loss_by_feat`` that are what the network says.
 _LOGITS = ("logit", "cls_score", "mask_pred")
-
-_PREFIXES = {"decode_head": "decode", "auxiliary_head": "aux"}
 
 
 @contextmanager
@@ -39,20 +37,6 @@ def chance_losses(model: nn.Module) -> Iterator[dict[str, float]]:
     finally:
         for head in watched:
             del head.module.loss_by_feat
-
-
-def outermost(model: nn.Module) -> tuple[Head, ...]:
-    """Return the heads that stand in no other head."""
-    heads = find_heads(model)
-    paths = tuple(f"{head.path}." for head in heads)
-    return tuple(h for h in heads if not any(h.path.startswith(p) for p in paths))
-
-
-def log_prefix(path: str) -> str:
-    """Return what the host puts before the losses of a head: ``decode``, ``aux_1``."""
-    name, _, index = path.partition(".")
-    prefix = _PREFIXES.get(name, name)
-    return f"{prefix}_{index}" if index else prefix
 
 
 def _with_chance(head: Head, found: dict[str, float]) -> Callable[..., Any]:

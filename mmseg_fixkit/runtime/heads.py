@@ -16,6 +16,8 @@ from mmseg_fixkit.host import CLASS_ROWS, HEAD_SPECS, ClassAxis, HeadKind, HeadS
 from mmseg_fixkit.several_labels import OWN_SEGMENTORS
 
 _BASE_HEAD = "BaseDecodeHead"
+#: Name of a head in the model -> what the host puts before its losses in the log.
+_PREFIXES = {"decode_head": "decode", "auxiliary_head": "aux"}
 
 
 @dataclass(frozen=True)
@@ -142,3 +144,34 @@ def _class_axes(head: Head, name: str) -> tuple[ClassAxis, ...]:
     table = head.spec.class_axes
     axes = next((axes for pattern, axes in table if re.fullmatch(pattern, name)), CLASS_ROWS)
     return tuple(a for a in axes if not a.only_if or getattr(head.module, a.only_if, False))
+
+
+def outermost(model: nn.Module) -> tuple[Head, ...]:
+    """Return the heads that stand in no other head."""
+    heads = find_heads(model)
+    paths = tuple(f"{head.path}." for head in heads)
+    return tuple(h for h in heads if not any(h.path.startswith(p) for p in paths))
+
+
+def log_prefix(path: str) -> str:
+    """Return what the host puts before the losses of a head: ``decode``, ``aux_1``."""
+    name, _, index = path.partition(".")
+    prefix = _PREFIXES.get(name, name)
+    return f"{prefix}_{index}" if index else prefix
+
+
+def class_layers(model: nn.Module) -> dict[str, nn.Parameter]:
+    """Return the parameters sized by the classes; for a head without any, its last one."""
+    parameters = dict(model.named_parameters())
+    sized = [name for name in class_tensors(model) if name in parameters]
+    for head in outermost(model):
+        own = [name for name in parameters if name.startswith(f"{head.path}.")]
+        if own and not any(name.startswith(f"{head.path}.") for name in sized):
+            sized.append(own[-1])
+    return {name: parameters[name] for name in sized}
+
+
+def optimizers_of(wrapper: Any) -> list[Any]:
+    """Return the optimizers of a wrapper, or of a dict of wrappers."""
+    parts = wrapper.values() if hasattr(wrapper, "optim_wrappers") else (wrapper,)
+    return [part.optimizer for part in parts]

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from mmseg_fixkit.diagnostics import Diagnostic
 from mmseg_fixkit.host import HeadKind
 from mmseg_fixkit.rules.training import Batch, Layer, TrainingContext, check_iteration
-from mmseg_fixkit.runtime.chance import chance_losses, log_prefix, outermost
+from mmseg_fixkit.runtime.chance import chance_losses
 from mmseg_fixkit.runtime.errors import LossSanityError
-from mmseg_fixkit.runtime.heads import class_tensors, unwrap
+from mmseg_fixkit.runtime.heads import class_layers, log_prefix, optimizers_of, outermost, unwrap
 
 ACTIONS = ("warn", "stop")
 
@@ -225,17 +225,6 @@ class _Window:
         )
 
 
-def class_layers(model: nn.Module) -> dict[str, nn.Parameter]:
-    """Return the parameters sized by the classes; for a head without any, its last one."""
-    parameters = dict(model.named_parameters())
-    sized = [name for name in class_tensors(model) if name in parameters]
-    for head in outermost(model):
-        own = [name for name in parameters if name.startswith(f"{head.path}.")]
-        if own and not any(name.startswith(f"{head.path}.") for name in sized):
-            sized.append(own[-1])
-    return {name: parameters[name] for name in sized}
-
-
 def _softmax_over_one(model: nn.Module) -> tuple[str, ...]:
     """Return the log prefixes of heads whose single channel goes through a softmax."""
     return tuple(
@@ -250,12 +239,6 @@ def _softmax_over_one(model: nn.Module) -> tuple[str, ...]:
 def _losses(head: nn.Module) -> tuple[nn.Module, ...]:
     found = getattr(head, "loss_decode", ())
     return tuple(found) if isinstance(found, (nn.ModuleList, tuple)) else (found,)
-
-
-def optimizers_of(wrapper: Any) -> list[Any]:
-    """Return the optimizers of a wrapper, or of a dict of wrappers."""
-    parts = wrapper.values() if hasattr(wrapper, "optim_wrappers") else (wrapper,)
-    return [part.optimizer for part in parts]
 
 
 def _batch(iteration: int, data_batch: Any, outputs: Mapping[str, Any]) -> Batch:
