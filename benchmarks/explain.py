@@ -20,8 +20,11 @@ import tempfile
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
 from mmseg_fixkit import explain
-from mmseg_fixkit.explanations.entries import ENTRIES
+from mmseg_fixkit.explanations.fault import all_faults
+from tests.explain_table import EXAMPLES
 
 ERROR = "IndexError: Target 151 is out of bounds."
 CLASSES = 19
@@ -66,14 +69,15 @@ def wrapped_in_a_log(text: str, width: int = 80) -> str:
 
 
 def known_share() -> list[str]:
-    texts = [(entry, text) for entry in ENTRIES for text in entry.examples]
     # What is said of the first loss and the last gradient is not of lines in the middle.
-    inside = [(e, text) for e, text in texts if e.id not in ("loss-zero", "gradient-nan")]
-    plain = sum(any(f.id == e.id for f in explain(text)) for e, text in texts)
-    wrapped = sum(any(f.id == e.id for f in explain(wrapped_in_a_log(t))) for e, t in inside)
+    inside = [e for e in EXAMPLES if e.fault.id not in ("loss-zero", "gradient-nan")]
+    plain = sum(any(f.id == e.fault.id for f in explain(e.text)) for e in EXAMPLES)
+    wrapped = sum(
+        any(f.id == e.fault.id for f in explain(wrapped_in_a_log(e.text))) for e in inside
+    )
     return [
-        f"| entries, texts | {len(ENTRIES)}, {len(texts)} |",
-        f"| known, plain | {plain} of {len(texts)} |",
+        f"| faults, texts | {len(all_faults())}, {len(EXAMPLES)} |",
+        f"| known, plain | {plain} of {len(EXAMPLES)} |",
         f"| known, wrapped at 80 columns in a log of 3000 lines | {wrapped} of {len(inside)} |",
     ]
 

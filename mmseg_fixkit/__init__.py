@@ -26,7 +26,7 @@ _HOMES = {
     "CheckpointMismatch": "mmseg_fixkit.errors",
     "adapt_state_dict": "mmseg_fixkit.runtime.adapt",
     "check": "mmseg_fixkit.apis.check",
-    "explain": "mmseg_fixkit.explanations.core",
+    "explain": "mmseg_fixkit.explanations.explain",
     "Explanation": "mmseg_fixkit.explanations.explanation",
     "init_model": "mmseg_fixkit.runtime.inference",
     "patch": "mmseg_fixkit.apis.patch",

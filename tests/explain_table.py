@@ -1,18 +1,49 @@
-"""Texts of ``failures.md`` that were seen in public threads, and the entry that explains each."""
+"""Texts that were seen in public threads and the fault that each tells of; logs around them.
+
+``tests/apis/explain/FAULT.txt`` holds the examples of a fault. A line of ``====`` stands between
+two of them, and may name faults that the next one tells of too: ``==== and checkpoint-header``.
+"""
 
 from __future__ import annotations
 
-from mmseg_fixkit.explanations.entries import ENTRIES
-from mmseg_fixkit.explanations.entry import Entry
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
-#: Every example of every entry.
-EXAMPLES = tuple((entry, text) for entry in ENTRIES for text in entry.examples)
+from mmseg_fixkit.explanations.fault import Fault, all_faults
+
+FOLDER = Path(__file__).parent / "apis" / "explain"
+
+_BETWEEN = re.compile(r"^====(?: and (.*))?\n", re.M)
 
 
-def name_of(case: tuple[Entry, str]) -> str:
-    entry, text = case
-    return f"{entry.id}-{entry.examples.index(text)}"
+@dataclass(frozen=True)
+class Example:
+    """A text, the fault that it tells of, and others that it tells of too."""
 
+    name: str
+    fault: Fault
+    text: str
+    others: frozenset[str]
+
+
+def examples_in(file: Path) -> Iterator[Example]:
+    first, *rest = _BETWEEN.split(file.read_text(encoding="utf-8"))
+    pairs = [(None, first), *zip(rest[::2], rest[1::2])] if first else zip(rest[::2], rest[1::2])
+    for number, (others, text) in enumerate(pairs):
+        named = frozenset((others or "").split())
+        name = f"{file.stem}-{number}"
+        yield Example(name, all_faults()[file.stem], text.removesuffix("\n"), named)
+
+
+#: Every example of every fault.
+EXAMPLES = tuple(
+    example
+    for file in sorted(FOLDER.glob("*.txt"))
+    if file.stem in all_faults()
+    for example in examples_in(file)
+)
 
 #: Where a terminal or a logger breaks lines.
 WIDTHS = (80, 100, 120)

@@ -59,7 +59,7 @@ def explain(
 
     Exit codes: 0 explained, 1 nothing known is in the text, 2 wrong use.
     """
-    from mmseg_fixkit.explanations.core import explain as explained_of
+    from mmseg_fixkit.explanations.explain import explain as explained_of
     from mmseg_fixkit.explanations.report import as_json, explain_text, unknown_text
 
     with ExitStack() as stack:

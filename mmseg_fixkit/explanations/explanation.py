@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Possibility:
+class PossibleCause:
     """One of several causes of a text, and whether the config has it; None without a config."""
 
     id: str
@@ -55,5 +55,5 @@ class Explanation:
     rules: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
     consequence_of: Optional[str] = None
-    possibilities: tuple[Possibility, ...] = ()
+    possibilities: tuple[PossibleCause, ...] = ()
     findings: tuple[Diagnostic, ...] = ()

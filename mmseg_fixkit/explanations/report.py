@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Callable, Optional
 
 from mmseg_fixkit.diagnostics import Diagnostic, format_key
-from mmseg_fixkit.explanations.explanation import Explanation, Possibility
+from mmseg_fixkit.explanations.explanation import Explanation, PossibleCause
 
 #: Marks up a text for a terminal: its words and what they are.
 Style = Callable[[str, str], str]
@@ -98,7 +98,7 @@ def _told(word: str, text: str, width: int, style: Style) -> Iterator[str]:
     yield from rest
 
 
-def _possibility(possibility: Possibility, width: int, style: Style) -> Iterator[str]:
+def _possibility(possibility: PossibleCause, width: int, style: Style) -> Iterator[str]:
     verdict = {None: "cause", True: "fits", False: "not"}[possibility.fits]
     text = possibility.what
     if possibility.because:

@@ -8,7 +8,7 @@ from typing import Callable
 
 from mmseg_fixkit.diagnostics import Diagnostic, format_key
 from mmseg_fixkit.document import ConfigDocument
-from mmseg_fixkit.explanations.explanation import Explanation, Possibility
+from mmseg_fixkit.explanations.explanation import Explanation, PossibleCause
 from mmseg_fixkit.host import HeadKind
 from mmseg_fixkit.load import ConfigLike, load
 
@@ -16,7 +16,7 @@ _SIGMOID = "use_sigmoid"
 
 
 @dataclass(frozen=True)
-class Facts:
+class CheckedConfig:
     """A config and what ``check`` finds in it."""
 
     document: ConfigDocument
@@ -31,23 +31,23 @@ class Facts:
 Verdict = tuple[bool, str]
 
 
-def _without_no_object(facts: Facts) -> Verdict:
-    heads = [h for h in facts.document.heads if h.spec.kind in (HeadKind.QUERY, HeadKind.TEXT)]
+def _without_no_object(checked: CheckedConfig) -> Verdict:
+    heads = [h for h in checked.document.heads if h.spec.kind in (HeadKind.QUERY, HeadKind.TEXT)]
     if not heads:
         return False, "there is no query head"
     keys = [head.key for head in heads]
-    found = [d for d in facts.found("MSF102") if any(d.key[: len(k)] == k for k in keys)]
+    found = [d for d in checked.found("MSF102") if any(d.key[: len(k)] == k for k in keys)]
     return bool(found), _messages(found) or f"{heads[0].type} has N + 1 weights, or none"
 
 
-def _ignored_pixels(facts: Facts) -> Verdict:
-    found = facts.found("MSF107")
+def _ignored_pixels(checked: CheckedConfig) -> Verdict:
+    found = checked.found("MSF107")
     return bool(found), _messages(found) or "no CrossEntropyLoss of MMSegmentation has class_weight"
 
 
-def _sigmoid(facts: Facts) -> Verdict:
+def _sigmoid(checked: CheckedConfig) -> Verdict:
     # Query heads have sigmoid losses too, whose labels are masks.
-    losses = [loss for h in facts.document.class_heads for loss in facts.document.losses(h)]
+    losses = [loss for h in checked.document.class_heads for loss in checked.document.losses(h)]
     pixels = [loss for loss in losses if loss.head.spec.kind is HeadKind.PER_PIXEL]
     found = [loss for loss in pixels if loss.config.get(_SIGMOID)]
     if not found:
@@ -56,18 +56,18 @@ def _sigmoid(facts: Facts) -> Verdict:
     return True, f"{key} is True; whether a label is N or more, the scan says"
 
 
-def _one_channel(facts: Facts) -> Verdict:
-    found = facts.found("MSF110")
+def _one_channel(checked: CheckedConfig) -> Verdict:
+    found = checked.found("MSF110")
     return bool(found), _messages(found) or "no head with one channel has a sampler"
 
 
-def _label_too_large(facts: Facts) -> Verdict:
-    fits = not facts.found("MSF110")
+def _label_too_large(checked: CheckedConfig) -> Verdict:
+    fits = not checked.found("MSF110")
     return fits, "the files say, not the config" if fits else "the sampler alone stops the run"
 
 
 #: Cause id -> its test.
-CAUSES: Mapping[str, Callable[[Facts], Verdict]] = {
+CAUSES: Mapping[str, Callable[[CheckedConfig], Verdict]] = {
     "weights-without-no-object": _without_no_object,
     "weights-and-ignored-pixels": _ignored_pixels,
     "sigmoid-and-label-too-large": _sigmoid,
@@ -76,7 +76,7 @@ CAUSES: Mapping[str, Callable[[Facts], Verdict]] = {
 }
 
 
-def held_against(config: ConfigLike, explained: Sequence[Explanation]) -> list[Explanation]:
+def check_against_config(config: ConfigLike, explained: Sequence[Explanation]) -> list[Explanation]:
     """Return the explanations with the findings of ``check`` that fit, and causes decided.
 
     Raises:
@@ -85,19 +85,19 @@ def held_against(config: ConfigLike, explained: Sequence[Explanation]) -> list[E
     from mmseg_fixkit.apis.check import check
 
     document = load(config)
-    facts = Facts(document, check(config).diagnostics)
-    return [_held(each, facts) for each in explained]
+    checked = CheckedConfig(document, check(config).diagnostics)
+    return [_checked(each, checked) for each in explained]
 
 
-def _held(explained: Explanation, facts: Facts) -> Explanation:
-    held = replace(explained, findings=facts.found(*explained.rules))
-    return _with_causes(held, facts) if held.possibilities else held
+def _checked(explained: Explanation, checked: CheckedConfig) -> Explanation:
+    held = replace(explained, findings=checked.found(*explained.rules))
+    return _with_causes(held, checked) if held.possibilities else held
 
 
-def _with_causes(explained: Explanation, facts: Facts) -> Explanation:
+def _with_causes(explained: Explanation, checked: CheckedConfig) -> Explanation:
     """Return the explanation with the causes that fit first, and with their steps only."""
     decided = sorted(
-        (_decided(p, facts) for p in explained.possibilities), key=lambda p: not p.fits
+        (_decided(p, checked) for p in explained.possibilities), key=lambda p: not p.fits
     )
     fitting = [p for p in decided if p.fits]
     steps = tuple(step for p in fitting for step in p.next)
@@ -109,12 +109,12 @@ def _with_causes(explained: Explanation, facts: Facts) -> Explanation:
     )
 
 
-def _count(fitting: Sequence[Possibility]) -> str:
+def _count(fitting: Sequence[PossibleCause]) -> str:
     return str(len(fitting)) if fitting else "none: then it is a label value, or your own code"
 
 
-def _decided(possibility: Possibility, facts: Facts) -> Possibility:
-    fits, because = CAUSES[possibility.id](facts)
+def _decided(possibility: PossibleCause, checked: CheckedConfig) -> PossibleCause:
+    fits, because = CAUSES[possibility.id](checked)
     return replace(possibility, fits=fits, because=because)
 
 

@@ -14,7 +14,7 @@ from typing import Any, Optional
 
 from mmseg_fixkit.diagnostics import Diagnostic
 from mmseg_fixkit.errors import FixkitError
-from mmseg_fixkit.explanations.core import explain
+from mmseg_fixkit.explanations.explain import explain
 from mmseg_fixkit.explanations.explanation import Explanation
 
 
