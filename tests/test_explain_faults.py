@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import tarfile
 import time
+import zipfile
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -17,10 +19,12 @@ from mmseg_fixkit.explanations import fault as faults
 from mmseg_fixkit.explanations.fault import Cause, Fault, all_faults, placeholders
 from mmseg_fixkit.explanations.match import COMMON, rare_part
 from mmseg_fixkit.explanations.with_config import CAUSES
+from mmseg_fixkit.host import HEAD_SPECS, head_spec
 from mmseg_fixkit.registry import all_rules
 from mmseg_fixkit.rules import Context  # noqa: F401 - registers the rules
 from tests.explain_table import EXAMPLES, FOLDER
 from tests.test_docs import command
+from tests.test_package import ROOT
 
 TABLES = [
     (file.name, name, table)
@@ -134,6 +138,46 @@ def test_the_commands_that_are_named_exist() -> None:
         assert verb in VERBS
         known = {o for p in command(verb).params for o in (*p.opts, *p.secondary_opts)}
         assert {o for o in rest if o.startswith("-")} <= known, (verb, rest)
+
+
+@pytest.mark.parametrize("kind", [*HEAD_SPECS, "FCNHead"])
+def test_layers_of_classes_are_those_of_each_head(kind: str) -> None:
+    for layer in head_spec(kind).class_layers:
+        name = "decode_head." + layer.replace("\\d+", "0").replace("\\", "") + ".weight"
+        sizes = ("[1, 19, 9]", "[1, 8, 9]") if name in INNER else ("[19, 9, 1]", "[8, 9, 1]")
+        assert explained_as(name, *sizes) == ["checkpoint-other-classes"]
+        assert explained_as(name, "[19, 9, 2]", "[8, 7, 3]") == ["checkpoint-other-model"]
+
+
+def test_layers_before_those_of_the_classes_are_of_another_model() -> None:
+    for name in ("decode_head.fcs.0.conv.bias", "backbone.cls_embed.0", "decode_head.convs.0"):
+        assert explained_as(name, "[256]", "[128]") == ["checkpoint-other-model"]
+
+
+#: Tensors whose classes stand in the middle.
+INNER = {"decode_head.cls_emb.weight", "decode_head.fcs.0.conv.weight"}
+
+
+def explained_as(tensor: str, old: str, new: str) -> list[str]:
+    text = (
+        f"size mismatch for {tensor.replace('cls_emb.weight', 'cls_emb')}: copying a param with "
+        f"shape torch.Size({old}) from checkpoint, the shape in current model is torch.Size({new})."
+    )
+    return [each.id for each in explain(text)]
+
+
+@pytest.mark.parametrize("kind", ["wheel", "sdist"])
+def test_the_files_of_faults_are_in_the(kind: str, tmp_path: Path) -> None:
+    build = pytest.importorskip(f"hatchling.builders.{kind}")
+    builder = getattr(build, f"{kind.title()}Builder")(str(ROOT))
+    built = next(builder.build(directory=str(tmp_path), versions=["standard"]))
+    if kind == "wheel":
+        names = zipfile.ZipFile(built).namelist()
+    else:
+        with tarfile.open(built) as archive:
+            names = archive.getnames()
+    packed = {Path(name).name for name in names if "/explanations/faults/" in name}
+    assert packed == {file.name for file in faults.FOLDER.glob("*.toml")}
 
 
 @EACH

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from string import Formatter
@@ -48,8 +48,8 @@ class Fault:
         sure: how to be sure.
         next: what to run or to change, in order; a command begins with ``mmseg-fix``.
         patterns: verbose regular expressions for text **without any white space**, so that no
-            line break can hide a message; groups hold numbers, names and files. A part of
-            :data:`PARTS` stands in braces. None for what the values of a log tell.
+            line break can hide a message; groups hold numbers, names and files. One of
+            :func:`parts` stands in braces. None for what the values of a log tell.
         anchors: literals, one of which is in each text; the fast first look.
         only_if: the condition of :data:`CONDITIONS` on the groups that a pattern cannot express.
         causes: where one text has several causes.
@@ -68,7 +68,7 @@ class Fault:
     patterns: tuple[str, ...] = ()
     anchors: tuple[str, ...] = ()
     only_if: str = ""
-    causes: tuple[Cause, ...] = field(default=())
+    causes: tuple[Cause, ...] = ()
     after: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
@@ -76,7 +76,7 @@ class Fault:
     @cached_property
     def expressions(self) -> tuple[re.Pattern[str], ...]:
         """The patterns, compiled when an anchor was seen."""
-        filled = (_PART.sub(lambda part: PARTS[part[1]](), text) for text in self.patterns)
+        filled = (_PART.sub(lambda part: parts()[part[1]], text) for text in self.patterns)
         return tuple(re.compile(pattern, re.VERBOSE) for pattern in filled)
 
     @cached_property
@@ -123,35 +123,25 @@ def _fault(name: str, table: Mapping[str, Any]) -> Fault:
 _PART = re.compile(r"\{([a-z_]+)\}")
 
 
-def _class_layer() -> str:
-    """A layer that has a row for each class; ``decode_head.conv_seg.weight``."""
-    names = "|".join(sorted(_class_layers() - _inner_tensors()))
-    return rf"(?:module\.)?(?:decode_head|auxiliary_head)[\w.]*?(?:{names})(?:\.(?:weight|bias))?"
+@cache
+def parts() -> dict[str, str]:
+    """Return what patterns may hold by name: layers that follow the classes.
 
-
-def _inner_class_layer() -> str:
-    """A tensor with the classes in the middle: Segmenter's tokens, the inputs of a PointHead."""
-    return rf"(?:module\.)?decode_head\.[\d.]*(?:{'|'.join(sorted(_inner_tensors()))})"
-
-
-def _class_layers() -> set[str]:
+    ``inner_class_layer`` has the classes in the middle (Segmenter's tokens, inputs of a PointHead),
+    ``class_layer`` has a row for each of them.
+    """
     from mmseg_fixkit.host import HEAD_SPECS
 
-    return {layer for spec in HEAD_SPECS.values() for layer in spec.class_layers}
+    axes = [item for spec in HEAD_SPECS.values() for item in spec.class_axes]
+    inner = {name for name, of in axes if of and all(axis.dim == 1 for axis in of)}
+    layers = {layer for spec in HEAD_SPECS.values() for layer in spec.class_layers}
+    rows = {layer for layer in layers if not any(name.startswith(layer) for name in inner)}
+    tensor = rf"(?:{'|'.join(sorted(rows))})(?:\.(?:weight|bias))?"
+    return {
+        "class_layer": rf"(?:module\.)?(?:decode_head|auxiliary_head)[\w.]*?{tensor}",
+        "inner_class_layer": rf"(?:module\.)?decode_head\.[\d.]*(?:{'|'.join(sorted(inner))})",
+    }
 
-
-def _inner_tensors() -> set[str]:
-    from mmseg_fixkit.host import HEAD_SPECS
-
-    axes = (item for spec in HEAD_SPECS.values() for item in spec.class_axes)
-    return {name for name, of in axes if of and all(axis.dim == 1 for axis in of)}
-
-
-#: Parts of patterns that have names, and what they stand for.
-PARTS: Mapping[str, Callable[[], str]] = {
-    "class_layer": _class_layer,
-    "inner_class_layer": _inner_class_layer,
-}
 
 #: Conditions on the groups of a match.
 CONDITIONS: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
