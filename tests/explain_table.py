@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmseg_fixkit.explanations.fault import Fault, all_faults
+from tests.helpers.paths import ROOT
 
-FOLDER = Path(__file__).parent / "apis" / "explain"
+FOLDER = ROOT / "tests" / "apis" / "explain"
 
 _BETWEEN = re.compile(r"^====(?: and (.*))?\n", re.M)
 

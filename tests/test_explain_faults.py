@@ -23,8 +23,8 @@ from mmseg_fixkit.host import HEAD_SPECS, head_spec
 from mmseg_fixkit.registry import all_rules
 from mmseg_fixkit.rules import Context  # noqa: F401 - registers the rules
 from tests.explain_table import EXAMPLES, FOLDER
+from tests.helpers.paths import ROOT
 from tests.test_docs import command
-from tests.test_package import ROOT
 
 TABLES = [
     (file.name, name, table)

@@ -37,7 +37,7 @@ _NARROWEST, _WIDEST = 40, 100
 @click.option(
     "--config",
     metavar="CONFIG",
-    help="The config of the run; tells causes apart that have the same text.",
+    help="The config of the run; says which of several causes with the same text it has.",
 )
 @click.option(
     "--output-format",

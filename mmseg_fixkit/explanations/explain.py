@@ -35,11 +35,11 @@ _LAST = {
 def explain(
     text: Union[str, bytes, BinaryIO], config: Optional[ConfigLike] = None
 ) -> list[Explanation]:
-    """Say what known faults a text tells of: an error, a log, a table of results.
+    """Return the known faults that a text shows: an error, a log, a table of results.
 
     Args:
         text: the text itself, or a binary file, which is read once and piece by piece.
-        config: of the run; tells causes apart that have the same text.
+        config: of the run; says which of several causes with the same text it has.
 
     Returns:
         The explanations, roots before what they brought about; empty where nothing is known.

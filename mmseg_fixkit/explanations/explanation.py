@@ -1,4 +1,4 @@
-"""What is said of a fault that a text tells of."""
+"""What a fault that a text shows means, and what to do about it."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class PossibleCause:
 
 @dataclass(frozen=True)
 class Explanation:
-    """A fault that a text tells of.
+    """A fault that a text shows.
 
     Args:
         id: stable, for programs.
         title: the fault in a few words.
-        evidence: the first line that tells of it, without colours and prefixes.
+        evidence: the first line that shows it, without colours and prefixes.
         line: its number, counted from 1.
-        count: how many lines tell of it.
+        count: how many lines show it.
         what: what happened.
         why: how it comes about.
         sure: how to be sure.

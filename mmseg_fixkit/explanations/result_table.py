@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
+from mmseg_fixkit.core.text import first_few
 from mmseg_fixkit.explanations.clean_text import Cleaned
 from mmseg_fixkit.explanations.fault import all_faults
 from mmseg_fixkit.explanations.match import Match
@@ -55,9 +56,8 @@ def classes_of_note(piece: Piece) -> Iterator[Match]:
         return
     for fault, rows in _findings(table.rows).items():
         names = ", ".join(row.name for row in rows)
-        shown = "; ".join(f"{r.name} {r.overlap:g} {r.found:g}" for r in rows[:6])
-        more = f" and {len(rows) - 6} more" if len(rows) > 6 else ""
-        evidence = f"{table.evidence} … {shown}{more}"
+        shown = first_few([f"{r.name} {r.overlap:g} {r.found:g}" for r in rows], 6)
+        evidence = f"{table.evidence} … {shown}"
         yield Match(all_faults()[fault], table.line, evidence, {"names": names})
 
 
