@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+import time
 from typing import Callable
 
 import pytest
@@ -152,6 +153,27 @@ def test_several_values_are_all_named() -> None:
     assert found[0].values == {"value": [15, 16]}
     assert found[0].count == 3
     assert "labelled 15, 16" in found[0].what
+
+
+def test_the_evidence_is_the_first_line_whichever_pattern_it_has() -> None:
+    first, last = "EOFError: Ran out of input", "RuntimeError: PytorchStreamReader failed reading x"
+    for lines in ((first, last), (last, first)):
+        (found,) = explain("\n".join(lines))
+        assert (found.line, found.count, found.evidence) == (1, 2, lines[0])
+
+
+def test_a_message_that_is_wrapped_counts_beside_one_that_is_not() -> None:
+    wrapped = hard_wrapped("x" * 70 + " IndexError: Target 16 is out of bounds.", 80)
+    (found,) = explain(f"IndexError: Target 15 is out of bounds.\n{wrapped}\n")
+    assert (found.count, found.values) == (2, {"value": [15, 16]})
+
+
+@pytest.mark.parametrize("rule", ["+", "+-", "|:-", "a | ", "> ", "[0]:", "a."])
+def test_what_is_repeated_takes_no_longer_than_the_text(rule: str) -> None:
+    begin = time.process_time()
+    assert explain(f"|Class|IoU|Acc|{rule * 50_000}x") == []
+    assert explain(f"{rule * 50_000}x loss: 1.0\nKeyError: 'x'") == []
+    assert time.process_time() - begin < 2
 
 
 def test_a_flood_of_one_message_hides_no_other() -> None:

@@ -58,15 +58,15 @@ def _block(
         root = numbers[explained.consequence_of]
         yield f"{_INDENT}A consequence of {root}: repair that one first."
         return
-    yield from _told("what", explained.what, width, style)
-    yield from _told("why", explained.why, width, style)
+    yield from _paragraph("what", explained.what, width, style)
+    yield from _paragraph("why", explained.why, width, style)
     for possibility in explained.possibilities:
         yield from _possibility(possibility, width, style)
-    for found in _not_told(explained):
-        yield from _told("found", _finding(found), width, style)
-    yield from _told("sure", explained.sure, width, style)
+    for found in _other_findings(explained):
+        yield from _paragraph("found", _finding(found), width, style)
+    yield from _paragraph("sure", explained.sure, width, style)
     yield from _steps(explained.next, width, style)
-    yield from _told("see", _sources(explained), width, style)
+    yield from _paragraph("see", _sources(explained), width, style)
 
 
 def _evidence(explained: Explanation, width: int, style: Style) -> Iterator[str]:
@@ -85,7 +85,7 @@ def _evidence(explained: Explanation, width: int, style: Style) -> Iterator[str]
     yield from (style(line, "evidence") for line in wrapped)
 
 
-def _told(word: str, text: str, width: int, style: Style) -> Iterator[str]:
+def _paragraph(word: str, text: str, width: int, style: Style) -> Iterator[str]:
     if not text:
         return
     margin = " " * (len(_INDENT) + _WORD + 1)
@@ -103,7 +103,7 @@ def _possibility(possibility: PossibleCause, width: int, style: Style) -> Iterat
     text = possibility.what
     if possibility.because:
         text = f"{text} In the config: {possibility.because}."
-    yield from _told(verdict, text, width, style)
+    yield from _paragraph(verdict, text, width, style)
 
 
 def _steps(steps: Sequence[str], width: int, style: Style) -> Iterator[str]:
@@ -111,17 +111,17 @@ def _steps(steps: Sequence[str], width: int, style: Style) -> Iterator[str]:
     for step in steps:
         command, _, note = step.partition("  # ")
         if not step.startswith("mmseg-fix"):
-            yield from _told(word, step, width, style)
+            yield from _paragraph(word, step, width, style)
         else:
             yield f"{_INDENT}{style(word.ljust(_WORD), 'word')} $ {style(command, 'command')}"
-            yield from _told("", f"({note})", width, style) if note else ()
+            yield from _paragraph("", f"({note})", width, style) if note else ()
         word = ""
 
 
-def _not_told(explained: Explanation) -> list[Diagnostic]:
+def _other_findings(explained: Explanation) -> list[Diagnostic]:
     """Return the findings that no cause has named."""
-    told = " ".join(p.because for p in explained.possibilities)
-    return [found for found in explained.findings if found.message not in told]
+    shown = " ".join(p.because for p in explained.possibilities)
+    return [found for found in explained.findings if found.message not in shown]
 
 
 def _finding(found: Diagnostic) -> str:

@@ -10,7 +10,6 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Optional
 
 from mmseg_fixkit.core.text import first_few
 from mmseg_fixkit.explanations.clean_text import Cleaned
@@ -40,40 +39,23 @@ class Row:
     found: float
 
 
-@dataclass(frozen=True)
-class Table:
-    """A table and where it stands."""
-
-    line: int
-    evidence: str
-    rows: tuple[Row, ...]
-
-
 def classes_of_note(piece: Piece) -> Iterator[Match]:
     """Yield what the last table of classes in a piece says; nothing where each was found."""
-    table = _last_table(piece)
-    if table is None:
-        return
-    for fault, rows in _findings(table.rows).items():
-        names = ", ".join(row.name for row in rows)
-        shown = first_few([f"{r.name} {r.overlap:g} {r.found:g}" for r in rows], 6)
-        evidence = f"{table.evidence} … {shown}"
-        yield Match(all_faults()[fault], table.line, evidence, {"names": names})
-
-
-def _last_table(piece: Piece) -> Optional[Table]:
     text = piece.joined
-    found = None
-    for header in _HEADER.finditer(text.without_spaces):
-        columns = header[1].split("|")[1:]
-        rows = tuple(_rows(text, header.end(), columns))
-        if rows:
-            line = piece.line_at(text.places[header.start()])
-            found = Table(line, text.lines_of(*header.span()), rows)
-    return found
+    tables = ((h, tuple(_rows(text, h))) for h in _HEADER.finditer(text.without_spaces))
+    header, rows = next((t for t in reversed(list(tables)) if t[1]), (None, ()))
+    if header is None:
+        return
+    line = piece.line_at(text.places[header.start()])
+    for fault, told in _findings(rows).items():
+        names = ", ".join(row.name for row in told)
+        shown = first_few([f"{r.name} {r.overlap:g} {r.found:g}" for r in told], 6)
+        evidence = f"{text.lines_of(*header.span())} … {shown}"
+        yield Match(all_faults()[fault], line, evidence, {"names": names})
 
 
-def _rows(text: Cleaned, start: int, columns: Sequence[str]) -> Iterator[Row]:
+def _rows(text: Cleaned, header: re.Match[str]) -> Iterator[Row]:
+    columns, start = header[1].split("|")[1:], header.end()
     overlap = next((columns.index(c) for c in _OVERLAP if c in columns), None)
     share = next((columns.index(c) for c in _FOUND if c in columns), None)
     while overlap is not None and share is not None:

@@ -84,38 +84,27 @@ def check_against_config(config: ConfigLike, explained: Sequence[Explanation]) -
     """
     from mmseg_fixkit.apis.check import check
 
-    document = load(config)
-    checked = CheckedConfig(document, check(config).diagnostics)
-    return [_checked(each, checked) for each in explained]
-
-
-def _checked(explained: Explanation, checked: CheckedConfig) -> Explanation:
-    held = replace(explained, findings=checked.found(*explained.rules))
-    return _with_causes(held, checked) if held.possibilities else held
+    checked = CheckedConfig(load(config), check(config).diagnostics)
+    found = [replace(each, findings=checked.found(*each.rules)) for each in explained]
+    return [_with_causes(each, checked) if each.possibilities else each for each in found]
 
 
 def _with_causes(explained: Explanation, checked: CheckedConfig) -> Explanation:
     """Return the explanation with the causes that fit first, and with their steps only."""
-    decided = sorted(
-        (_decided(p, checked) for p in explained.possibilities), key=lambda p: not p.fits
-    )
-    fitting = [p for p in decided if p.fits]
-    steps = tuple(step for p in fitting for step in p.next)
+    decided = [_decided(cause, checked) for cause in explained.possibilities]
+    fitting = [cause for cause in decided if cause.fits]
+    count = len(fitting) or "none: then it is a label value, or your own code"
     return replace(
         explained,
-        why=f"This text has {len(decided)} causes, of which the config shows {_count(fitting)}.",
-        next=steps or explained.next[1:],
-        possibilities=tuple(decided),
+        why=f"This text has {len(decided)} causes, of which the config shows {count}.",
+        next=tuple(step for cause in fitting for step in cause.next) or explained.next[1:],
+        possibilities=tuple(sorted(decided, key=lambda cause: not cause.fits)),
     )
 
 
-def _count(fitting: Sequence[PossibleCause]) -> str:
-    return str(len(fitting)) if fitting else "none: then it is a label value, or your own code"
-
-
-def _decided(possibility: PossibleCause, checked: CheckedConfig) -> PossibleCause:
-    fits, because = CAUSES[possibility.id](checked)
-    return replace(possibility, fits=fits, because=because)
+def _decided(cause: PossibleCause, checked: CheckedConfig) -> PossibleCause:
+    fits, because = CAUSES[cause.id](checked)
+    return replace(cause, fits=fits, because=because)
 
 
 def _messages(found: Iterable[Diagnostic]) -> str:
