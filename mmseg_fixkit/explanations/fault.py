@@ -130,16 +130,15 @@ def parts() -> dict[str, str]:
     ``inner_class_layer`` has the classes in the middle (Segmenter's tokens, inputs of a PointHead),
     ``class_layer`` has a row for each of them.
     """
-    from mmseg_fixkit.host import HEAD_SPECS
+    from mmseg_fixkit.host import CLASS_LAYERS, INNER_CLASS_TENSORS
 
-    axes = [item for spec in HEAD_SPECS.values() for item in spec.class_axes]
-    inner = {name for name, of in axes if of and all(axis.dim == 1 for axis in of)}
-    layers = {layer for spec in HEAD_SPECS.values() for layer in spec.class_layers}
-    rows = {layer for layer in layers if not any(name.startswith(layer) for name in inner)}
-    tensor = rf"(?:{'|'.join(sorted(rows))})(?:\.(?:weight|bias))?"
+    # The biases of a layer whose inputs are the classes do not follow them.
+    inner = INNER_CLASS_TENSORS.split("|")
+    rows = (x for x in CLASS_LAYERS.split("|") if not any(name.startswith(x) for name in inner))
+    tensor = rf"(?:{'|'.join(rows)})(?:\.(?:weight|bias))?"
     return {
         "class_layer": rf"(?:module\.)?(?:decode_head|auxiliary_head)[\w.]*?{tensor}",
-        "inner_class_layer": rf"(?:module\.)?decode_head\.[\d.]*(?:{'|'.join(sorted(inner))})",
+        "inner_class_layer": rf"(?:module\.)?decode_head\.[\d.]*(?:{INNER_CLASS_TENSORS})",
     }
 
 
