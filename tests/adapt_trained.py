@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from mmseg_fixkit.demo.shapes import CLASSES, IGNORED, ShapesDataset, make_shapes
+from mmseg_fixkit.demo.data import CLASSES, IGNORED, ShapesDataset, make_shapes
 from mmseg_fixkit.runtime.adapt import adapt_state_dict
 from tests.support import run_head, run_model
 from tests.zoo.build import build
@@ -132,7 +132,7 @@ def told() -> str:
     found = measure()
     return f"""\
 A small FCN is trained for {ITERATIONS} iterations on the {len(CLASSES)} classes of the demo's
-shapes (`mmseg_fixkit.demo.shapes`), then adapted to {len(KEPT)} of them in another order:
+shapes (`mmseg_fixkit.demo.data`), then adapted to {len(KEPT)} of them in another order:
 {", ".join(KEPT)}. mIoU of these, on validation pixels that are labelled with one of them:
 
 | model | mIoU |

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mmseg_fixkit import patch
-from mmseg_fixkit.demo.shapes import make_shapes
+from mmseg_fixkit.demo.data import make_shapes
 
 #: A config as people write it: forgotten heads, and the type of other data.
 MY_PSPNET = """\

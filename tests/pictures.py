@@ -23,7 +23,7 @@ from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
 from mmseg_fixkit.cli import app
-from mmseg_fixkit.demo.shapes import PALETTE, make_shapes
+from mmseg_fixkit.demo.data import PALETTE, make_shapes
 from tests.docs_scene import MY_PSPNET
 
 WIDTH = 112

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mmseg_fixkit import FixkitError, check, patch
 from mmseg_fixkit.cli import app, main
-from mmseg_fixkit.demo.shapes import make_shapes
+from mmseg_fixkit.demo.data import make_shapes
 from mmseg_fixkit.host import zoo_path
 from mmseg_fixkit.runtime import OneChannelLoss
 from mmseg_fixkit.runtime.class_checks import check_classes

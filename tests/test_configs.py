@@ -14,7 +14,7 @@ import torch
 from mmengine.config import Config
 
 from mmseg_fixkit import check, patch
-from mmseg_fixkit.demo.shapes import make_shapes
+from mmseg_fixkit.demo.data import make_shapes
 from mmseg_fixkit.host import zoo_path
 from tests.helpers.paths import CONFIGS
 from tests.multilabel.data import write_data

@@ -16,9 +16,9 @@ from PIL import Image
 from mmseg_fixkit import FixkitError, check
 from mmseg_fixkit.cli import app
 from mmseg_fixkit.demo import folder as place
+from mmseg_fixkit.demo.run import DemoResult, run_demo
 from mmseg_fixkit.demo.runs import RunResult
-from mmseg_fixkit.demo.settings import CHECKPOINT, Settings
-from mmseg_fixkit.demo.story import DemoResult, run_demo
+from mmseg_fixkit.demo.scene import CHECKPOINT, Settings
 
 SMALL = Settings(
     zoo="mmseg::pspnet/pspnet_r18-d8_4xb2-80k_cityscapes-512x1024.py",

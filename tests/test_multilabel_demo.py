@@ -14,8 +14,8 @@ from PIL import Image
 from mmseg_fixkit import check
 from mmseg_fixkit.cli import app
 from mmseg_fixkit.demo.label_pictures import overlaps
-from mmseg_fixkit.demo.label_story import SETTINGS, LabelDemoResult, run_label_demo
-from mmseg_fixkit.demo.overlaps import IGNORED, LABELS, make_overlaps, read_planes
+from mmseg_fixkit.demo.multilabel_data import IGNORED, LABELS, make_overlaps, read_planes
+from mmseg_fixkit.demo.run_multilabel import SETTINGS, LabelDemoResult, run_label_demo
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.label_bits import pack
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmseg_fixkit.demo.shapes import CLASSES, IGNORED, ShapesDataset, make_shapes
+from mmseg_fixkit.demo.data import CLASSES, IGNORED, ShapesDataset, make_shapes
 from mmseg_fixkit.errors import FixkitError
 
 

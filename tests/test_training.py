@@ -17,7 +17,7 @@ from mmengine.config import Config
 from mmseg.registry import MODELS
 
 from mmseg_fixkit import LabelSpace, check, patch
-from mmseg_fixkit.demo.shapes import ShapesDataset, make_shapes
+from mmseg_fixkit.demo.data import ShapesDataset, make_shapes
 from tests.support import run_log, run_runner, run_zoo_model, skip_unless_installed
 
 #: What a user writes around a zoo config to train it on a CPU: no downloads, small pictures.

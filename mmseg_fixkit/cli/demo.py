@@ -26,10 +26,10 @@ def demo(directory: Path, *, multilabel: bool) -> None:
     It takes 400 MB: the checkpoint to start from, and that of the training.
     """
     if multilabel:
-        from mmseg_fixkit.demo.label_story import run_label_demo
+        from mmseg_fixkit.demo.run_multilabel import run_label_demo
 
         run_label_demo(directory)
         return
-    from mmseg_fixkit.demo.story import run_demo
+    from mmseg_fixkit.demo.run import run_demo
 
     run_demo(directory)

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mmseg_fixkit.demo.settings import DATA, STRAY, Settings
-from mmseg_fixkit.demo.shapes import ShapesDataset, make_shapes
+from mmseg_fixkit.demo.data import ShapesDataset, make_shapes
+from mmseg_fixkit.demo.scene import DATA, STRAY, Settings
 from mmseg_fixkit.errors import FixkitError
 
 MARKER = ".mmseg-fix-demo.json"

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mmseg_fixkit.demo.overlaps import read_planes
+from mmseg_fixkit.demo.data import IGNORED, ShapesDataset
+from mmseg_fixkit.demo.multilabel_data import read_planes
 from mmseg_fixkit.demo.pictures import ROWS, TILE, VERDICTS, colored, draw_grid
-from mmseg_fixkit.demo.shapes import IGNORED, ShapesDataset
 from mmseg_fixkit.label_bits import ignored_in, pack, unpack
 
 Planes = NDArray[np.uint8]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from mmseg_fixkit.demo.shapes import IGNORED, ShapesDataset, full_palette
+from mmseg_fixkit.demo.data import IGNORED, ShapesDataset, full_palette
 from mmseg_fixkit.labels import Color
 
 ROWS = 5

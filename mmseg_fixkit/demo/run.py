@@ -12,11 +12,11 @@ from typing import Optional
 
 from mmseg_fixkit.apis.patch import patch
 from mmseg_fixkit.demo import folder as place
+from mmseg_fixkit.demo.console import Teller, side_by_side
+from mmseg_fixkit.demo.data import IMG_SUFFIX, SEG_MAP_SUFFIX, ShapesDataset
 from mmseg_fixkit.demo.pictures import draw_losses, draw_predictions
 from mmseg_fixkit.demo.runs import RunResult, ignore, make_checkpoint, train
-from mmseg_fixkit.demo.settings import CHECKPOINT, Settings, before_config, by_hand_config
-from mmseg_fixkit.demo.shapes import IMG_SUFFIX, SEG_MAP_SUFFIX, ShapesDataset
-from mmseg_fixkit.demo.telling import Teller, side_by_side
+from mmseg_fixkit.demo.scene import CHECKPOINT, Settings, before_config, by_hand_config
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.host import NO_STACK, package_path, zoo_path
 

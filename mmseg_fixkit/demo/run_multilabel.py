@@ -12,14 +12,14 @@ from rich.table import Table
 
 from mmseg_fixkit.apis.patch import patch
 from mmseg_fixkit.demo import folder as place
+from mmseg_fixkit.demo.console import Teller
+from mmseg_fixkit.demo.data import IMG_SUFFIX, SEG_MAP_SUFFIX, ShapesDataset
 from mmseg_fixkit.demo.label_pictures import draw_label_predictions, overlaps
-from mmseg_fixkit.demo.overlaps import LABELS, make_overlaps
+from mmseg_fixkit.demo.multilabel_data import LABELS, make_overlaps
 from mmseg_fixkit.demo.pictures import draw_losses
+from mmseg_fixkit.demo.run import NEEDED, aligned, command
 from mmseg_fixkit.demo.runs import RunResult, train
-from mmseg_fixkit.demo.settings import DATA, Settings, before_config
-from mmseg_fixkit.demo.shapes import IMG_SUFFIX, SEG_MAP_SUFFIX, ShapesDataset
-from mmseg_fixkit.demo.story import NEEDED, aligned, command
-from mmseg_fixkit.demo.telling import Teller
+from mmseg_fixkit.demo.scene import DATA, Settings, before_config
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.host import NO_STACK, package_path, zoo_path
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from mmseg_fixkit.demo.shapes import IGNORED, IMG_SUFFIX, SEG_MAP_SUFFIX, ShapesDataset
+from mmseg_fixkit.demo.data import IGNORED, IMG_SUFFIX, SEG_MAP_SUFFIX, ShapesDataset
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.labels import Color
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmseg_fixkit.demo.shapes import IMG_SUFFIX, SEG_MAP_SUFFIX, ShapesDataset
+from mmseg_fixkit.demo.data import IMG_SUFFIX, SEG_MAP_SUFFIX, ShapesDataset
 
 CHECKPOINT = "cityscapes19.pth"
 DATA = "data"
