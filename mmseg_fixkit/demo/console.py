@@ -1,15 +1,17 @@
-"""What the demonstration says: progress to stderr, the outcome to stdout."""
+"""What the demonstration prints: progress to stderr, the outcome to stdout."""
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from shutil import which
 from textwrap import indent
-from typing import Any, Optional
+from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -17,14 +19,14 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from mmseg_fixkit.demo.runs import Listener
+from mmseg_fixkit.demo.worker import Listener
 
 _INDENT = 6
 _WIDTH = 100  # of the table where there is no terminal to ask
 _PLAIN_EVERY = 10  # seconds between lines of progress where there is no terminal
 
 
-class Teller:
+class DemoConsole:
     """Numbers the steps and shows what is going on."""
 
     def __init__(self, steps: int) -> None:
@@ -38,17 +40,14 @@ class Teller:
     def step(self, text: str) -> None:
         """Begin the next step."""
         self._step += 1
-        self._say(Text(f"[{self._step}/{self._steps}] {text}", style="bold"))
+        self._print(Text(f"[{self._step}/{self._steps}] {text}", style="bold"))
 
     def note(self, text: str, style: str = "") -> None:
         """Add something to the step."""
-        if self._notes.is_terminal:
-            self._say(Padding(Text(text, style=style), (0, 0, 0, _INDENT)))
-        else:
-            self._say(Text(indent(text, " " * _INDENT)))
+        self._print_indented(Text(text, style=style), text)
 
     def error(self, text: str) -> None:
-        """Show an error of the host that was to be expected."""
+        """Show an error of MMSegmentation that was to be expected."""
         self.note(f"✗ {text}", "red")
 
     def success(self, text: str) -> None:
@@ -57,21 +56,33 @@ class Teller:
 
     def python(self, code: str) -> None:
         """Show a config, coloured on a terminal."""
+        self._print_indented(
+            Syntax(code, "python", theme="ansi_dark", background_color="default"), code
+        )
+
+    def _print_indented(self, content: Any, plain: str) -> None:
         if self._notes.is_terminal:
-            syntax = Syntax(code, "python", theme="ansi_dark", background_color="default")
-            self._say(Padding(syntax, (0, 0, 0, _INDENT)))
+            self._print(Padding(content, (0, 0, 0, _INDENT)))
         else:
-            self.note(code)
+            self._print(Text(indent(plain, " " * _INDENT)))
 
-    def _say(self, text: Any) -> None:
-        self._notes.print(text, soft_wrap=not self._notes.is_terminal)
+    def _print(self, content: Any) -> None:
+        self._notes.print(content, soft_wrap=not self._notes.is_terminal)
 
-    def result(self, table: Table, lines: Iterable[str]) -> None:
-        """Print what the demonstration came to."""
+    def result(self, table: Table, files: dict[Path, str], commands: dict[str, str]) -> None:
+        """Print what the demonstration came to, which files it wrote, and what to try next."""
         self._result.print()
         self._result.print(table, soft_wrap=False)
-        for line in lines:
-            self._result.print(Text(line))
+        self._print_columns((str(file), content) for file, content in files.items())
+        self._result.print("\nTo try next:")
+        self._print_columns((f"  {_command()} {c}", f"# {why}") for c, why in commands.items())
+
+    def _print_columns(self, rows: Iterable[tuple[str, str]]) -> None:
+        # No table of rich: it would fold paths and commands, which are there to be copied.
+        rows = list(rows)
+        width = max(len(first) for first, _ in rows)
+        for first, second in rows:
+            self._result.print(Text(f"{first:{width}}  {second}"))
 
     @contextmanager
     def waiting(self, text: str) -> Iterator[None]:
@@ -86,7 +97,7 @@ class Teller:
     def training(self, iterations: int) -> Iterator[Listener]:
         """Show how far training is: a bar on a terminal, else a line now and then."""
         if not self._notes.is_terminal:
-            yield _PlainProgress(self, iterations)
+            yield self._plain_progress(iterations)
             return
         columns = (
             TextColumn(f"{' ' * _INDENT}training"),
@@ -97,38 +108,24 @@ class Teller:
         )
         with Progress(*columns, console=self._notes) as progress:
             task = progress.add_task("training", total=iterations, loss="")
-            yield lambda event: _advance(progress, task, event)
+            yield lambda i, loss: progress.update(task, completed=i, loss=f"loss {loss:.3f}")
+
+    def _plain_progress(self, iterations: int) -> Listener:
+        """Print a line at the first iteration, at the last, and every few seconds between."""
+        due = 0.0
+
+        def listen(iteration: int, loss: float) -> None:
+            nonlocal due
+            if iteration == iterations or time.monotonic() >= due:
+                due = time.monotonic() + _PLAIN_EVERY
+                self.note(f"iteration {iteration}/{iterations}  loss {loss:.3f}")
+
+        return listen
 
 
-def _advance(progress: Progress, task: Any, event: Mapping[str, Any]) -> None:
-    if event["event"] == "iteration":
-        progress.update(task, completed=event["iteration"], loss=f"loss {event['loss']:.3f}")
-
-
-class _PlainProgress:
-    """A line at the first iteration, at the last, and every few seconds between."""
-
-    def __init__(self, teller: Teller, iterations: int) -> None:
-        self._teller = teller
-        self._iterations = iterations
-        self._last: Optional[float] = None
-
-    def __call__(self, event: Mapping[str, Any]) -> None:
-        if event["event"] != "iteration":
-            return
-        now, iteration = time.monotonic(), event["iteration"]
-        waited = self._last is None or now - self._last >= _PLAIN_EVERY
-        if waited or iteration == self._iterations:
-            self._last = now
-            self._teller.note(f"iteration {iteration}/{self._iterations}  loss {event['loss']:.3f}")
-
-
-def side_by_side(rows: Iterable[tuple[str, str, str]]) -> Table:
-    """Lay out what happened before and after the patch."""
-    table = Table(box=box.ROUNDED, show_lines=True, expand=True)
-    table.add_column("", style="bold", ratio=2)
-    table.add_column("before: as the tutorials have it", ratio=5)
-    table.add_column("after: mmseg-fix patch", ratio=5)
-    for what, before, after in rows:
-        table.add_row(what, Text(before, style="red"), Text(after, style="green"))
-    return table
+def _command() -> str:
+    """Return what to type for our command; `make demo` needs no activated environment."""
+    own = Path(sys.executable).with_name("mmseg-fix")
+    if which(own.name) or not own.is_file():
+        return own.name
+    return os.path.relpath(own)

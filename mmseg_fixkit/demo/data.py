@@ -1,4 +1,4 @@
-"""Makes a small segmentation data set: coloured shapes on textured backgrounds.
+"""Makes a small dataset: coloured shapes on textured backgrounds.
 
 Everything follows from the seed, so that the demonstration and the tests need no download.
 """
@@ -6,10 +6,11 @@ Everything follows from the seed, so that the demonstration and the tests need n
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,27 +33,33 @@ PALETTE: tuple[Color, ...] = (
 IMG_SUFFIX = ".jpg"
 SEG_MAP_SUFFIX = ".png"
 IGNORED = 255
+IGNORED_COLOR: Color = (236, 236, 236)
 
-_IGNORED_COLOR = (236, 236, 236)
 _OVERSAMPLING = 4
 _MIN_SIZE = 32
 
 Pixels = NDArray[np.float64]
+Planes = NDArray[np.bool_]
 Rng = np.random.Generator
-#: Corners of a shape in the unit circle.
+#: Corners of a shape in the unit circle; none for a disc.
 Outline = list[tuple[float, float]]
+#: Draws an image and its label file.
+Draw = Callable[[Rng], tuple[Image.Image, Image.Image]]
 
 
 @dataclass(frozen=True)
 class ShapesDataset:
-    """A data set on disk: ``images/{train,val}/*.jpg`` and ``labels/{train,val}/*.png``.
+    """A dataset on disk: ``images/{train,val}/*.jpg`` and ``labels/{train,val}/*.png``.
 
     Args:
         root: the folder that holds ``images`` and ``labels``.
-        classes: names in the order of their label values; the first is the background.
+        classes: names in the order of their class indices; the first is the background.
         palette: one colour for each class.
         counts: images in each split.
     """
+
+    #: What a legend calls pixels that are predicted right, and wrong.
+    verdicts: ClassVar[tuple[str, str]] = ("right", "wrong")
 
     root: Path
     classes: tuple[str, ...]
@@ -69,26 +76,47 @@ class ShapesDataset:
         return sorted((self.root / "images" / split).glob(f"*{IMG_SUFFIX}"))
 
     def label_of(self, image: Path) -> Path:
-        """Return the label map that belongs to an image."""
+        """Return the label file that belongs to an image."""
         folder = self.root / "labels" / image.parent.name
         return folder / image.with_suffix(SEG_MAP_SUFFIX).name
 
+    def label_planes(self, path: Path) -> tuple[Planes, Planes]:
+        """Read a label file: where each class is (N, H, W), and what is ignored (H, W)."""
+        values = read_values(path)
+        return values == np.arange(len(self.classes))[:, None, None], values == IGNORED
+
+    def predicted_planes(self, path: Path) -> Planes:
+        """Read a prediction: where each class is (N, H, W)."""
+        return self.label_planes(path)[0]
+
+    def painted(self, planes: Planes) -> NDArray[np.uint8]:
+        """Return an image (H, W, 3) of planes (N, H, W) in the colours of the classes."""
+        image = np.full((*planes.shape[1:], 3), IGNORED_COLOR, np.uint8)
+        for plane, color in zip(planes, self.palette):
+            image[plane] = color
+        return image
+
+
+def read_values(path: Path) -> NDArray[Any]:
+    """Return the values (H, W) of a grayscale or palette image."""
+    with Image.open(path) as image:
+        return np.array(image)
+
 
 @dataclass(frozen=True)
-class _Placed:
-    """One shape of a picture, in pixels."""
+class Shape:
+    """Where a shape lies in an image, in pixels, and how far it is turned."""
 
-    value: int
     x: float
     y: float
     radius: float
-    angle: float
+    angle: float = 0.0
 
 
 def make_shapes(
     root: Path, *, classes: int = 8, train: int = 24, val: int = 8, size: int = 128, seed: int = 0
 ) -> ShapesDataset:
-    """Write the data set below ``root``; the same arguments give the same files.
+    """Write the dataset below ``root``; the same arguments give the same files.
 
     Pixels in which the edge of a shape lies are 255 (ignored), as in PASCAL VOC. Every class
     occurs in a split that has at least ``(classes - 1) / 3`` images.
@@ -98,88 +126,90 @@ def make_shapes(
     """
     if not 2 <= classes <= len(CLASSES):
         raise FixkitError(f"{classes} classes are asked for, but there are 2 to {len(CLASSES)}")
-    if size < _MIN_SIZE:
-        raise FixkitError(f"the size is {size} pixels, but shapes need at least {_MIN_SIZE}")
+
+    def of_split(split: Rng) -> Draw:
+        deck = _deck(split, classes)
+        return lambda rng: _draw(rng, deck, size)
+
     counts = {"train": train, "val": val}
-    for number, (split, count) in enumerate(counts.items()):
-        deck = _deck(np.random.default_rng((seed, number)), classes)
-        for index in range(count):
-            rng = np.random.default_rng((seed, number, index))
-            image, label = _picture(rng, deck, size)
-            _save(root, split, f"{split}_{index:03d}", image, label)
+    write_splits(root, counts, size, seed, of_split)
     return ShapesDataset(root, CLASSES[:classes], PALETTE[:classes], counts)
 
 
-def _deck(rng: Rng, classes: int) -> Callable[[int], list[int]]:
-    """Return a function that deals class values, each once before any comes again."""
-    waiting: list[int] = []
+def write_splits(
+    root: Path, counts: Mapping[str, int], size: int, seed: int, of_split: Callable[[Rng], Draw]
+) -> None:
+    """Write the images and label files of each split.
 
-    def deal(count: int) -> list[int]:
-        while len(waiting) < count:
-            waiting.extend(int(v) for v in rng.permutation(np.arange(1, classes)))
-        dealt = waiting[:count]
-        del waiting[:count]
-        return dealt
+    Raises:
+        FixkitError: the size is too small to draw shapes.
+    """
+    if size < _MIN_SIZE:
+        raise FixkitError(f"the size is {size} pixels, but shapes need at least {_MIN_SIZE}")
+    for number, (split, count) in enumerate(counts.items()):
+        images, labels = (root / kind / split for kind in ("images", "labels"))
+        for folder in (images, labels):
+            folder.mkdir(parents=True, exist_ok=True)
+        draw = of_split(np.random.default_rng((seed, number)))
+        for index in range(count):
+            image, label = draw(np.random.default_rng((seed, number, index)))
+            image.save(images / f"{split}_{index:03d}{IMG_SUFFIX}", quality=94)
+            label.save(labels / f"{split}_{index:03d}{SEG_MAP_SUFFIX}")
 
-    return deal
+
+def _deck(rng: Rng, classes: int) -> Iterator[int]:
+    """Deal class indices, each once before any comes again."""
+    while True:
+        yield from (int(value) for value in rng.permutation(np.arange(1, classes)))
 
 
-def _picture(
-    rng: Rng, deal: Callable[[int], list[int]], size: int
-) -> tuple[Image.Image, Image.Image]:
+def _draw(rng: Rng, deck: Iterator[int], size: int) -> tuple[Image.Image, Image.Image]:
     canvas = _background(rng, size)
     label = np.zeros((size, size), np.uint8)
-    placed: list[_Placed] = []
-    for value in deal(int(rng.integers(3, 6))):
-        shape = _place(rng, value, size, placed)
-        placed.append(shape)
-        cover = _coverage(shape, size)
-        canvas += (_surface(rng, shape, size) - canvas) * cover[..., None]
+    placed: list[Shape] = []
+    for value in islice(deck, int(rng.integers(3, 6))):
+        placed.append(_place(rng, size, placed))
+        cover = coverage(
+            placed[-1], _OUTLINES[CLASSES[value]], size, _HOLES.get(CLASSES[value], 0.0)
+        )
+        canvas += (_surface(rng, value, size) - canvas) * cover[..., None]
         label[cover > 0] = IGNORED
         label[cover == 1] = value
-    noisy = canvas + rng.normal(0, 3, canvas.shape)
-    return Image.fromarray(noisy.clip(0, 255).astype(np.uint8)), _indexed(label)
+    return with_noise(rng, canvas, 3), _indexed(label)
 
 
-def _place(rng: Rng, value: int, size: int, others: list[_Placed]) -> _Placed:
+def _place(rng: Rng, size: int, others: list[Shape]) -> Shape:
     """Find room for a shape, making it smaller until it touches no other."""
     radius = rng.uniform(0.14, 0.24) * size
     while True:
         for _ in range(20):
             x, y = rng.uniform(radius, size - radius, 2)
             if all(math.hypot(x - o.x, y - o.y) > radius + o.radius for o in others):
-                return _Placed(value, x, y, radius, rng.uniform(0, 2 * math.pi))
+                return Shape(x, y, radius, rng.uniform(0, 2 * math.pi))
         radius *= 0.9
 
 
-def _coverage(shape: _Placed, size: int) -> Pixels:
-    """Return what share of each pixel the shape covers: 1 inside, a fraction on its edge."""
+def coverage(shape: Shape, outline: Outline, size: int, hole: float = 0.0) -> Pixels:
+    """Return what share of each pixel (H, W) the shape covers: 1 inside, a fraction on its edge.
+
+    Args:
+        shape: where it lies.
+        outline: its corners; none for a disc.
+        size: width and height of the image.
+        hole: radius of the hole in a disc, as a share of the disc's own.
+    """
+    x, y, radius = (_OVERSAMPLING * v for v in (shape.x, shape.y, shape.radius))
+    cos, sin = (f(shape.angle) * radius for f in (math.cos, math.sin))
     large = Image.new("L", (size * _OVERSAMPLING,) * 2)
     draw = ImageDraw.Draw(large)
-    name = CLASSES[shape.value]
-    if name in ("circle", "ring"):
-        _disc(draw, shape, 1.0, 255)
-        if name == "ring":
-            _disc(draw, shape, 0.52, 0)
+    if outline:
+        draw.polygon([(x + cos * u - sin * v, y + sin * u + cos * v) for u, v in outline], fill=255)
     else:
-        draw.polygon(_corners(shape, _OUTLINES[name]), fill=255)
+        draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
+    if hole:
+        inner = radius * hole
+        draw.ellipse((x - inner, y - inner, x + inner, y + inner), fill=0)
     return np.asarray(large.reduce(_OVERSAMPLING), np.float64) / 255
-
-
-def _disc(draw: ImageDraw.ImageDraw, shape: _Placed, share: float, fill: int) -> None:
-    x, y, r = (_OVERSAMPLING * v for v in (shape.x, shape.y, shape.radius * share))
-    draw.ellipse((x - r, y - r, x + r, y + r), fill=fill)
-
-
-def _corners(shape: _Placed, outline: Outline) -> list[tuple[float, float]]:
-    cos, sin = (f(shape.angle) * shape.radius for f in (math.cos, math.sin))
-    return [
-        (
-            _OVERSAMPLING * (shape.x + cos * u - sin * v),
-            _OVERSAMPLING * (shape.y + sin * u + cos * v),
-        )
-        for u, v in outline
-    ]
 
 
 def _regular(corners: int, inner: float = 1.0) -> Outline:
@@ -189,40 +219,32 @@ def _regular(corners: int, inner: float = 1.0) -> Outline:
     return [(r * math.cos(t), r * math.sin(t)) for r, t in zip(radii, turns)]
 
 
-def _cross(arm: float = 0.3, reach: float = 0.95) -> Outline:
-    quarter = [(reach, -arm), (reach, arm), (arm, arm)]
-    points = []
-    for _ in range(4):
-        points += quarter
-        quarter = [(-v, u) for u, v in quarter]
-    return points
-
-
 _OUTLINES: dict[str, Outline] = {
+    "circle": [],
     "square": _regular(4),
     "triangle": _regular(3),
     "star": _regular(10, inner=0.45),
-    "cross": _cross(),
+    "ring": [],
+    "cross": [
+        *((0.95, -0.3), (0.95, 0.3), (0.3, 0.3), (0.3, 0.95), (-0.3, 0.95), (-0.3, 0.3)),
+        *((-0.95, 0.3), (-0.95, -0.3), (-0.3, -0.3), (-0.3, -0.95), (0.3, -0.95), (0.3, -0.3)),
+    ],
     "hexagon": _regular(6),
 }
+_HOLES = {"ring": 0.52}
 
 
 def _background(rng: Rng, size: int) -> Pixels:
     """Paint a dull gradient, striped or clouded."""
-    first, second = (_dull(rng) for _ in range(2))
-    ramp = _waves(rng, size) if rng.random() < 0.5 else _clouds(rng, size)
+    first, second = (rng.uniform(60, 200) + rng.uniform(-26, 26, 3) for _ in range(2))
+    ramp = _waves(rng, size) if rng.random() < 0.5 else clouds(rng, size)
     return first + (second - first) * ramp[..., None]
 
 
-def _dull(rng: Rng) -> Pixels:
-    return rng.uniform(60, 200) + rng.uniform(-26, 26, 3)
-
-
-def _surface(rng: Rng, shape: _Placed, size: int) -> Pixels:
-    """Paint the class's colour, with another tint and grain in every picture."""
-    color = np.asarray(PALETTE[shape.value], np.float64) + rng.uniform(-18, 18, 3)
-    grain = 0.82 + 0.36 * _clouds(rng, size, cells=9)
-    return color * grain[..., None]
+def _surface(rng: Rng, value: int, size: int) -> Pixels:
+    """Paint the class's colour, with another tint and grain in every image."""
+    color = np.asarray(PALETTE[value], np.float64) + rng.uniform(-18, 18, 3)
+    return color * (0.82 + 0.36 * clouds(rng, size, cells=9))[..., None]
 
 
 def _waves(rng: Rng, size: int) -> Pixels:
@@ -232,25 +254,21 @@ def _waves(rng: Rng, size: int) -> Pixels:
     return np.asarray(0.5 + 0.5 * np.sin(2 * math.pi * count * along + phase))
 
 
-def _clouds(rng: Rng, size: int, cells: int = 5) -> Pixels:
+def clouds(rng: Rng, size: int, cells: int = 5) -> Pixels:
+    """Return a soft random texture (H, W) of 0 to 1."""
     coarse = Image.fromarray((rng.random((cells, cells)) * 255).astype(np.uint8))
     return np.asarray(coarse.resize((size, size), Image.Resampling.BICUBIC), np.float64) / 255
 
 
+def with_noise(rng: Rng, canvas: Pixels, strength: float) -> Image.Image:
+    """Return a canvas (H, W, 3) as an image with the noise of a camera."""
+    noisy = canvas + rng.normal(0, strength, canvas.shape)
+    return Image.fromarray(noisy.clip(0, 255).astype(np.uint8))
+
+
 def _indexed(label: NDArray[np.uint8]) -> Image.Image:
+    """Return a label map as a palette image: gray for values that no class has."""
+    unused = [(128, 128, 128)] * (IGNORED - len(PALETTE))
     image = Image.fromarray(label).convert("L")
-    image.putpalette([v for color in full_palette(PALETTE) for v in color])
+    image.putpalette([v for color in (*PALETTE, *unused, IGNORED_COLOR) for v in color])
     return image
-
-
-def full_palette(palette: tuple[Color, ...]) -> list[Color]:
-    """Fill up to 256 colours: grey for values that no class has, light for ignored."""
-    unused = [(128, 128, 128)] * (IGNORED - len(palette))
-    return [*palette, *unused, _IGNORED_COLOR]
-
-
-def _save(root: Path, split: str, name: str, image: Image.Image, label: Image.Image) -> None:
-    for kind in ("images", "labels"):
-        (root / kind / split).mkdir(parents=True, exist_ok=True)
-    image.save(root / "images" / split / f"{name}{IMG_SUFFIX}", quality=94)
-    label.save(root / "labels" / split / f"{name}{SEG_MAP_SUFFIX}")

@@ -1,145 +1,78 @@
-"""The two pictures that the demonstration ends with."""
+"""The two images that the demonstration ends with."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
-from mmseg_fixkit.demo.data import IGNORED, ShapesDataset, full_palette
-from mmseg_fixkit.labels import Color
+from mmseg_fixkit.demo.data import IGNORED_COLOR, ShapesDataset
 
 ROWS = 5
-TILE = 176
-GAP = 10
-MARGIN = 28
 COLUMNS = ("image", "label", "prediction", "errors")
 
-_PAPER, _INK, _FAINT = (250, 250, 248), (28, 30, 38), (120, 122, 130)
-_WRONG: Color = (226, 32, 92)
-_RIGHT: Color = (206, 212, 216)
-_SKIPPED: Color = (236, 236, 236)
-
 #: Colours of right, wrong and ignored pixels.
-VERDICTS = (_RIGHT, _WRONG, _SKIPPED)
+VERDICTS = ((206, 212, 216), (226, 32, 92), IGNORED_COLOR)
 
-_HEAD, _COLUMN_HEAD, _LEGEND_LINE = 62, 26, 26
-_LEGEND_COLUMNS = 4
-
-Labels = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class _Page:
-    """A picture being drawn, with its fonts."""
-
-    image: Image.Image
-    draw: ImageDraw.ImageDraw
-    title: ImageFont.FreeTypeFont
-    text: ImageFont.FreeTypeFont
+_FAINT = "#787a82"
+#: Inches of a grid: its width, that of its border, and heights of its parts.
+_WIDTH, _BORDER, _HEADER, _ROW, _LEGEND = 7.9, 0.28, 1.05, 1.86, 0.85
 
 
 def draw_predictions(
     path: Path, data: ShapesDataset, predictions: Path, title: str, subtitle: str
 ) -> None:
     """Write a grid of validation images, their labels, the predictions and the errors."""
-    rows = [
-        _tiles(image, data.label_of(image), predictions / f"{image.stem}.png", data.palette)
-        for image in data.images("val")[:ROWS]
-    ]
-    draw_grid(path, rows, _legend(data), title, subtitle)
-
-
-def draw_grid(
-    path: Path,
-    rows: Sequence[Iterable[Image.Image]],
-    legend: list[tuple[str, Color]],
-    title: str,
-    subtitle: str,
-) -> None:
-    """Write rows of an image, its label, the prediction and the errors, all :data:`TILE` wide."""
-    page = _page(len(rows), -(-len(legend) // _LEGEND_COLUMNS))
-    page.draw.text((MARGIN, 20), title, _INK, page.title)
-    page.draw.text((MARGIN, 50), subtitle, _FAINT, page.text)
-    for column, name in enumerate(COLUMNS):
-        page.draw.text((_left(column), MARGIN + _HEAD), name, _INK, page.text)
-    for row, tiles in enumerate(rows):
-        top = MARGIN + _HEAD + _COLUMN_HEAD + row * (TILE + GAP)
-        for column, tile in enumerate(tiles):
-            page.image.paste(tile, (_left(column), top))
-    _draw_legend(page, legend)
-    page.image.save(path)
-
-
-def _page(rows: int, legend_lines: int) -> _Page:
-    width = _left(len(COLUMNS)) - GAP + MARGIN
-    grid = _COLUMN_HEAD + rows * (TILE + GAP)
-    image = Image.new(
-        "RGB", (width, 2 * MARGIN + _HEAD + grid + GAP + legend_lines * _LEGEND_LINE), _PAPER
+    images = data.images("val")[:ROWS]
+    height = _HEADER + _ROW * len(images) + _LEGEND
+    left = _BORDER / _WIDTH
+    figure = _figure(_WIDTH, height, dpi=100)
+    figure.text(left, 1 - 0.35 / height, title, fontsize=15, fontweight="bold")
+    figure.text(left, 1 - 0.6 / height, subtitle, color=_FAINT)
+    figure.subplots_adjust(left, _LEGEND / height, 1 - left, 1 - _HEADER / height, 0.06, 0.06)
+    grid = figure.subplots(len(images), len(COLUMNS), squeeze=False)
+    for row, image in zip(grid, images):
+        for axes, tile in zip(row, _tiles(data, image, predictions / f"{image.stem}.png")):
+            axes.imshow(tile, interpolation="nearest")
+            axes.set_axis_off()
+    for axes, name in zip(grid[0], COLUMNS):
+        axes.set_title(name, loc="left", fontsize=10)
+    names = (*data.classes, *data.verdicts, "ignored (255)")
+    figure.legend(
+        handles=[*map(_swatch, names, (*data.palette, *VERDICTS))],
+        loc="lower left",
+        bbox_to_anchor=(left, 0),
+        ncol=4,
+        frameon=False,
     )
-    return _Page(image, ImageDraw.Draw(image), _font(20, "DejaVuSans-Bold"), _font(14))
+    figure.savefig(path)
 
 
-def _font(size: int, name: str = "DejaVuSans") -> ImageFont.FreeTypeFont:
-    import matplotlib as mpl
-
-    return ImageFont.truetype(str(Path(mpl.get_data_path(), "fonts", "ttf", f"{name}.ttf")), size)
-
-
-def _left(column: int) -> int:
-    return MARGIN + column * (TILE + GAP)
-
-
-def _tiles(
-    image: Path, label: Path, prediction: Path, palette: tuple[Color, ...]
-) -> Iterator[Image.Image]:
-    truth, guess = _read(label), _read(prediction)
-    with Image.open(image) as picture:
-        yield picture.convert("RGB").resize((TILE, TILE), Image.Resampling.LANCZOS)
-    yield colored(truth, full_palette(palette))
-    yield colored(guess, full_palette(palette))
-    verdict = np.where(truth == IGNORED, 2, (truth != guess).astype(np.uint8)).astype(np.uint8)
-    yield colored(verdict, VERDICTS)
+def _tiles(data: ShapesDataset, image: Path, prediction: Path) -> Iterator[NDArray[np.uint8]]:
+    truth, ignored = data.label_planes(data.label_of(image))
+    guess = data.predicted_planes(prediction)
+    with Image.open(image) as opened:
+        yield np.array(opened.convert("RGB"))
+    yield data.painted(truth)
+    yield data.painted(guess)
+    yield np.array(VERDICTS, np.uint8)[np.where(ignored, 2, (truth != guess).any(0))]
 
 
-def _read(path: Path) -> Labels:
-    with Image.open(path) as image:
-        return np.array(image, np.uint8)
+def _swatch(name: str, color: Sequence[int]) -> Any:
+    from matplotlib.patches import Patch
 
-
-def colored(labels: Labels, colors: Sequence[Color]) -> Image.Image:
-    """Return a tile of a label map."""
-    pixels = np.asarray(colors, np.uint8)[labels]
-    return Image.fromarray(pixels).resize((TILE, TILE), Image.Resampling.NEAREST)
-
-
-def _legend(data: ShapesDataset) -> list[tuple[str, Color]]:
-    ignored = ("ignored (255)", full_palette(data.palette)[IGNORED])
-    return [*zip(data.classes, data.palette), ignored, ("right", _RIGHT), ("wrong", _WRONG)]
-
-
-def _draw_legend(page: _Page, legend: list[tuple[str, Color]]) -> None:
-    lines = -(-len(legend) // _LEGEND_COLUMNS)
-    top = page.image.height - MARGIN - lines * _LEGEND_LINE + GAP
-    for number, (name, color) in enumerate(legend):
-        x = _left(number % _LEGEND_COLUMNS)
-        y = top + number // _LEGEND_COLUMNS * _LEGEND_LINE
-        page.draw.rectangle((x, y, x + 16, y + 16), fill=color, outline=_FAINT)
-        page.draw.text((x + 24, y), name, _INK, page.text)
+    return Patch(facecolor=[c / 255 for c in color], edgecolor=_FAINT, label=name)
 
 
 def draw_losses(path: Path, losses: Sequence[float], title: str) -> None:
     """Write the loss of each iteration and its running mean."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=(8, 4.5), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = _figure(8, 4.5, dpi=120, layout="constrained")
     axes = figure.add_subplot()
     steps = range(1, len(losses) + 1)
     axes.plot(steps, losses, color="#c9ced6", marker="o", markersize=3, label="each iteration")
@@ -151,6 +84,15 @@ def draw_losses(path: Path, losses: Sequence[float], title: str) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False)
     figure.savefig(path)
+
+
+def _figure(width: float, height: float, dpi: int, **options: Any) -> Any:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=dpi, facecolor="#fafaf8", **options)
+    FigureCanvasAgg(figure)
+    return figure
 
 
 def _smooth(losses: Sequence[float], reach: int = 2) -> list[float]:

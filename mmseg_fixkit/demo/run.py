@@ -1,38 +1,33 @@
-"""The demonstration from the first step to the last."""
+"""The demonstration: data made on the spot, runs that fail, the patch, a run that trains."""
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from shutil import which
-from typing import Optional
+from typing import Any, Optional
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
 
 from mmseg_fixkit.apis.patch import patch
-from mmseg_fixkit.demo import folder as place
-from mmseg_fixkit.demo.console import Teller, side_by_side
-from mmseg_fixkit.demo.data import IMG_SUFFIX, SEG_MAP_SUFFIX, ShapesDataset
+from mmseg_fixkit.core.files import write_file
+from mmseg_fixkit.demo import scene
+from mmseg_fixkit.demo.console import DemoConsole
+from mmseg_fixkit.demo.data import IMG_SUFFIX, SEG_MAP_SUFFIX, ShapesDataset, make_shapes
 from mmseg_fixkit.demo.pictures import draw_losses, draw_predictions
-from mmseg_fixkit.demo.runs import RunResult, ignore, make_checkpoint, train
-from mmseg_fixkit.demo.scene import CHECKPOINT, Settings, before_config, by_hand_config
+from mmseg_fixkit.demo.scene import CHECKPOINT, Settings
+from mmseg_fixkit.demo.worker import RunResult, make_checkpoint, train
 from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.host import NO_STACK, package_path, zoo_path
 
 STEPS = 7
 NEEDED = ("torch", "mmengine", "mmcv", "mmseg")
 
-#: Words of the host and of our hook by which their messages are found in the log.
-HOST_WARNING = "size mismatch for"
+#: Words by which a warning of MMEngine and the report of our hook are found in a log.
+LOAD_WARNING = "size mismatch for"
 HOOK_REPORT = "follow the class count"
-
-#: What to try next, with the verb's arguments, and what it answers.
-NEXT = {
-    "check {folder}/before.py": "what is wrong with it, and where",
-    "patch {folder}/before.py --diff": "what would change",
-    "rule MSF204": "why: the page of a rule",
-}
 
 
 @dataclass(frozen=True)
@@ -45,8 +40,8 @@ class DemoResult:
         by_hand: the run of the config repaired by hand, with a stray label.
         guarded: the same, patched.
         after: the run of the patched config.
-        prediction: the picture of images, labels and predictions.
-        loss: the picture of the loss curve.
+        prediction: the drawn images, labels and predictions.
+        loss: the drawn loss curve.
     """
 
     folder: Path
@@ -58,190 +53,219 @@ class DemoResult:
     loss: Path
 
 
+@dataclass(frozen=True)
+class Demo:
+    """A demonstration under way: the steps that this one and the multi-label one have in common.
+
+    Args:
+        folder: where everything is written.
+        settings: how large it is.
+        console: where it is shown.
+    """
+
+    folder: Path
+    settings: Settings
+    console: DemoConsole
+
+    def data_folder(self, labels: str) -> Path:
+        """Begin the step that makes the data, and return where it goes."""
+        s = self.settings
+        self.console.step(f"data: {s.train} + {s.val} images of {s.size} x {s.size}, {labels}")
+        return self.folder / scene.DATA
+
+    def write_before(self, data: ShapesDataset, what: str) -> Path:
+        """Write the config that a user starts from."""
+        config = self.folder / "before.py"
+        self.console.step(f"{config}: a config of the zoo{what}")
+        self.console.note(f"_base_ is {self.settings.zoo}")
+        text = scene.before_config(self.settings, zoo_path(self.settings.zoo), data)
+        write_file(config, text)
+        return config
+
+    def write_after(self, data: ShapesDataset, **options: Any) -> None:
+        """Patch that config and show the result; ``options`` are those of :func:`patch`."""
+        output = self.folder / "after.py"
+        self.console.step(f"{output}: the same config, patched")
+        options.update(img_suffix=IMG_SUFFIX, seg_map_suffix=SEG_MAP_SUFFIX)
+        flags = "".join(f" {_flag(name, value)}" for name, value in options.items())
+        classes = ",".join(data.classes)
+        self.console.note(
+            f"$ mmseg-fix patch before.py --classes {classes}{flags} -o {output.name}", "cyan"
+        )
+        planned = patch(str(self.folder / "before.py"), data.labels, **options)
+        planned.write(output, overwrite=True)
+        self.console.python(output.read_text(encoding="utf-8"))
+        changes = len(planned.plan.applied)
+        self.console.success(f"{changes} changes, proved by loading {output.name} again")
+
+    def work_dir(self, name: str) -> Path:
+        """Return the folder of a run."""
+        return self.folder / scene.RUNS / name
+
+    def run_failing(self, config: Path) -> RunResult:
+        """Run what must fail, and show the error."""
+        with self.console.waiting(f"training with {config.name}"):
+            result = train(config, self.work_dir(config.stem))
+        if result.error:
+            self.console.error(result.error)
+        else:
+            self.console.note("ran to completion, which was not expected")
+        return result
+
+    def train_after(self) -> RunResult:
+        """Train with the patched config.
+
+        Raises:
+            FixkitError: that fails.
+        """
+        config, iterations = self.folder / "after.py", self.settings.iterations
+        self.console.step(f"training with {config}: {iterations} iterations on the CPU")
+        with self.console.training(iterations) as listen:
+            result = train(config, self.work_dir(config.stem), listen)
+        if result.error:
+            raise FixkitError(f"{config} did not train: {result.error}; see {result.log}")
+        adapted = result.message(HOOK_REPORT)
+        if adapted:
+            self.console.note(f"HeadAdaptHook: {adapted}")
+        self.console.success(outcome(result))
+        return result
+
+    def draw(
+        self, data: ShapesDataset, run: RunResult, titles: tuple[str, str], subtitle: str
+    ) -> tuple[Path, Path]:
+        """Draw predictions and losses, each with its title after the model's name."""
+        prediction, loss = self.folder / "prediction.png", self.folder / "loss.png"
+        self.console.step(f"images: {prediction} and {loss}")
+        model = Path(self.settings.zoo).stem.split("_4x")[0]
+        draw_predictions(prediction, data, run.predictions, f"{model}{titles[0]}", subtitle)
+        draw_losses(loss, run.losses, f"{model}, {titles[1]}")
+        return prediction, loss
+
+
+def start(folder: Path, settings: Settings, steps: int) -> tuple[Demo, bool]:
+    """Return a demonstration in a folder that is its own, and whether the data there still fits.
+
+    Raises:
+        FixkitError: no stack is installed, or the folder is not the demo's.
+    """
+    if any(package_path(name) is None for name in NEEDED):
+        raise FixkitError(NO_STACK)
+    fits = scene.claim(folder, settings)
+    return Demo(folder, settings, DemoConsole(steps)), fits
+
+
+def outcome(run: RunResult) -> str:
+    """Return a line on a run that went through."""
+    first, last = run.losses[0], run.losses[-1]
+    text = f"{len(run.losses)} iterations, loss {first:.2f} -> {last:.2f}"
+    return f"{text}, mIoU {run.metrics['mIoU']:.1f}"
+
+
+def files(prediction: Path, loss: Path, run: RunResult) -> dict[Path, str]:
+    """Return what the user may look at."""
+    return {
+        prediction: "image, label, prediction and errors",
+        loss: "the loss curve",
+        run.log: "what MMSegmentation printed",
+    }
+
+
+def _flag(name: str, value: object) -> str:
+    """Return an option of the command line."""
+    flag = f"--{name.replace('_', '-')}"
+    return flag if value is True else f"{flag} {value}"
+
+
 def run_demo(folder: Path, settings: Optional[Settings] = None) -> DemoResult:
     """Make data, show what fails, patch it, train it, and draw what it learned.
 
     Raises:
         FixkitError: no stack is installed, the folder is not the demo's, or training fails.
     """
-    if any(package_path(name) is None for name in NEEDED):
-        raise FixkitError(NO_STACK)
     settings = settings or Settings()
-    fits = place.claim(folder, settings)
-    teller = Teller(STEPS)
-    data = _make_data(teller, folder, settings)
-    before = _before(teller, folder, settings, data)
-    _checkpoint(teller, folder, settings, fits)
-    _patch(teller, folder, data)
-    by_hand, guarded = _stray(teller, folder, settings, data)
-    after = _after(teller, folder, settings)
-    prediction, loss = _draw(teller, folder, settings, data, after)
+    demo, fits = start(folder, settings, STEPS)
+    root = demo.data_folder(f"{settings.classes} classes")
+    data = make_shapes(root, classes=settings.classes, **settings.splits)
+    demo.console.note(f"{data.root}: {', '.join(data.classes)}")
+    config = demo.write_before(data, " with these classes, as the tutorials have it")
+    before = demo.run_failing(config)
+    _make_checkpoint(demo, fits)
+    demo.write_after(data, load_from=CHECKPOINT)
+    by_hand, guarded = _train_with_stray_label(demo, data)
+    after = demo.train_after()
+    prediction, loss = demo.draw(
+        data,
+        after,
+        (
+            f": mIoU {after.metrics['mIoU']:.1f} on {settings.val} validation images",
+            f"{settings.classes} classes",
+        ),
+        f"after {settings.iterations} iterations on {settings.train} images, on a CPU",
+    )
     result = DemoResult(folder, before, by_hand, guarded, after, prediction, loss)
-    teller.result(side_by_side(_rows(result)), _closing(result))
+    commands = {
+        f"check {config}": "what is wrong with it, and where",
+        f"patch {config} --diff": "what would change",
+        "rule MSF204": "why: the page of a rule",
+    }
+    demo.console.result(_table(result), files(prediction, loss, after), commands)
     return result
 
 
-def _make_data(teller: Teller, folder: Path, settings: Settings) -> ShapesDataset:
-    teller.step(
-        f"data: {settings.train} + {settings.val} images of {settings.size} x {settings.size}, "
-        f"{settings.classes} classes"
-    )
-    data = place.make_data(folder, settings)
-    teller.note(f"{data.root}: {', '.join(data.classes)}")
-    return data
-
-
-def _before(teller: Teller, folder: Path, settings: Settings, data: ShapesDataset) -> RunResult:
-    config = folder / "before.py"
-    teller.step(f"{config}: a config of the zoo with these classes, as the tutorials have it")
-    teller.note(f"_base_ is {settings.zoo}")
-    text = before_config(settings, zoo_path(settings.zoo), data)
-    config.write_text(text, encoding="utf-8")
-    return _run(teller, config)
-
-
-def _run(teller: Teller, config: Path) -> RunResult:
-    """Run what must fail, and show the host's own words."""
-    with teller.waiting(f"training with {config.name}"):
-        result = train(config, _work_dir(config.parent, config.stem), ignore)
-    if result.error:
-        teller.error(result.error)
-    else:
-        teller.note("ran through, which was not expected")
-    return result
-
-
-def _work_dir(folder: Path, name: str) -> Path:
-    return folder / place.RUNS / name
-
-
-def _checkpoint(teller: Teller, folder: Path, settings: Settings, fits: bool) -> None:
-    path = folder / CHECKPOINT
-    teller.step(f"{path}: a checkpoint of the same model with Cityscapes' 19 classes")
+def _make_checkpoint(demo: Demo, fits: bool) -> None:
+    path = demo.folder / CHECKPOINT
+    demo.console.step(f"{path}: a checkpoint of the same model with Cityscapes' 19 classes")
     if fits and path.is_file():
-        teller.note("kept from the last time")
+        demo.console.note("kept from the last time")
         return
-    with teller.waiting("building the model"):
-        make_checkpoint(folder / "before.py", path, _work_dir(folder, "checkpoint"))
-    place.keep(folder, settings)
-    teller.note("made on the spot with untrained weights, so that nothing is downloaded")
+    with demo.console.waiting("building the model"):
+        make_checkpoint(demo.folder / "before.py", path, demo.work_dir("checkpoint"))
+    scene.keep(demo.folder, demo.settings)
+    demo.console.note("made on the spot with untrained weights, so that nothing is downloaded")
 
 
-def _patch(teller: Teller, folder: Path, data: ShapesDataset) -> None:
-    output = folder / "after.py"
-    teller.step(f"{output}: the same config, patched")
-    teller.note(
-        f"$ mmseg-fix patch before.py --classes {','.join(data.classes)} --img-suffix {IMG_SUFFIX}"
-        f" --seg-map-suffix {SEG_MAP_SUFFIX} --load-from {CHECKPOINT} -o {output.name}",
-        "cyan",
+def _train_with_stray_label(demo: Demo, data: ShapesDataset) -> tuple[RunResult, RunResult]:
+    classes = demo.settings.classes
+    label = scene.make_stray(demo.folder, demo.settings)
+    demo.console.step(f"a stray label: {label} has pixels of {classes}, which is no class")
+    by_hand, guarded = demo.folder / "by_hand.py", demo.folder / "by_hand_fixed.py"
+    write_file(by_hand, scene.by_hand_config(demo.settings))
+    demo.console.note(
+        f"{by_hand.name}: before.py with another dataset type and both heads set by hand"
     )
-    planned = patch(
-        str(folder / "before.py"),
-        data.labels,
-        img_suffix=IMG_SUFFIX,
-        seg_map_suffix=SEG_MAP_SUFFIX,
-        load_from=CHECKPOINT,
-    )
-    planned.write(output, overwrite=True)
-    teller.python(output.read_text(encoding="utf-8"))
-    teller.success(f"{len(planned.plan.applied)} changes, proved by loading {output.name} again")
-
-
-def _stray(
-    teller: Teller, folder: Path, settings: Settings, data: ShapesDataset
-) -> tuple[RunResult, RunResult]:
-    mask = place.make_stray(folder, settings)
-    teller.step(f"a stray label: {mask} has pixels of {settings.classes}, which is no class")
-    by_hand, guarded = folder / "by_hand.py", folder / "by_hand_fixed.py"
-    by_hand.write_text(by_hand_config(settings), encoding="utf-8")
-    teller.note(f"{by_hand.name}: before.py with another dataset type and both heads set by hand")
-    first = _run(teller, by_hand)
-    teller.note(f"{guarded.name}: the same after `mmseg-fix patch {by_hand.name}`")
+    first = demo.run_failing(by_hand)
+    demo.console.note(f"{guarded.name}: the same after `mmseg-fix patch {by_hand.name}`")
     patch(str(by_hand), data.labels).write(guarded, overwrite=True)
-    return first, _run(teller, guarded)
+    return first, demo.run_failing(guarded)
 
 
-def _after(teller: Teller, folder: Path, settings: Settings) -> RunResult:
-    config = folder / "after.py"
-    teller.step(f"training with {config}: {settings.iterations} iterations on the CPU")
-    with teller.training(settings.iterations) as listen:
-        result = train(config, _work_dir(folder, config.stem), listen)
-    if result.error:
-        raise FixkitError(f"{config} did not train: {result.error}; see {result.log}")
-    adapted = result.said(HOOK_REPORT)
-    if adapted:
-        teller.note(f"HeadAdaptHook: {adapted}")
-    teller.success(_outcome(result))
-    return result
-
-
-def _outcome(result: RunResult) -> str:
-    first, last = result.losses[0], result.losses[-1]
-    text = f"{len(result.losses)} iterations, loss {first:.2f} -> {last:.2f}"
-    return f"{text}, mIoU {result.metrics['mIoU']:.1f}"
-
-
-def _draw(
-    teller: Teller, folder: Path, settings: Settings, data: ShapesDataset, after: RunResult
-) -> tuple[Path, Path]:
-    prediction, loss = folder / "prediction.png", folder / "loss.png"
-    teller.step(f"pictures: {prediction} and {loss}")
-    model = Path(settings.zoo).stem.split("_4x")[0]
-    title = f"{model}: mIoU {after.metrics['mIoU']:.1f} on {settings.val} validation images"
-    subtitle = f"after {settings.iterations} iterations on {settings.train} images, on a CPU"
-    draw_predictions(prediction, data, after.predictions, title, subtitle)
-    draw_losses(loss, after.losses, f"{model}, {settings.classes} classes")
-    return prediction, loss
-
-
-def _closing(result: DemoResult) -> Iterator[str]:
-    yield from aligned(
-        (str(result.prediction), "image, label, prediction and errors"),
-        (str(result.loss), "the loss curve"),
-        (str(result.after.log), "what the host printed"),
-    )
-    yield from ("", "To try next:")
-    own = command()
-    yield from aligned(
-        *(
-            (f"  {own} {verb.format(folder=result.folder)}", f"# {answer}")
-            for verb, answer in NEXT.items()
-        )
-    )
-
-
-def aligned(*rows: tuple[str, str]) -> Iterator[str]:
-    """Yield lines of two columns."""
-    width = max(len(first) for first, _ in rows)
-    yield from (f"{first:{width}}  {second}" for first, second in rows)
-
-
-def command() -> str:
-    """Return what to type for our command; `make demo` needs no activated environment."""
-    own = Path(sys.executable).with_name("mmseg-fix")
-    if which(own.name) or not own.is_file():
-        return own.name
-    return os.path.relpath(own)
+def _table(result: DemoResult) -> Table:
+    """Lay out what happened before and after the patch."""
+    table = Table(box=box.ROUNDED, show_lines=True, expand=True)
+    table.add_column("", style="bold", ratio=2)
+    table.add_column("before: as the tutorials have it", ratio=5)
+    table.add_column("after: mmseg-fix patch", ratio=5)
+    for what, before, after in _rows(result):
+        table.add_row(what, Text(before, style="red"), Text(after, style="green"))
+    return table
 
 
 def _rows(result: DemoResult) -> Iterator[tuple[str, str, str]]:
-    yield (
-        "own classes",
-        _stopped(result.before),
-        f"{result.after.config.name} trains: {_outcome(result.after)}",
-    )
+    by_hand, after = result.by_hand, result.after
+    trained = f"{after.config.name} trains: {outcome(after)}"
+    warning, adapted = _first_line(by_hand, LOAD_WARNING), _first_line(after, HOOK_REPORT)
+    yield "own classes", _stopped(result.before), trained
     yield (
         "a checkpoint of 19 classes",
-        f"{result.by_hand.config.name} warns and goes on: "
-        + _first_line(result.by_hand.said(HOST_WARNING)),
-        f"HeadAdaptHook: {_first_line(result.after.said(HOOK_REPORT))}",
+        f"{by_hand.config.name} warns and goes on: {warning}",
+        f"HeadAdaptHook: {adapted}",
     )
-    yield "a stray label in one mask", _stopped(result.by_hand), _stopped(result.guarded)
+    yield "a stray label in one label map", _stopped(by_hand), _stopped(result.guarded)
 
 
 def _stopped(run: RunResult) -> str:
     return f"{run.config.name} stops: {run.error}" if run.error else f"{run.config.name} runs"
 
 
-def _first_line(text: Optional[str]) -> str:
-    return text.splitlines()[0] if text else "no word"
+def _first_line(run: RunResult, words: str) -> str:
+    return (run.message(words) or "no message").splitlines()[0]

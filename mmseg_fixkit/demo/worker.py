@@ -1,50 +1,141 @@
-"""The process that runs the host: ``python -m mmseg_fixkit.demo.worker VERB CONFIG TARGET``.
+"""Runs MMSegmentation in a process of its own.
 
 A run that fails must not take the demonstration with it, and MMEngine expects one runner in a
-process. What the host prints goes to stderr; stdout carries one JSON object a line.
+process. What MMSegmentation prints goes to a log, what the demonstration needs through a pipe.
 """
 
 from __future__ import annotations
 
-import json
+import multiprocessing
 import os
-import sys
+import re
 import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
-Send = Callable[..., None]
+from mmseg_fixkit.core.files import replacing
+from mmseg_fixkit.errors import FixkitError
+
+#: Takes each iteration and its loss.
+Listener = Callable[[int, float], None]
+#: Sends the name of an event and its value.
+Send = Callable[[tuple[str, Any]], None]
+#: Does the work for a config and a target in the other process.
+Job = Callable[[str, Path, Send], None]
+
+_STAMP = r"\d\d/\d\d \d\d:\d\d:\d\d - \S+ - [A-Z]+ - "
+#: What begins a message; MMEngine prints the second one without time and level.
+_START = f"{_STAMP}|The model and loaded state dict do not match exactly"
 
 
-def main(verb: str, config: str, target: str) -> int:
-    """Do one job and tell about it; return the exit code."""
-    send = _channel()
+@dataclass(frozen=True)
+class RunResult:
+    """What came of one run of MMSegmentation.
+
+    Args:
+        config: the file that was run.
+        log: everything that was printed.
+        error: the error that ended it, as ``Type: message``; None if it went through.
+        losses: the loss of each iteration.
+        metrics: of the validation at the end.
+    """
+
+    config: Path
+    log: Path
+    error: Optional[str]
+    losses: tuple[float, ...]
+    metrics: Mapping[str, float]
+
+    @property
+    def predictions(self) -> Path:
+        """The folder of the predicted label maps."""
+        return self.log.parent / "predictions"
+
+    def message(self, words: str) -> Optional[str]:
+        """Return the first message of the log that holds these words, from that line on."""
+        text = self.log.read_text(encoding="utf-8", errors="replace")
+        line = rf"^(?:{_STAMP})?(.*{re.escape(words)}.*"
+        found = re.search(rf"{line}(?:\n(?!{_START}).*\S.*)*)", text, re.MULTILINE)
+        return found and found[1]
+
+
+def train(config: Path, work_dir: Path, listen: Optional[Listener] = None) -> RunResult:
+    """Train with a config, from its own folder, where its relative paths lead."""
+    return _run(_train, config, work_dir, work_dir, listen)
+
+
+def make_checkpoint(config: Path, path: Path, work_dir: Path) -> None:
+    """Save the config's untrained model."""
+    result = _run(_checkpoint, config, path, work_dir)
+    if result.error:
+        raise FixkitError(f"{path} could not be made: {result.error}; see {result.log}")
+
+
+def _run(
+    job: Job, config: Path, target: Path, work_dir: Path, listen: Optional[Listener] = None
+) -> RunResult:
+    work_dir.mkdir(parents=True, exist_ok=True)
+    log = work_dir / "host.log"
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    files = (config.resolve(), target.resolve(), log.resolve())
+    process = context.Process(target=_work, args=(job, *files, sender), daemon=True)
+    process.start()
+    sender.close()  # so that the pipe ends with the other process
+    events = list(_events(receiver, listen))
+    process.join()
+    return _result(config, log, events, process.exitcode)
+
+
+def _events(receiver: Connection, listen: Optional[Listener]) -> Iterator[tuple[str, Any]]:
+    iteration = 0
+    with suppress(EOFError):
+        while True:
+            event, value = receiver.recv()
+            if event == "iteration":
+                iteration += 1
+                if listen:
+                    listen(iteration, value)
+            yield event, value
+
+
+def _result(
+    config: Path, log: Path, events: list[tuple[str, Any]], code: Optional[int]
+) -> RunResult:
+    values = dict(events)
+    error = values.get("error") or (f"the process ended with code {code}" if code else None)
+    if error and "ready" not in values:
+        raise FixkitError(f"the installed stack cannot be imported: {error}; see {log}")
+    losses = tuple(value for event, value in events if event == "iteration")
+    return RunResult(config, log, error, losses, values.get("metrics", {}))
+
+
+def _work(job: Job, config: Path, target: Path, log: Path, sender: Connection) -> None:
+    """Do one job in this process, and send what comes of it."""
+    _redirect(log)
+    # Threads that wait without spinning: a third faster where other work keeps the cores busy.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.update(NO_COLOR="1", CUDA_VISIBLE_DEVICES="")
+    os.chdir(config.parent)
     try:
-        _import_host()
-        send("ready")
-        (_train if verb == "train" else _checkpoint)(config, Path(target), send)
+        from mmseg.utils import register_all_modules
+
+        register_all_modules()
+        sender.send(("ready", None))
+        job(config.name, target, sender.send)
     except Exception as error:
         traceback.print_exc()
-        send("error", text=f"{type(error).__name__}: {error}")
-        return 1
-    return 0
+        sender.send(("error", f"{type(error).__name__}: {error}"))
 
 
-def _channel() -> Send:
-    """Keep stdout for messages, and turn what others print there to stderr."""
-    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-
-    def send(event: str, **values: Any) -> None:
-        print(json.dumps({"event": event, **values}), file=channel, flush=True)
-
-    return send
-
-
-def _import_host() -> None:
-    from mmseg.utils import register_all_modules
-
-    register_all_modules()
+def _redirect(log: Path) -> None:
+    with log.open("wb") as printed:
+        for stream in (1, 2):
+            os.dup2(printed.fileno(), stream)
 
 
 def _train(config: str, work_dir: Path, send: Send) -> None:
@@ -63,13 +154,13 @@ def _progress_hook(send: Send) -> Any:
     from mmengine.hooks import Hook
 
     class ProgressHook(Hook):  # type: ignore[misc]  # the host ships no types
-        """Tells the other process how far training is."""
+        """Reports to the other process how far training is."""
 
         def after_train_iter(self, runner: Any, *_: Any, outputs: Any = None, **__: Any) -> None:
-            send("iteration", iteration=runner.iter + 1, loss=float(outputs["loss"]))
+            send(("iteration", float(outputs["loss"])))
 
         def after_val_epoch(self, runner: Any, metrics: Any = None) -> None:
-            send("metrics", **{name: float(value) for name, value in metrics.items()})
+            send(("metrics", {name: float(value) for name, value in metrics.items()}))
 
     return ProgressHook()
 
@@ -89,7 +180,7 @@ def _predict(runner: Any, folder: Path) -> None:
                 Image.fromarray(values).save(folder / f"{Path(sample.img_path).stem}.png")
 
 
-def _checkpoint(config: str, path: Path, send: Send) -> None:
+def _checkpoint(config: str, path: Path, _: Send) -> None:
     """Save an untrained model of the config with Cityscapes' class names, as zoo files have it."""
     import torch
     from mmengine.config import Config
@@ -99,11 +190,5 @@ def _checkpoint(config: str, path: Path, send: Send) -> None:
     model = MODELS.build(cfg.model)
     model.init_weights()
     meta = {"dataset_meta": dict(DATASETS.get("CityscapesDataset").METAINFO)}
-    unfinished = path.with_suffix(".tmp")
-    torch.save({"state_dict": model.state_dict(), "meta": meta}, unfinished)
-    unfinished.replace(path)
-    send("saved", tensors=len(model.state_dict()))
-
-
-if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    with replacing(path) as temporary:
+        torch.save({"state_dict": model.state_dict(), "meta": meta}, temporary)
