@@ -15,7 +15,7 @@ from PIL import Image
 
 from mmseg_fixkit import FixkitError, check
 from mmseg_fixkit.cli import app
-from mmseg_fixkit.demo.run import DemoResult, run_demo
+from mmseg_fixkit.demo.run import LOSS, PREDICTION, DemoResult, run_demo
 from mmseg_fixkit.demo.scene import CHECKPOINT, Settings, claim, keep
 from mmseg_fixkit.demo.worker import RunResult
 
@@ -87,10 +87,10 @@ def test_after_has_nothing_left_to_say(printed: Printed) -> None:
 
 
 def test_images_are_drawn(printed: Printed) -> None:
-    with Image.open(printed.result.prediction) as drawn:
+    with Image.open(printed.result.folder / PREDICTION) as drawn:
         assert drawn.width == 790
         assert len(np.unique(np.asarray(drawn.convert("RGB")).reshape(-1, 3), axis=0)) > 100
-    with Image.open(printed.result.loss) as curve:
+    with Image.open(printed.result.folder / LOSS) as curve:
         assert curve.size == (960, 540)
 
 
@@ -106,7 +106,7 @@ def test_predictions_are_label_maps_of_the_validation_images(printed: Printed) -
 def test_outcome_on_stdout_and_progress_on_stderr(printed: Printed) -> None:
     for words in ("before.py stops:", "IndexError: Target 4", "HeadAdaptHook:", "To try next:"):
         assert words in printed.out
-    assert str(printed.result.prediction) in printed.out
+    assert str(printed.result.folder / PREDICTION) in printed.out
     assert "[1/7] data: 4 + 2 images of 64 x 64, 4 classes" in printed.err
     assert "\n      iteration 6/6  loss " in printed.err
     assert "custom_imports = dict(imports=['mmseg_fixkit']" in printed.err

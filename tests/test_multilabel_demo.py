@@ -15,8 +15,10 @@ from mmseg_fixkit import check
 from mmseg_fixkit.cli import app
 from mmseg_fixkit.demo.data import read_values
 from mmseg_fixkit.demo.multilabel_data import LABELS, make_lights
+from mmseg_fixkit.demo.run import LOSS, PREDICTION
 from mmseg_fixkit.demo.run_multilabel import (
     SETTINGS,
+    MultiLabelDemoResult,
     run_multilabel_demo,
 )
 from mmseg_fixkit.errors import FixkitError
@@ -84,16 +86,16 @@ def test_right_predictions_have_an_iou_of_one(tmp_path: Path) -> None:
 
 
 def test_images_are_drawn(printed: Printed) -> None:
-    with Image.open(printed.result.prediction) as drawn:
+    with Image.open(printed.result.folder / PREDICTION) as drawn:
         assert drawn.width == 790
         assert len(np.unique(np.asarray(drawn.convert("RGB")).reshape(-1, 3), axis=0)) > 100
-    with Image.open(printed.result.loss) as curve:
+    with Image.open(printed.result.folder / LOSS) as curve:
         assert curve.size == (960, 540)
 
 
 def test_what_is_printed(printed: Printed) -> None:
     assert "│ spot " in printed.out
-    assert str(printed.result.prediction) in printed.out
+    assert str(printed.result.folder / PREDICTION) in printed.out
     assert "export" in printed.out
     assert "[1/5] data: 4 + 2 images of 64 x 64, 3 labels that overlap" in printed.err
     assert "$ mmseg-fix patch before.py --classes spot,window,beam --multilabel" in printed.err

@@ -46,14 +46,6 @@ class DemoConsole:
         """Add something to the step."""
         self._print_indented(Text(text, style=style), text)
 
-    def error(self, text: str) -> None:
-        """Show an error of MMSegmentation that was to be expected."""
-        self.note(f"✗ {text}", "red")
-
-    def success(self, text: str) -> None:
-        """Show that something went well."""
-        self.note(f"✓ {text}", "green")
-
     def python(self, code: str) -> None:
         """Show a config, coloured on a terminal."""
         self._print_indented(

@@ -175,7 +175,7 @@ def _draw(rng: Rng, deck: Iterator[int], size: int) -> tuple[Image.Image, Image.
         canvas += (_surface(rng, value, size) - canvas) * cover[..., None]
         label[cover > 0] = IGNORED
         label[cover == 1] = value
-    return with_noise(rng, canvas, 3), _indexed(label)
+    return with_noise(rng, canvas, 3), as_palette_image(label)
 
 
 def _place(rng: Rng, size: int, others: list[Shape]) -> Shape:
@@ -266,7 +266,7 @@ def with_noise(rng: Rng, canvas: Pixels, strength: float) -> Image.Image:
     return Image.fromarray(noisy.clip(0, 255).astype(np.uint8))
 
 
-def _indexed(label: NDArray[np.uint8]) -> Image.Image:
+def as_palette_image(label: NDArray[np.uint8]) -> Image.Image:
     """Return a label map as a palette image: gray for values that no class has."""
     unused = [(128, 128, 128)] * (IGNORED - len(PALETTE))
     image = Image.fromarray(label).convert("L")

@@ -23,6 +23,7 @@ from mmseg_fixkit.errors import FixkitError
 from mmseg_fixkit.host import NO_STACK, package_path, zoo_path
 
 STEPS = 7
+PREDICTION, LOSS = "prediction.png", "loss.png"
 NEEDED = ("torch", "mmengine", "mmcv", "mmseg")
 
 #: Words by which a warning of MMEngine and the report of our hook are found in a log.
@@ -32,36 +33,18 @@ HOOK_REPORT = "follow the class count"
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What the demonstration came to.
-
-    Args:
-        folder: where everything lies.
-        before: the run of the config as the tutorials have it.
-        by_hand: the run of the config repaired by hand, with a stray label.
-        guarded: the same, patched.
-        after: the run of the patched config.
-        prediction: the drawn images, labels and predictions.
-        loss: the drawn loss curve.
-    """
+    """The folder of the demonstration, and its four runs."""
 
     folder: Path
-    before: RunResult
-    by_hand: RunResult
-    guarded: RunResult
-    after: RunResult
-    prediction: Path
-    loss: Path
+    before: RunResult  # the config as the tutorials have it
+    by_hand: RunResult  # that config repaired by hand, with a stray label
+    guarded: RunResult  # the same, patched
+    after: RunResult  # the config of the tutorials, patched
 
 
 @dataclass(frozen=True)
 class Demo:
-    """A demonstration under way: the steps that this one and the multi-label one have in common.
-
-    Args:
-        folder: where everything is written.
-        settings: how large it is.
-        console: where it is shown.
-    """
+    """A demonstration under way: the steps that this one and the multi-label one share."""
 
     folder: Path
     settings: Settings
@@ -96,7 +79,7 @@ class Demo:
         planned.write(output, overwrite=True)
         self.console.python(output.read_text(encoding="utf-8"))
         changes = len(planned.plan.applied)
-        self.console.success(f"{changes} changes, proved by loading {output.name} again")
+        self.console.note(f"✓ {changes} changes, proved by loading {output.name} again", "green")
 
     def work_dir(self, name: str) -> Path:
         """Return the folder of a run."""
@@ -107,7 +90,7 @@ class Demo:
         with self.console.waiting(f"training with {config.name}"):
             result = train(config, self.work_dir(config.stem))
         if result.error:
-            self.console.error(result.error)
+            self.console.note(f"✗ {result.error}", "red")
         else:
             self.console.note("ran to completion, which was not expected")
         return result
@@ -127,19 +110,27 @@ class Demo:
         adapted = result.message(HOOK_REPORT)
         if adapted:
             self.console.note(f"HeadAdaptHook: {adapted}")
-        self.console.success(outcome(result))
+        self.console.note(f"✓ {outcome(result)}", "green")
         return result
 
     def draw(
         self, data: ShapesDataset, run: RunResult, titles: tuple[str, str], subtitle: str
-    ) -> tuple[Path, Path]:
-        """Draw predictions and losses, each with its title after the model's name."""
-        prediction, loss = self.folder / "prediction.png", self.folder / "loss.png"
+    ) -> dict[Path, str]:
+        """Draw predictions and losses, each with its title after the model's name.
+
+        Returns:
+            The files to look at, and what they show.
+        """
+        prediction, loss = self.folder / PREDICTION, self.folder / LOSS
         self.console.step(f"images: {prediction} and {loss}")
         model = Path(self.settings.zoo).stem.split("_4x")[0]
         draw_predictions(prediction, data, run.predictions, f"{model}{titles[0]}", subtitle)
         draw_losses(loss, run.losses, f"{model}, {titles[1]}")
-        return prediction, loss
+        return {
+            prediction: "image, label, prediction and errors",
+            loss: "the loss curve",
+            run.log: "what MMSegmentation printed",
+        }
 
 
 def start(folder: Path, settings: Settings, steps: int) -> tuple[Demo, bool]:
@@ -159,15 +150,6 @@ def outcome(run: RunResult) -> str:
     first, last = run.losses[0], run.losses[-1]
     text = f"{len(run.losses)} iterations, loss {first:.2f} -> {last:.2f}"
     return f"{text}, mIoU {run.metrics['mIoU']:.1f}"
-
-
-def files(prediction: Path, loss: Path, run: RunResult) -> dict[Path, str]:
-    """Return what the user may look at."""
-    return {
-        prediction: "image, label, prediction and errors",
-        loss: "the loss curve",
-        run.log: "what MMSegmentation printed",
-    }
 
 
 def _flag(name: str, value: object) -> str:
@@ -193,7 +175,7 @@ def run_demo(folder: Path, settings: Optional[Settings] = None) -> DemoResult:
     demo.write_after(data, load_from=CHECKPOINT)
     by_hand, guarded = _train_with_stray_label(demo, data)
     after = demo.train_after()
-    prediction, loss = demo.draw(
+    files = demo.draw(
         data,
         after,
         (
@@ -202,13 +184,13 @@ def run_demo(folder: Path, settings: Optional[Settings] = None) -> DemoResult:
         ),
         f"after {settings.iterations} iterations on {settings.train} images, on a CPU",
     )
-    result = DemoResult(folder, before, by_hand, guarded, after, prediction, loss)
+    result = DemoResult(folder, before, by_hand, guarded, after)
     commands = {
         f"check {config}": "what is wrong with it, and where",
         f"patch {config} --diff": "what would change",
         "rule MSF204": "why: the page of a rule",
     }
-    demo.console.result(_table(result), files(prediction, loss, after), commands)
+    demo.console.result(_table(result), files, commands)
     return result
 
 

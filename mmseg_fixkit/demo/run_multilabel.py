@@ -11,7 +11,7 @@ from rich.table import Table
 
 from mmseg_fixkit.demo import scene
 from mmseg_fixkit.demo.multilabel_data import LABELS, make_lights
-from mmseg_fixkit.demo.run import files, start
+from mmseg_fixkit.demo.run import start
 from mmseg_fixkit.demo.scene import Settings
 from mmseg_fixkit.demo.worker import RunResult
 
@@ -28,21 +28,11 @@ SETTINGS = Settings(
 
 @dataclass(frozen=True)
 class MultiLabelDemoResult:
-    """What the demonstration came to.
-
-    Args:
-        folder: where everything lies.
-        run: the training of the patched config.
-        iou: of each label on the validation images, 0 to 1.
-        prediction: the drawn images, labels and predictions.
-        loss: the drawn loss curve.
-    """
+    """The folder of the demonstration, its run, and what was learned."""
 
     folder: Path
     run: RunResult
-    iou: dict[str, float]
-    prediction: Path
-    loss: Path
+    iou: dict[str, float]  # of each label on the validation images, 0 to 1
 
 
 def run_multilabel_demo(folder: Path, settings: Optional[Settings] = None) -> MultiLabelDemoResult:
@@ -61,7 +51,7 @@ def run_multilabel_demo(folder: Path, settings: Optional[Settings] = None) -> Mu
     # label_values=1: the planes hold 0 and 1, and 255 is ignored.
     demo.write_after(data, multilabel=True, label_format="planes", label_values=1)
     run = demo.train_after()
-    prediction, loss = demo.draw(
+    files = demo.draw(
         data,
         run,
         (
@@ -71,14 +61,14 @@ def run_multilabel_demo(folder: Path, settings: Optional[Settings] = None) -> Mu
         f"{settings.val} validation images, after {settings.iterations} iterations on a CPU; where "
         "labels overlap their colours alternate",
     )
-    result = MultiLabelDemoResult(folder, run, data.iou(run.predictions), prediction, loss)
+    result = MultiLabelDemoResult(folder, run, data.iou(run.predictions))
     checkpoint = run.log.parent / f"iter_{settings.iterations}.pth"
     commands = {
         f"check {run.config}": "nothing is left of one class per pixel",
         f"export {run.config} {checkpoint} -o model.onnx": "a model of the three labels alone",
         "rule MSF601": "why there is one channel more than labels",
     }
-    demo.console.result(_table(result.iou), files(prediction, loss, run), commands)
+    demo.console.result(_table(result.iou), files, commands)
     return result
 
 

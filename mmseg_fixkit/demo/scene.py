@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
-from mmseg_fixkit.demo.data import IMG_SUFFIX, SEG_MAP_SUFFIX, ShapesDataset, make_shapes
+from mmseg_fixkit.demo.data import (
+    IMG_SUFFIX,
+    SEG_MAP_SUFFIX,
+    ShapesDataset,
+    as_palette_image,
+    make_shapes,
+    read_values,
+)
 from mmseg_fixkit.errors import FixkitError
 
 CHECKPOINT = "cityscapes19.pth"
@@ -22,28 +26,16 @@ MARKER = ".mmseg-fix-demo.json"
 
 @dataclass(frozen=True)
 class Settings:
-    """Sizes that fit into two minutes on two cores; tests shrink them.
+    """Sizes that fit into two minutes on two cores; tests shrink them."""
 
-    Args:
-        zoo: the config of the zoo that the user starts from; its heads have 19 classes.
-        classes: of the user's own data.
-        train: images to train on.
-        val: images to validate on.
-        size: their width and height.
-        batch: images in a batch.
-        iterations: of training.
-        learning_rate: at the start; it falls to 0.
-        seed: of the data and of the training.
-    """
-
-    zoo: str = "mmseg::pspnet/pspnet_r50-d8_4xb2-40k_cityscapes-512x1024.py"
+    zoo: str = "mmseg::pspnet/pspnet_r50-d8_4xb2-40k_cityscapes-512x1024.py"  # 19 classes
     classes: int = 8
-    train: int = 24
+    train: int = 24  # images
     val: int = 8
     size: int = 112
     batch: int = 4
     iterations: int = 40
-    learning_rate: float = 1e-3
+    learning_rate: float = 1e-3  # at the start; it falls to 0
     seed: int = 0
 
     @property
@@ -51,27 +43,37 @@ class Settings:
         """How much data to make."""
         return {"train": self.train, "val": self.val, "size": self.size, "seed": self.seed}
 
-    def lasting(self) -> dict[str, object]:
+    def lasting(self) -> str:
         """Return what the data and the checkpoint follow from."""
-        values = asdict(self)
-        return {
-            name: values[name] for name in values if name not in ("iterations", "learning_rate")
-        }
+        return json.dumps(asdict(replace(self, iterations=0, learning_rate=0.0)))
 
 
 def claim(folder: Path, settings: Settings) -> bool:
-    """Make the folder, or take it over from an earlier run; return whether its data still fits.
+    """Make the folder, or take over that of an earlier run without its data and logs.
+
+    Returns:
+        Whether the checkpoint there still fits.
 
     Raises:
         FixkitError: it holds files that are not the demo's, or cannot be written to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        fits = _known(folder) == settings.lasting()
+        found = sorted(p.name for p in folder.iterdir())
+        if found and MARKER not in found:
+            raise FixkitError(
+                f"{folder} holds files that the demo did not make, such as {found[0]}; "
+                "give a new or an empty folder"
+            )
+        marker = folder / MARKER
+        fits = bool(found) and marker.read_text("utf-8", errors="replace") == settings.lasting()
+        # Only the names that the demo itself writes: a user may keep notes beside them.
+        for name in (DATA, STRAY, RUNS):
+            shutil.rmtree(folder / name, ignore_errors=True)
         if not fits:
-            _empty(folder)
-            (folder / MARKER).write_text(json.dumps({"unfinished": True}), encoding="utf-8")
-        shutil.rmtree(folder / RUNS, ignore_errors=True)
+            for path in folder.glob("*.pth"):
+                path.unlink()
+            marker.write_text("{}", encoding="utf-8")
     except OSError as error:
         raise FixkitError(
             f"{folder} cannot be written to ({error.strerror or error}); give another folder"
@@ -80,32 +82,8 @@ def claim(folder: Path, settings: Settings) -> bool:
 
 
 def keep(folder: Path, settings: Settings) -> None:
-    """Note that data and checkpoint are complete and what they were made with."""
-    (folder / MARKER).write_text(json.dumps(settings.lasting()), encoding="utf-8")
-
-
-def _known(folder: Path) -> object:
-    """Return what the marker holds; None for an empty folder."""
-    found = sorted(p.name for p in folder.iterdir())
-    if not found:
-        return None
-    if MARKER not in found:
-        raise FixkitError(
-            f"{folder} holds files that the demo did not make, such as {found[0]}; "
-            "give a new or an empty folder"
-        )
-    try:
-        return json.loads((folder / MARKER).read_text(encoding="utf-8"))
-    except ValueError:
-        return None
-
-
-def _empty(folder: Path) -> None:
-    # Only the names that the demo itself writes: a user may keep notes beside them.
-    for name in (DATA, STRAY):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    for path in folder.glob("*.pth"):
-        path.unlink()
+    """Note that the checkpoint is complete, and what it was made with."""
+    (folder / MARKER).write_text(settings.lasting(), encoding="utf-8")
 
 
 def make_stray(folder: Path, settings: Settings) -> Path:
@@ -113,13 +91,9 @@ def make_stray(folder: Path, settings: Settings) -> Path:
     splits = {**settings.splits, "train": settings.batch, "val": 1}
     data = make_shapes(folder / STRAY, classes=settings.classes, **splits)
     path = data.label_of(data.images("train")[1])
-    with Image.open(path) as label:
-        palette = label.getpalette()
-        pixels = np.array(label)
-    pixels[:12, :10] = settings.classes
-    changed = Image.fromarray(pixels)
-    changed.putpalette(palette or [])
-    changed.save(path)
+    values = read_values(path)
+    values[:12, :10] = settings.classes
+    as_palette_image(values).save(path)
     return path
 
 
@@ -188,16 +162,16 @@ test_dataloader = val_dataloader
 
 def by_hand_config(settings: Settings) -> str:
     """Write what the user repairs after the first error: dataset type and both heads."""
-    dataset = (
-        f"dict(\n    type='BaseSegDataset', img_suffix={IMG_SUFFIX!r}, "
-        f"seg_map_suffix={SEG_MAP_SUFFIX!r}, data_root={STRAY!r})"
-    )
     return f"""\
 # Written by `mmseg-fix demo`, which replaces it when it runs again.
 # before.py repaired by hand, on a copy of the data in which one label map holds a stray label.
 _base_ = 'before.py'
 
-own_data = {dataset}
+own_data = dict(
+    type='BaseSegDataset',
+    img_suffix={IMG_SUFFIX!r},
+    seg_map_suffix={SEG_MAP_SUFFIX!r},
+    data_root={STRAY!r})
 model = dict(
     decode_head=dict(num_classes={settings.classes}),
     auxiliary_head=dict(num_classes={settings.classes}))

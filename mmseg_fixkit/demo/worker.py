@@ -34,21 +34,13 @@ _START = f"{_STAMP}|The model and loaded state dict do not match exactly"
 
 @dataclass(frozen=True)
 class RunResult:
-    """What came of one run of MMSegmentation.
-
-    Args:
-        config: the file that was run.
-        log: everything that was printed.
-        error: the error that ended it, as ``Type: message``; None if it went through.
-        losses: the loss of each iteration.
-        metrics: of the validation at the end.
-    """
+    """What came of one run of MMSegmentation."""
 
     config: Path
-    log: Path
-    error: Optional[str]
-    losses: tuple[float, ...]
-    metrics: Mapping[str, float]
+    log: Path  # everything that was printed
+    error: Optional[str]  # what ended it, as "Type: message"
+    losses: tuple[float, ...]  # of each iteration
+    metrics: Mapping[str, float]  # of the validation at the end
 
     @property
     def predictions(self) -> Path:
