@@ -30,7 +30,7 @@ def draw_predictions(
     images = data.images("val")[:ROWS]
     height = _HEADER + _ROW * len(images) + _LEGEND
     left = _BORDER / _WIDTH
-    figure = _figure(_WIDTH, height, dpi=100)
+    figure = _figure(_WIDTH, height, dpi=100, facecolor="#fafaf8")
     figure.text(left, 1 - 0.35 / height, title, fontsize=15, fontweight="bold")
     figure.text(left, 1 - 0.6 / height, subtitle, color=_FAINT)
     figure.subplots_adjust(left, _LEGEND / height, 1 - left, 1 - _HEADER / height, 0.06, 0.06)
@@ -44,8 +44,8 @@ def draw_predictions(
     names = (*data.classes, *data.verdicts, "ignored (255)")
     figure.legend(
         handles=[*map(_swatch, names, (*data.palette, *VERDICTS))],
-        loc="lower left",
-        bbox_to_anchor=(left, 0),
+        loc="upper left",
+        bbox_to_anchor=(left, _LEGEND / height),
         ncol=4,
         frameon=False,
     )
@@ -90,7 +90,7 @@ def _figure(width: float, height: float, dpi: int, **options: Any) -> Any:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), dpi=dpi, facecolor="#fafaf8", **options)
+    figure = Figure(figsize=(width, height), dpi=dpi, **options)
     FigureCanvasAgg(figure)
     return figure
 
