@@ -17,7 +17,7 @@ from mmseg_fixkit import FixkitError, check
 from mmseg_fixkit.cli import app
 from mmseg_fixkit.demo.run import LOSS, PREDICTION, DemoResult, run_demo
 from mmseg_fixkit.demo.scene import CHECKPOINT, Settings, claim, keep
-from mmseg_fixkit.demo.worker import RunResult
+from mmseg_fixkit.demo.worker import RunResult, train
 
 SMALL = Settings(
     zoo="mmseg::pspnet/pspnet_r18-d8_4xb2-80k_cityscapes-512x1024.py",
@@ -166,3 +166,11 @@ def test_a_message_ends_where_the_next_begins(tmp_path: Path) -> None:
     assert run.message("second") == "second, of\n  two lines"
     assert run.message("third") == "third"
     assert run.message("fourth") is None
+
+
+def test_a_run_whose_process_dies_is_an_error(tmp_path: Path) -> None:
+    config = tmp_path / "dies.py"
+    config.write_text("__import__('os')._exit(3)")
+    run = train(config, tmp_path / "run")
+    assert run.error == "the process ended with code 3"
+    assert run.losses == ()

@@ -48,10 +48,10 @@ def test_every_image_has_a_label_of_its_size_in_one_byte(tmp_path: Path) -> None
     made = make_shapes(tmp_path, train=3, val=2, size=80)
     assert {s: len(made.images(s)) for s in made.counts} == made.counts == {"train": 3, "val": 2}
     for image in made.images("train") + made.images("val"):
-        with Image.open(image) as picture, Image.open(made.label_of(image)) as label:
-            assert picture.mode == "RGB"
+        with Image.open(image) as opened, Image.open(made.label_of(image)) as label:
+            assert opened.mode == "RGB"
             assert label.mode == "P"
-            assert picture.size == label.size == (80, 80)
+            assert opened.size == label.size == (80, 80)
 
 
 def test_only_edges_are_ignored(tmp_path: Path) -> None:
