@@ -48,13 +48,8 @@ class Demo:
 
     folder: Path
     settings: Settings
+    labels: str  # how many of what kind
     console: DemoConsole
-
-    def data_folder(self, labels: str) -> Path:
-        """Begin the step that makes the data, and return where it goes."""
-        s = self.settings
-        self.console.step(f"data: {s.train} + {s.val} images of {s.size} x {s.size}, {labels}")
-        return self.folder / scene.DATA
 
     def write_before(self, data: ShapesDataset, what: str) -> Path:
         """Write the config that a user starts from."""
@@ -113,19 +108,16 @@ class Demo:
         self.console.note(f"✓ {outcome(result)}", "green")
         return result
 
-    def draw(
-        self, data: ShapesDataset, run: RunResult, titles: tuple[str, str], subtitle: str
-    ) -> dict[Path, str]:
-        """Draw predictions and losses, each with its title after the model's name.
-
-        Returns:
-            The files to look at, and what they show.
-        """
+    def draw(self, data: ShapesDataset, run: RunResult, remark: str = "") -> dict[Path, str]:
+        """Draw predictions and losses; return the files to look at, and what they show."""
         prediction, loss = self.folder / PREDICTION, self.folder / LOSS
         self.console.step(f"images: {prediction} and {loss}")
         model = Path(self.settings.zoo).stem.split("_4x")[0]
-        draw_predictions(prediction, data, run.predictions, f"{model}{titles[0]}", subtitle)
-        draw_losses(loss, run.losses, f"{model}, {titles[1]}")
+        title = f"{model}: mIoU {run.metrics['mIoU']:.1f} on {self.settings.val} validation images"
+        sizes = f"{self.settings.iterations} iterations on {self.settings.train} images"
+        subtitle = f"after {sizes}, on a CPU{remark}"
+        draw_predictions(prediction, data, run.predictions, title, subtitle)
+        draw_losses(loss, run.losses, f"{model}, {self.labels}")
         return {
             prediction: "image, label, prediction and errors",
             loss: "the loss curve",
@@ -133,8 +125,11 @@ class Demo:
         }
 
 
-def start(folder: Path, settings: Settings, steps: int) -> tuple[Demo, bool]:
-    """Return a demonstration in a folder that is its own, and whether the data there still fits.
+def start(folder: Path, settings: Settings, labels: str, steps: int) -> tuple[Demo, bool]:
+    """Begin a demonstration with the step that makes its data.
+
+    Returns:
+        The demonstration, and whether the checkpoint of an earlier one still fits.
 
     Raises:
         FixkitError: no stack is installed, or the folder is not the demo's.
@@ -142,7 +137,10 @@ def start(folder: Path, settings: Settings, steps: int) -> tuple[Demo, bool]:
     if any(package_path(name) is None for name in NEEDED):
         raise FixkitError(NO_STACK)
     fits = scene.claim(folder, settings)
-    return Demo(folder, settings, DemoConsole(steps)), fits
+    demo = Demo(folder, settings, labels, DemoConsole(steps))
+    s = settings
+    demo.console.step(f"data: {s.train} + {s.val} images of {s.size} x {s.size}, {labels}")
+    return demo, fits
 
 
 def outcome(run: RunResult) -> str:
@@ -165,9 +163,8 @@ def run_demo(folder: Path, settings: Optional[Settings] = None) -> DemoResult:
         FixkitError: no stack is installed, the folder is not the demo's, or training fails.
     """
     settings = settings or Settings()
-    demo, fits = start(folder, settings, STEPS)
-    root = demo.data_folder(f"{settings.classes} classes")
-    data = make_shapes(root, classes=settings.classes, **settings.splits)
+    demo, fits = start(folder, settings, f"{settings.classes} classes", STEPS)
+    data = make_shapes(folder / scene.DATA, classes=settings.classes, **settings.splits)
     demo.console.note(f"{data.root}: {', '.join(data.classes)}")
     config = demo.write_before(data, " with these classes, as the tutorials have it")
     before = demo.run_failing(config)
@@ -175,15 +172,7 @@ def run_demo(folder: Path, settings: Optional[Settings] = None) -> DemoResult:
     demo.write_after(data, load_from=CHECKPOINT)
     by_hand, guarded = _train_with_stray_label(demo, data)
     after = demo.train_after()
-    files = demo.draw(
-        data,
-        after,
-        (
-            f": mIoU {after.metrics['mIoU']:.1f} on {settings.val} validation images",
-            f"{settings.classes} classes",
-        ),
-        f"after {settings.iterations} iterations on {settings.train} images, on a CPU",
-    )
+    files = demo.draw(data, after)
     result = DemoResult(folder, before, by_hand, guarded, after)
     commands = {
         f"check {config}": "what is wrong with it, and where",

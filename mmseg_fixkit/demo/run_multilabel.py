@@ -42,8 +42,8 @@ def run_multilabel_demo(folder: Path, settings: Optional[Settings] = None) -> Mu
         FixkitError: no stack is installed, the folder is not the demo's, or training fails.
     """
     settings = settings or SETTINGS
-    demo, _ = start(folder, settings, STEPS)
-    data = make_lights(demo.data_folder(f"{len(LABELS)} labels that overlap"), **settings.splits)
+    demo, _ = start(folder, settings, f"{len(LABELS)} labels that overlap", STEPS)
+    data = make_lights(folder / scene.DATA, **settings.splits)
     names = ", ".join(data.classes)
     demo.console.note(f"{data.root}: {names}; planes side by side, as PaddleSeg's are")
     scene.keep(folder, settings)
@@ -51,16 +51,7 @@ def run_multilabel_demo(folder: Path, settings: Optional[Settings] = None) -> Mu
     # label_values=1: the planes hold 0 and 1, and 255 is ignored.
     demo.write_after(data, multilabel=True, label_format="planes", label_values=1)
     run = demo.train_after()
-    files = demo.draw(
-        data,
-        run,
-        (
-            f", multi-label: mIoU {run.metrics['mIoU']:.1f}",
-            f"{len(LABELS)} labels and the background",
-        ),
-        f"{settings.val} validation images, after {settings.iterations} iterations on a CPU; where "
-        "labels overlap their colours alternate",
-    )
+    files = demo.draw(data, run, "; where labels overlap their colours alternate")
     result = MultiLabelDemoResult(folder, run, data.iou(run.predictions))
     checkpoint = run.log.parent / f"iter_{settings.iterations}.pth"
     commands = {
