@@ -83,9 +83,9 @@ docs: $(DOCS_READY) ## build the site; every link and anchor in it is checked
 
 pages: $(TEST_READY) ## write the generated pages and pictures of docs/ anew
 	@$(TEST_ENV)/bin/mmseg-fix rule --all > docs/rules.md
-	@$(TEST_PYTHON) -m tests.pages cli > docs/cli.md
-	@$(TEST_PYTHON) -m tests.pages api > docs/api.md
-	@$(TEST_PYTHON) -m tests.pictures docs/pictures
+	@$(TEST_PYTHON) -m docs.generate.pages cli > docs/cli.md
+	@$(TEST_PYTHON) -m docs.generate.pages api > docs/api.md
+	@$(TEST_PYTHON) -m docs.generate.pictures docs/pictures
 
 lint: $(TEST_READY) ## check style, format and types
 	@$(TEST_PYTHON) -m ruff check .

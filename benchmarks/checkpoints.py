@@ -39,7 +39,7 @@ TORCH = "torch.save(torch.load(sys.argv[1], map_location='cpu', weights_only=Tru
 OWN = "c = read_checkpoint(sys.argv[1]); write_checkpoint(sys.argv[2], c.state_dict, c.meta)"
 ADAPT = "adapt_file(sys.argv[1], sys.argv[3]).write(sys.argv[2])"
 #: What `mmseg-fix adapt` imports before its work: MMSegmentation, five seconds of it.
-HOST = "import mmseg.models; from mmseg_fixkit.runtime.files import adapt_file"
+HOST = "import mmseg.models; from mmseg_fixkit.apis.adapt import adapt_file"
 #: Models of MMSegmentation to adapt to other classes, from small to large.
 MODELS = {
     "BiSeNetV1, ResNet-18": "bisenetv1/bisenetv1_r18-d32_4xb4-160k_cityscapes-1024x1024.py",
@@ -53,7 +53,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from mmseg_fixkit import patch
-from mmseg_fixkit.host import dataset_info, zoo_path
+from mmseg_fixkit.config.host import dataset_info, zoo_path
 init_default_scope("mmseg")
 path = zoo_path("mmseg::" + sys.argv[1])
 classes = dataset_info("CityscapesDataset").classes

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Optional
 
-from mmseg_fixkit.host import zoo_path
+from mmseg_fixkit.config.host import zoo_path
 
 ZOO = "mmseg::pspnet/pspnet_r50-d8_4xb2-40k_cityscapes-512x1024.py"
 LOAD = (

@@ -23,8 +23,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from mmseg_fixkit import explain
-from mmseg_fixkit.explanations.fault import all_faults
-from tests.explain_table import EXAMPLES
+from mmseg_fixkit.apis.explain.fault import all_faults
+from tests.apis.explain.examples import EXAMPLES
 
 ERROR = "IndexError: Target 151 is out of bounds."
 CLASSES = 19

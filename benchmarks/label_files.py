@@ -31,9 +31,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from mmseg_fixkit.core.parallel import cores
-from mmseg_fixkit.label_files.decode import decode as decode_label
-from mmseg_fixkit.label_files.label_file import LabelFile, LabelReading
-from mmseg_fixkit.label_files.scan_files import scan_files
+from mmseg_fixkit.datasets.decode import decode as decode_label
+from mmseg_fixkit.datasets.label_file import LabelFile, LabelReading
+from mmseg_fixkit.datasets.scan_files import scan_files
 
 #: Name, width, height, values, how many of them an image has, polygons.
 CITYSCAPES = ("Cityscapes", 2048, 1024, (*range(19), 255), 14, 110)
@@ -47,8 +47,8 @@ READINGS = {"train": LabelReading()}
 #: Peak memory of a scan of so many files that are listed, but not there.
 LISTING = """
 import re, sys
-from mmseg_fixkit.label_files.label_file import LabelFile, LabelReading
-from mmseg_fixkit.label_files.scan_files import scan_files
+from mmseg_fixkit.datasets.label_file import LabelFile, LabelReading
+from mmseg_fixkit.datasets.scan_files import scan_files
 files = (LabelFile("train", f"/nowhere/{index:09}.png") for index in range(int(sys.argv[1])))
 stats = scan_files(files, {"train": LabelReading(), "val": LabelReading()})
 assert stats["train"].files == int(sys.argv[1])

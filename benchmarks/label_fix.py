@@ -27,7 +27,7 @@ from typing import Any, Callable, NamedTuple
 import numpy as np
 from PIL import Image
 
-from mmseg_fixkit.label_files.rewrite import png
+from mmseg_fixkit.datasets.rewrite import png
 
 SIZES = {"1024 x 2048": (1024, 2048, 1), "512 x 683": (512, 683, 4)}
 
@@ -37,11 +37,11 @@ import io, os, re, sys, time
 from pathlib import Path
 import numpy as np
 from PIL import Image
-from mmseg_fixkit.label_files.decode import decode
-from mmseg_fixkit.label_files.label_file import LabelFile, LabelReading
-from mmseg_fixkit.label_files.recode import parse_recoding
-from mmseg_fixkit.label_files.rewrite import png
-from mmseg_fixkit.label_files.rewrite import rewrite
+from mmseg_fixkit.datasets.decode import decode
+from mmseg_fixkit.datasets.label_file import LabelFile, LabelReading
+from mmseg_fixkit.datasets.recode import parse_recoding
+from mmseg_fixkit.datasets.rewrite import png
+from mmseg_fixkit.datasets.rewrite import rewrite
 import cv2
 cv2.setNumThreads(1)
 source, out, jobs = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])

@@ -31,9 +31,9 @@ from mmseg.structures import SegDataSample
 from PIL import Image
 
 import mmseg_fixkit.runtime  # noqa: F401 - registers
-from mmseg_fixkit.label_bits import pack
-from mmseg_fixkit.label_planes import joined
-from mmseg_fixkit.multilabel.losses import MultiLabelLoss
+from mmseg_fixkit.datasets.label_bits import pack
+from mmseg_fixkit.datasets.multilabel_files import joined
+from mmseg_fixkit.models.multilabel_loss import MultiLabelLoss
 
 COUNTS = (4, 8, 16)
 SIZE = (512, 1024)

@@ -17,7 +17,7 @@ import sys
 import time
 from importlib.metadata import version
 
-from mmseg_fixkit.host import package_path
+from mmseg_fixkit.config.host import package_path
 
 LOAD = """
 import sys

@@ -10,30 +10,30 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from mmseg_fixkit.registration import register
+from mmseg_fixkit.core.registration import register
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "LabelSpace": "mmseg_fixkit.labels",
-    "FixkitError": "mmseg_fixkit.errors",
-    "Applicability": "mmseg_fixkit.diagnostics",
-    "Diagnostic": "mmseg_fixkit.diagnostics",
-    "Report": "mmseg_fixkit.diagnostics",
-    "Severity": "mmseg_fixkit.diagnostics",
+    "LabelSpace": "mmseg_fixkit.core.labels",
+    "FixkitError": "mmseg_fixkit.core.errors",
+    "Applicability": "mmseg_fixkit.core.diagnostics",
+    "Diagnostic": "mmseg_fixkit.core.diagnostics",
+    "Report": "mmseg_fixkit.core.diagnostics",
+    "Severity": "mmseg_fixkit.core.diagnostics",
     "Patch": "mmseg_fixkit.apis.patch",
     "AdaptReport": "mmseg_fixkit.checkpoint.report",
-    "CheckpointMismatch": "mmseg_fixkit.errors",
-    "adapt_state_dict": "mmseg_fixkit.runtime.adapt",
+    "CheckpointMismatch": "mmseg_fixkit.core.errors",
+    "adapt_state_dict": "mmseg_fixkit.models.adapt",
     "check": "mmseg_fixkit.apis.check",
-    "explain": "mmseg_fixkit.explanations.explain",
-    "Explanation": "mmseg_fixkit.explanations.explanation",
-    "init_model": "mmseg_fixkit.runtime.inference",
+    "explain": "mmseg_fixkit.apis.explain.explain",
+    "Explanation": "mmseg_fixkit.apis.explain.explanation",
+    "init_model": "mmseg_fixkit.apis.inference",
     "patch": "mmseg_fixkit.apis.patch",
     "load_checkpoint": "mmseg_fixkit.checkpoint.files",
-    "LabelStats": "mmseg_fixkit.label_files.stats",
-    "scan": "mmseg_fixkit.label_files.scan_files",
-    "class_weights": "mmseg_fixkit.class_balance",
+    "LabelStats": "mmseg_fixkit.datasets.stats",
+    "scan": "mmseg_fixkit.datasets.scan_files",
+    "class_weights": "mmseg_fixkit.datasets.class_weights",
 }
 
 __all__ = ["__version__", *_HOMES]  # noqa: PLE0604 - the keys are texts

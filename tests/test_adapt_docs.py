@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from tests.adapt_table import COMMAND, HEADS, PAGE
-from tests.adapt_trained import measure
+from docs.generate.adapt_table import COMMAND, HEADS, PAGE
+from tests.helpers.adapt_trained import measure
 from tests.zoo.configs import ROOT, head_types
 from tests.zoo.modes import read
 from tests.zoo.train import STEPS

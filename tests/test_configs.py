@@ -14,11 +14,11 @@ import torch
 from mmengine.config import Config
 
 from mmseg_fixkit import check, patch
+from mmseg_fixkit.config.host import zoo_path
 from mmseg_fixkit.demo.data import make_shapes
-from mmseg_fixkit.host import zoo_path
+from tests.helpers.multilabel_data import write_data
 from tests.helpers.paths import CONFIGS
-from tests.multilabel.data import write_data
-from tests.support import run_log, run_portable, run_runner, skip_unless_installed
+from tests.helpers.runs import run_log, run_portable, run_runner, skip_unless_installed
 from tests.zoo.build import build
 
 SIZE = 64

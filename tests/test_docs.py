@@ -21,9 +21,12 @@ import yaml
 from click.testing import CliRunner
 
 import mmseg_fixkit
+from docs.generate.pages import PAGES as GENERATED
+from docs.generate.pictures import recording
+from docs.generate.scene import CITYSCAPES, MY_PSPNET, make_checkpoint, make_scene
 from mmseg_fixkit.cli import VERBS, app
-from mmseg_fixkit.errors import FixkitError
-from tests.docs_pages import (
+from mmseg_fixkit.core.errors import FixkitError
+from tests.helpers.docs_pages import (
     anchors,
     arguments,
     blocks,
@@ -34,10 +37,7 @@ from tests.docs_pages import (
     read,
     without_numbers,
 )
-from tests.docs_scene import CITYSCAPES, MY_PSPNET, make_checkpoint, make_scene
 from tests.helpers.paths import ROOT
-from tests.pages import PAGES as GENERATED
-from tests.pictures import recording
 
 DOCS = ROOT / "docs"
 README, CHINESE = ROOT / "README.md", ROOT / "README_zh-CN.md"
@@ -75,13 +75,13 @@ STANDS_FOR = {
 }
 #: Commands that only parse here, by how they begin -> why.
 NOT_RUN = {
-    "convert-labels": "tests/test_multilabel_convert.py runs it on files of all kinds",
-    "demo": "trains for minutes; tests/test_demo.py",
+    "convert-labels": "tests/apis/test_convert_labels.py runs it on files of all kinds",
+    "demo": "trains for minutes; tests/demo/test_demo.py",
     "preflight CONFIG": "the console blocks of the page run it",
     "export CONFIG": "the console block of the page runs it",
     "preflight farm.py": "docs/preflight.md runs it",
     "export farm.py": "docs/export.md runs it",
-    "export after.py": "needs the training of the demo; tests/test_export.py",
+    "export after.py": "needs the training of the demo; tests/apis/test_export.py",
     "explain mmseg-fix": "an answer of explain, not a command of the page",
 }
 
@@ -362,7 +362,7 @@ def test_the_readme_can_be_read_in_one_go() -> None:
 
 
 def test_the_words_at_the_end_of_a_validation_are_those_of_the_hook() -> None:
-    from mmseg_fixkit.runtime.seen_classes import in_words
+    from mmseg_fixkit.hooks.seen_classes import in_words
 
     hits, seen = [0, 0, 0, 0, 5], [0, 3, 0, 0, 7]
     areas = [hits, seen, seen, [0, 0, 4, 4, 7]]
@@ -393,7 +393,7 @@ def test_the_recording_shows_what_is_printed(
         [html.unescape(text) for text in re.findall(r">([^<>]+)</text>", svg)]
         for svg in (read(DOCS / "pictures" / "check-fix.svg"), recording())
     ]
-    assert words[0] == words[1], "run: python -m tests.pictures docs/pictures"
+    assert words[0] == words[1], "run: python -m docs.generate.pictures docs/pictures"
 
 
 def test_pictures_are_small() -> None:

@@ -18,7 +18,7 @@ from mmseg.registry import MODELS
 
 from mmseg_fixkit import LabelSpace, check, patch
 from mmseg_fixkit.demo.data import ShapesDataset, make_shapes
-from tests.support import run_log, run_runner, run_zoo_model, skip_unless_installed
+from tests.helpers.runs import run_log, run_runner, run_zoo_model, skip_unless_installed
 
 #: What a user writes around a zoo config to train it on a CPU: no downloads, small pictures.
 ON_A_CPU = """
@@ -88,7 +88,7 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> ShapesDataset:
 
 
 def zoo_file(name: str) -> Path:
-    from mmseg_fixkit.host import zoo_path
+    from mmseg_fixkit.config.host import zoo_path
 
     return zoo_path(f"mmseg::{name}")
 

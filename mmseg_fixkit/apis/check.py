@@ -8,14 +8,14 @@ from typing import Optional
 
 from mmseg_fixkit import rules  # noqa: F401 - registers the rules
 from mmseg_fixkit.config.context import ConfigContext
+from mmseg_fixkit.config.document import ConfigDocument
 from mmseg_fixkit.config.label_space import context_of, palette_for
-from mmseg_fixkit.diagnostics import Report
-from mmseg_fixkit.document import ConfigDocument
-from mmseg_fixkit.errors import FixkitError
-from mmseg_fixkit.labels import LabelsLike, LabelSpace, label_space
-from mmseg_fixkit.load import ConfigLike, load
-from mmseg_fixkit.plan import diagnose, located
-from mmseg_fixkit.registry import select_rules
+from mmseg_fixkit.config.load import ConfigLike, load
+from mmseg_fixkit.config.plan import diagnose, located
+from mmseg_fixkit.core.diagnostics import Report
+from mmseg_fixkit.core.errors import FixkitError
+from mmseg_fixkit.core.labels import LabelsLike, LabelSpace, label_space
+from mmseg_fixkit.core.rule import select_rules
 
 
 def check(
@@ -37,8 +37,8 @@ def check(
         FixkitError: the config cannot be read, or nothing in it can be checked.
     """
     if isinstance(config, (str, Path)) and str(config).endswith((".yml", ".yaml")):
-        from mmseg_fixkit.paddleseg.api import check_paddleseg
-        from mmseg_fixkit.paddleseg.document import is_paddleseg
+        from mmseg_fixkit.apis.paddleseg import check_paddleseg
+        from mmseg_fixkit.config.paddleseg import is_paddleseg
 
         if is_paddleseg(str(config)):
             return check_paddleseg(str(config))
@@ -70,7 +70,7 @@ def labels_for(document: ConfigDocument, labels: LabelsLike) -> LabelSpace:
     """Return the label space that is meant for a config, whose datasets have colours for names.
 
     Raises:
-        FixkitError: see :class:`~mmseg_fixkit.labels.LabelSpace`.
+        FixkitError: see :class:`~mmseg_fixkit.core.labels.LabelSpace`.
     """
     named = () if isinstance(labels, (LabelSpace, int, str)) else tuple(labels)
     palette = palette_for(document.datasets, named)

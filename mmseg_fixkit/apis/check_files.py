@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from mmseg_fixkit.apis.check import check
+from mmseg_fixkit.config.document import resolve_base
+from mmseg_fixkit.config.load import find_config
+from mmseg_fixkit.config.plan import may_apply
+from mmseg_fixkit.config.source import ConfigSource
+from mmseg_fixkit.core.diagnostics import Applicability, Diagnostic, Report, brief
+from mmseg_fixkit.core.errors import FixkitError, NotSegmentation
 from mmseg_fixkit.core.parallel import chunk_size, cores, each
-from mmseg_fixkit.diagnostics import Applicability, Diagnostic, Report, brief
-from mmseg_fixkit.document import resolve_base
-from mmseg_fixkit.errors import FixkitError, NotSegmentation
-from mmseg_fixkit.load import find_config
-from mmseg_fixkit.plan import may_apply
-from mmseg_fixkit.registry import select_rules
-from mmseg_fixkit.settings import TABLE, Settings, settings_for
-from mmseg_fixkit.source import ConfigSource
+from mmseg_fixkit.core.rule import select_rules
+from mmseg_fixkit.core.settings import TABLE, Settings, settings_for
 
 if TYPE_CHECKING:
     from mmseg_fixkit.apis.patch import Patch

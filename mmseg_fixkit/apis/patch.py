@@ -15,20 +15,20 @@ from typing import TYPE_CHECKING, Optional, Union
 from mmseg_fixkit.apis import patch_options
 from mmseg_fixkit.apis.check import config_context, labels_for
 from mmseg_fixkit.config.context import ConfigContext, DataLocation, MultiLabelFormat, PatchOptions
+from mmseg_fixkit.config.document import ConfigDocument
 from mmseg_fixkit.config.label_space import context_of
-from mmseg_fixkit.diagnostics import Applicability, Diagnostic
-from mmseg_fixkit.document import ConfigDocument
-from mmseg_fixkit.errors import FixkitError
-from mmseg_fixkit.labels import Color, LabelsLike, LabelSpace
-from mmseg_fixkit.load import ConfigLike, load
-from mmseg_fixkit.plan import FixPlan, located, make_plan
-from mmseg_fixkit.registry import Rule, select_rules
+from mmseg_fixkit.config.load import ConfigLike, load
+from mmseg_fixkit.config.plan import FixPlan, located, make_plan
+from mmseg_fixkit.core.diagnostics import Applicability, Diagnostic
+from mmseg_fixkit.core.errors import FixkitError
+from mmseg_fixkit.core.labels import Color, LabelsLike, LabelSpace
+from mmseg_fixkit.core.rule import Rule, select_rules
 from mmseg_fixkit.rules.binary import checked_binary
 
 if TYPE_CHECKING:
     from mmengine import Config
 
-    from mmseg_fixkit.overlay import Rendered
+    from mmseg_fixkit.config.overlay import Rendered
 
 
 def patch(  # noqa: PLR0913 - its options are those of the command
@@ -64,8 +64,8 @@ def patch(  # noqa: PLR0913 - its options are those of the command
             foreground and background.
         palette: a colour for each class; where left out, datasets keep those that fit.
         class_weight: N weights (N + 1 are taken for query heads), ``'keep'``, ``'none'``, or a
-            method of :data:`~mmseg_fixkit.class_balance.METHODS`, for which the training labels
-            are scanned.
+            method of :data:`~mmseg_fixkit.datasets.class_weights.METHODS`, for which the
+            training labels are scanned.
         ignore_index: the label value that is not counted; that of ``labels`` where left out.
         reduce_zero_label: whether the label files hold 0 for "ignored".
         data_root: where the data is. Its layout is recognised if it is here; what is given of
@@ -177,14 +177,14 @@ class Patch:
 
         document, tree = self.context.document, self.plan.after
         if document.new_style:
-            from mmseg_fixkit.dialect import qualified
+            from mmseg_fixkit.config.lazy_import import qualified
 
             tree = qualified(tree)
         return Config(tree, filename=str(document.path) if document.path else None)
 
     def diff(self, name: Optional[str] = None) -> str:
         """Return the change of the merged config as a unified diff; empty if there is none."""
-        from mmseg_fixkit.diff import unified
+        from mmseg_fixkit.config.diff import unified
 
         old = self.context.document.name
         return unified(self.plan.before, self.plan.after, old, name or f"{old} (patched)")
@@ -195,7 +195,7 @@ class Patch:
         Raises:
             FixkitError: the change cannot be said in that form.
         """
-        from mmseg_fixkit.cfg_options import render_cfg_options
+        from mmseg_fixkit.config.cfg_options import render_cfg_options
 
         return render_cfg_options(self.plan, self.context.document.new_style)
 
@@ -203,10 +203,10 @@ class Patch:
         """Return what :meth:`write_in_place` would change in the file, as a unified diff.
 
         Raises:
-            FixkitError: see :func:`~mmseg_fixkit.in_place.render_in_place`.
+            FixkitError: see :func:`~mmseg_fixkit.config.in_place.render_in_place`.
         """
-        from mmseg_fixkit.diff import unified_text
-        from mmseg_fixkit.in_place import render_in_place
+        from mmseg_fixkit.config.diff import unified_text
+        from mmseg_fixkit.config.in_place import render_in_place
 
         rendered = render_in_place(self.context.document, self.plan)
         assert self.context.document.path is not None
@@ -216,11 +216,11 @@ class Patch:
     def render(self, output: Path, mode: str = "overlay") -> Rendered:
         """Return the file that :meth:`write` would write to ``output``."""
         if mode == "overlay":
-            from mmseg_fixkit.overlay import render_overlay
+            from mmseg_fixkit.config.overlay import render_overlay
 
             return render_overlay(self.context.document, self.plan, output)
         if mode == "flat":
-            from mmseg_fixkit.flat import render_flat
+            from mmseg_fixkit.config.flat import render_flat
 
             return render_flat(self.context.document, self.plan)
         raise FixkitError(f"there is no mode {mode!r}; the modes are overlay and flat")
@@ -239,7 +239,7 @@ class Patch:
         Raises:
             FixkitError: the file cannot be written, or the proof fails; nothing is written then.
         """
-        from mmseg_fixkit.apply import write_proved
+        from mmseg_fixkit.config.write import write_proved
 
         output = Path(path)
         source = self.context.document.path
@@ -260,11 +260,11 @@ class Patch:
         files that it inherits from are never written to.
 
         Raises:
-            FixkitError: see :func:`~mmseg_fixkit.in_place.render_in_place`; or the file cannot be
-                written, or the proof fails. Nothing is written then.
+            FixkitError: see :func:`~mmseg_fixkit.config.in_place.render_in_place`; or the file
+                cannot be written, or the proof fails. Nothing is written then.
         """
-        from mmseg_fixkit.apply import write_proved
-        from mmseg_fixkit.in_place import render_in_place
+        from mmseg_fixkit.config.in_place import render_in_place
+        from mmseg_fixkit.config.write import write_proved
 
         if self.plan.empty:
             return False

@@ -20,30 +20,30 @@ from mmseg_fixkit.config.context import (
     SplitFiles,
     own_files,
 )
+from mmseg_fixkit.config.document import ConfigDocument
+from mmseg_fixkit.config.host import type_name
+from mmseg_fixkit.config.multilabel import CLASS_LOSSES, LOSS, SEGMENTORS, named_background
+from mmseg_fixkit.config.nodes import Dataset
+from mmseg_fixkit.config.plan import make_plan
+from mmseg_fixkit.config.steps import is_step
+from mmseg_fixkit.config.tree import lookup
+from mmseg_fixkit.core.diagnostics import format_key
+from mmseg_fixkit.core.errors import FixkitError
+from mmseg_fixkit.core.labels import LabelSpace
+from mmseg_fixkit.core.rule import select_rules
 from mmseg_fixkit.core.text import counted, listed
-from mmseg_fixkit.diagnostics import format_key
-from mmseg_fixkit.disk import Disk
-from mmseg_fixkit.document import ConfigDocument
-from mmseg_fixkit.errors import FixkitError
-from mmseg_fixkit.host import type_name
-from mmseg_fixkit.label_bits import label_bits
-from mmseg_fixkit.label_planes import checked_format
-from mmseg_fixkit.labels import LabelSpace
-from mmseg_fixkit.layouts import ALL, SPELLINGS, Layout, Split, Wanted, recognise
-from mmseg_fixkit.parts import Dataset
-from mmseg_fixkit.plan import make_plan
-from mmseg_fixkit.registry import select_rules
+from mmseg_fixkit.datasets.disk import Disk
+from mmseg_fixkit.datasets.label_bits import label_bits
+from mmseg_fixkit.datasets.layout import ALL, SPELLINGS, Layout, Split, Wanted, recognise
+from mmseg_fixkit.datasets.multilabel_files import checked_format
 from mmseg_fixkit.rules.channels import weight_fault
 from mmseg_fixkit.rules.data_files import below_root, list_item
 from mmseg_fixkit.rules.loss_weights import checked_class_weight, no_object_weight
 from mmseg_fixkit.rules.multilabel import unfit_heads
 from mmseg_fixkit.rules.multilabel_losses import decode_losses, samples_by_label
-from mmseg_fixkit.several_labels import CLASS_LOSSES, LOSS, SEGMENTORS, named_background
-from mmseg_fixkit.steps import is_step
-from mmseg_fixkit.tree import lookup
 
 if TYPE_CHECKING:
-    from mmseg_fixkit.label_files.stats import LabelStats
+    from mmseg_fixkit.datasets.stats import LabelStats
 
 # --- class weights -------------------------------------------------------------------------------
 
@@ -86,7 +86,7 @@ def _is_word(given: str) -> bool:
 
 def _checked_method(context: ConfigContext, given: str) -> str:
     # The formulas are not needed for numbers.
-    from mmseg_fixkit.class_balance import METHODS, known
+    from mmseg_fixkit.datasets.class_weights import METHODS, known
 
     try:
         method = known(given.strip(), (*METHODS, *WORDS), "method")
@@ -130,8 +130,8 @@ def with_computed_weights(context: ConfigContext) -> tuple[ConfigContext, tuple[
     method = context.options.class_weight
     if not isinstance(method, str) or method in WORDS:
         return context, ()
-    from mmseg_fixkit.class_balance import class_weights, rounded
-    from mmseg_fixkit.class_counts import class_counts, remarks
+    from mmseg_fixkit.datasets.class_counts import class_counts, remarks
+    from mmseg_fixkit.datasets.class_weights import class_weights, rounded
 
     stats = _scanned(context, method)
     weights = rounded(class_weights(stats, method, split="train"))
@@ -147,8 +147,8 @@ def with_computed_weights(context: ConfigContext) -> tuple[ConfigContext, tuple[
 
 
 def _scanned(context: ConfigContext, method: str) -> LabelStats:
-    from mmseg_fixkit.label_files.listing import LabelOverrides
-    from mmseg_fixkit.label_files.scan_files import scan_document
+    from mmseg_fixkit.datasets.listing import LabelOverrides
+    from mmseg_fixkit.datasets.scan_files import scan_document
 
     without = replace(context, options=replace(context.options, class_weight=None))
     patched = context.document.with_tree(make_plan(without, select_rules()).after)

@@ -32,9 +32,9 @@ from mmseg_fixkit.checkpoint.rows import (
     gather_rows,
     map_classes,
 )
+from mmseg_fixkit.config.multilabel import with_background
+from mmseg_fixkit.core.errors import CheckpointMismatch, FixkitError
 from mmseg_fixkit.core.text import counted, first_few
-from mmseg_fixkit.errors import CheckpointMismatch, FixkitError
-from mmseg_fixkit.several_labels import with_background
 
 #: Counters that torch adds and old files lack; a model does without.
 _UNIMPORTANT = "num_batches_tracked"

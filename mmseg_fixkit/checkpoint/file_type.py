@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from mmseg_fixkit.errors import FixkitError
+from mmseg_fixkit.core.errors import FixkitError
 
 _HEAD = 4096
 #: First bytes of any file that the old ``torch.save`` wrote: its magic number, pickled.

@@ -19,9 +19,9 @@ from typing import Any, Optional, Union
 from mmseg_fixkit.checkpoint.contents import Checkpoint, checkpoint_in, with_versions
 from mmseg_fixkit.checkpoint.file_type import FileType, detect_file_type
 from mmseg_fixkit.checkpoint.safe_globals import safe_globals_for_reading
+from mmseg_fixkit.core.errors import FixkitError
 from mmseg_fixkit.core.files import check_target, replacing
 from mmseg_fixkit.core.text import first_few
-from mmseg_fixkit.errors import FixkitError
 
 AnyPath = Union[str, "os.PathLike[str]"]
 SAFETENSORS = ".safetensors"

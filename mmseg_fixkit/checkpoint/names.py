@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Optional, Union
 
-from mmseg_fixkit.errors import FixkitError
-from mmseg_fixkit.host import known_class_names
-from mmseg_fixkit.several_labels import OWN_SEGMENTORS
+from mmseg_fixkit.config.host import known_class_names
+from mmseg_fixkit.config.multilabel import OWN_SEGMENTORS
+from mmseg_fixkit.core.errors import FixkitError
 
 #: Said in ``dataset_meta`` of a checkpoint whose labels may overlap.
 MULTILABEL = "multilabel"

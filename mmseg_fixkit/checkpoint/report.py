@@ -8,8 +8,8 @@ from typing import Any, Optional
 
 from mmseg_fixkit.checkpoint.compare import Resized
 from mmseg_fixkit.checkpoint.rows import ClassMapping
+from mmseg_fixkit.core.diagnostics import Diagnostic, format_key
 from mmseg_fixkit.core.text import first_few
-from mmseg_fixkit.diagnostics import Diagnostic, format_key
 
 _LISTED = 20
 

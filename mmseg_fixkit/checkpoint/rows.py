@@ -12,9 +12,9 @@ from difflib import get_close_matches
 from typing import Any, Optional, Union
 
 from mmseg_fixkit.checkpoint.compare import Shape
-from mmseg_fixkit.errors import FixkitError
-from mmseg_fixkit.host import ClassAxis
-from mmseg_fixkit.labels import LabelSpace
+from mmseg_fixkit.config.host import ClassAxis
+from mmseg_fixkit.core.errors import FixkitError
+from mmseg_fixkit.core.labels import LabelSpace
 
 #: What one new index is made of: old indices with their factors. Empty: of nothing, it is new.
 RowSource = tuple[tuple[int, float], ...]

@@ -11,7 +11,7 @@ import click
 
 from mmseg_fixkit import __version__
 from mmseg_fixkit.cli import console
-from mmseg_fixkit.errors import FixkitError
+from mmseg_fixkit.core.errors import FixkitError
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Optional
 import click
 
 from mmseg_fixkit.cli import console
-from mmseg_fixkit.errors import FixkitError
+from mmseg_fixkit.core.errors import FixkitError
 
 if TYPE_CHECKING:
     from mmseg_fixkit.checkpoint.report import AdaptReport
@@ -108,9 +108,9 @@ def adapt(
 
 def _host() -> Any:
     try:
-        from mmseg_fixkit.runtime import files
+        from mmseg_fixkit.apis import adapt as files
     except ModuleNotFoundError as error:
-        from mmseg_fixkit.host import NO_STACK
+        from mmseg_fixkit.config.host import NO_STACK
 
         raise FixkitError(f"{error}. {NO_STACK}") from None
     return files
@@ -126,7 +126,7 @@ def _names(text: Optional[str]) -> Any:
 def _print_report(report: AdaptReport, output: Optional[Path], output_format: str) -> None:
     written = None if output is None else str(output)
     if output_format == "json":
-        from mmseg_fixkit.reporters.json import json_text
+        from mmseg_fixkit.cli.output.json import json_text
 
         click.echo(json_text({**report.as_json(), "output": written}), nl=False)
         return

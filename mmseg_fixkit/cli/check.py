@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Optional
 import click
 
 from mmseg_fixkit.cli import console
-from mmseg_fixkit.errors import FixkitError
-from mmseg_fixkit.reporters import REPORTERS, reporter
+from mmseg_fixkit.cli.output import REPORTERS, reporter
+from mmseg_fixkit.core.errors import FixkitError
 
 if TYPE_CHECKING:
     from mmseg_fixkit.apis.check_files import CheckResult, CheckTarget, FixResult
-    from mmseg_fixkit.diagnostics import Report
+    from mmseg_fixkit.core.diagnostics import Report
 
 Codes = Optional[tuple[str, ...]]
 
@@ -82,7 +82,7 @@ def check(
     What [tool.mmseg-fixkit] in the nearest pyproject.toml selects and ignores holds where the
     options here do not say otherwise.
     """
-    from mmseg_fixkit.reporters.text import repairs_text, summary_text
+    from mmseg_fixkit.cli.output.text import repairs_text, summary_text
 
     if unsafe_fixes and not (fix or diff):
         raise FixkitError("--unsafe-fixes needs --fix or --diff")
@@ -117,7 +117,7 @@ def _outcomes(
 ) -> tuple[list[tuple[CheckTarget, CheckResult]], int]:
     """Check what the arguments name; return what came of it, and how many files were skipped."""
     from mmseg_fixkit.apis import check_files
-    from mmseg_fixkit.settings import reasons_given
+    from mmseg_fixkit.core.settings import reasons_given
 
     try:
         found = check_files.find_targets(configs, select, ignore)

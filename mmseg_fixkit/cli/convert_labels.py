@@ -13,7 +13,7 @@ from mmseg_fixkit.cli import console
 from mmseg_fixkit.core.text import counted
 
 if TYPE_CHECKING:
-    from mmseg_fixkit.multilabel.convert import Converted
+    from mmseg_fixkit.apis.convert_labels import Converted
 
 _PATH = click.Path(path_type=Path)
 
@@ -89,7 +89,7 @@ def convert_labels(
 
     Exit codes: 0 converted, 1 some files have faults, 2 nothing was converted.
     """
-    from mmseg_fixkit.multilabel import convert
+    from mmseg_fixkit.apis import convert_labels as convert
 
     done = convert.convert_labels(
         source,

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Callable, Optional
 
 import click
 
-from mmseg_fixkit.errors import FixkitError
+from mmseg_fixkit.core.errors import FixkitError
 
 #: How each part of an explanation looks on a terminal.
 _STYLES: dict[str, dict[str, Any]] = {
@@ -59,13 +59,13 @@ def explain(
 
     Exit codes: 0 explained, 1 nothing known is in the text, 2 wrong use.
     """
-    from mmseg_fixkit.explanations.explain import explain as explained_of
-    from mmseg_fixkit.explanations.report import as_json, explain_text, unknown_text
+    from mmseg_fixkit.apis.explain.explain import explain as explained_of
+    from mmseg_fixkit.cli.output.explain import as_json, explain_text, unknown_text
 
     with ExitStack() as stack:
         explained = explained_of(_input(text, log, stack), config)
     if output_format == "json":
-        from mmseg_fixkit.reporters.json import json_text
+        from mmseg_fixkit.cli.output.json import json_text
 
         click.echo(json_text(as_json(explained)), nl=False)
     elif explained:

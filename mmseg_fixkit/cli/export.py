@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Optional
 import click
 
 from mmseg_fixkit.cli import console
+from mmseg_fixkit.core.errors import FixkitError
 from mmseg_fixkit.core.text import listed
-from mmseg_fixkit.errors import FixkitError
 
 if TYPE_CHECKING:
-    from mmseg_fixkit.export.run import ExportReport
+    from mmseg_fixkit.apis.export import ExportReport
 
 
 @click.command
@@ -73,7 +73,7 @@ def export(
     for text in report.notes:
         console.note(text)
     if output_format == "json":
-        from mmseg_fixkit.reporters.json import json_text
+        from mmseg_fixkit.cli.output.json import json_text
 
         click.echo(json_text(_record(report)), nl=False)
         return
@@ -82,9 +82,9 @@ def export(
 
 def _export() -> Any:
     try:
-        from mmseg_fixkit.export.run import export as write
+        from mmseg_fixkit.apis.export import export as write
     except ModuleNotFoundError as error:
-        from mmseg_fixkit.host import NO_STACK
+        from mmseg_fixkit.config.host import NO_STACK
 
         raise FixkitError(f"{error}. {NO_STACK}") from None
     return write

@@ -9,8 +9,8 @@ from typing import Any, Optional
 import click
 
 from mmseg_fixkit.cli import console
+from mmseg_fixkit.core.errors import FixkitError
 from mmseg_fixkit.core.text import counted
-from mmseg_fixkit.errors import FixkitError
 
 #: What means something for PaddleSeg too, or is as it is where nothing is said.
 _TAKEN = {"multilabel", "guards"}
@@ -40,9 +40,9 @@ def patch_if_paddleseg(
     Raises:
         FixkitError: see ``patch_paddleseg``; or an option means nothing for PaddleSeg.
     """
-    from mmseg_fixkit.paddleseg.api import patch_paddleseg
-    from mmseg_fixkit.paddleseg.document import is_paddleseg
-    from mmseg_fixkit.reporters.text import patch_text
+    from mmseg_fixkit.apis.paddleseg import patch_paddleseg
+    from mmseg_fixkit.cli.output.text import patch_text
+    from mmseg_fixkit.config.paddleseg import is_paddleseg
 
     if not is_paddleseg(config):
         return

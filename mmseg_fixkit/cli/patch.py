@@ -9,9 +9,9 @@ from typing import Any, Optional
 import click
 
 from mmseg_fixkit.cli import console
-from mmseg_fixkit.cli.labels import labels_from, palette_from
+from mmseg_fixkit.cli.options import labels_from, palette_from
+from mmseg_fixkit.core.errors import FixkitError
 from mmseg_fixkit.core.text import counted, listed
-from mmseg_fixkit.errors import FixkitError
 
 _FILE = click.Path(path_type=Path)
 
@@ -128,7 +128,7 @@ def patch(
     files that it inherits from never are.
     """
     from mmseg_fixkit.apis.patch import patch as plan_patch
-    from mmseg_fixkit.reporters.text import patch_text
+    from mmseg_fixkit.cli.output.text import patch_text
 
     given = {"-o": output, "--in-place": in_place, "--cfg-options": cfg_options}
     _one_at_most([name for name, value in given.items() if value])

@@ -10,7 +10,7 @@ from typing import Any, Optional
 
 import click
 
-from mmseg_fixkit.errors import FixkitError
+from mmseg_fixkit.core.errors import FixkitError
 
 
 @click.command
@@ -45,7 +45,7 @@ def preflight(
 
     Exit codes: 0 nothing to say, 1 something failed or deserves a look, 2 wrong use.
     """
-    from mmseg_fixkit.load import find_config
+    from mmseg_fixkit.config.load import find_config
 
     find_config(config)
     flying = _flying()
@@ -60,7 +60,7 @@ def preflight(
             for line in flying.lines_of(outcome, width):
                 click.echo(line)
     if output_format == "json":
-        from mmseg_fixkit.reporters.json import json_text
+        from mmseg_fixkit.cli.output.json import json_text
 
         click.echo(json_text(flying.as_json(config, outcomes)), nl=False)
     else:
@@ -70,9 +70,9 @@ def preflight(
 
 def _flying() -> Any:
     try:
-        from mmseg_fixkit.preflight import all as flying
+        from mmseg_fixkit.cli import preflight_all as flying
     except ModuleNotFoundError as error:
-        from mmseg_fixkit.host import NO_STACK
+        from mmseg_fixkit.config.host import NO_STACK
 
         raise FixkitError(f"{error}. {NO_STACK}") from None
     return flying

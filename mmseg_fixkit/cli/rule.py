@@ -7,7 +7,7 @@ from typing import Optional
 import click
 
 from mmseg_fixkit.cli import console
-from mmseg_fixkit.errors import FixkitError
+from mmseg_fixkit.core.errors import FixkitError
 
 
 @click.command
@@ -20,10 +20,10 @@ def rule(code: Optional[str], every: bool) -> None:
     MSF101, or a rule's name.
     """
     from mmseg_fixkit import rules  # noqa: F401 - registers the rules
-    from mmseg_fixkit.label_files.label_sets import findings  # noqa: F401 - registers the rules
-    from mmseg_fixkit.paddleseg.rules import PaddleSegContext  # noqa: F401 - registers the rules
-    from mmseg_fixkit.registry import all_rules, find_rule, index
+    from mmseg_fixkit.core.rule import all_rules, find_rule, index
     from mmseg_fixkit.rules.examples import base_section, base_sections
+    from mmseg_fixkit.rules.label_sets import findings  # noqa: F401 - registers the rules
+    from mmseg_fixkit.rules.paddleseg import PaddleSegContext  # noqa: F401 - registers the rules
 
     if every == (code is not None):
         raise FixkitError("give a rule's code, or --all; `mmseg-fix rule MSF101` is an example")

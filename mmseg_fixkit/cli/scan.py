@@ -15,14 +15,14 @@ import click
 
 from mmseg_fixkit.cli import console
 from mmseg_fixkit.cli.check import INTERRUPTED
-from mmseg_fixkit.errors import FixkitError
-from mmseg_fixkit.reporters import REPORTERS, reporter
+from mmseg_fixkit.cli.output import REPORTERS, reporter
+from mmseg_fixkit.core.errors import FixkitError
 
 if TYPE_CHECKING:
-    from mmseg_fixkit.diagnostics import Diagnostic
-    from mmseg_fixkit.label_files.listing import Inventory, LabelOverrides
-    from mmseg_fixkit.label_files.recode import LabelMapping
-    from mmseg_fixkit.label_files.stats import LabelStats
+    from mmseg_fixkit.core.diagnostics import Diagnostic
+    from mmseg_fixkit.datasets.listing import Inventory, LabelOverrides
+    from mmseg_fixkit.datasets.recode import LabelMapping
+    from mmseg_fixkit.datasets.stats import LabelStats
 
 _FILE = click.Path(path_type=Path)
 
@@ -107,9 +107,9 @@ def scan(
 
     Exit codes: 0 nothing found, 1 something found, 2 not scanned.
     """
-    from mmseg_fixkit.cli.labels import labels_from, palette_from
-    from mmseg_fixkit.label_files.label_sets import findings
-    from mmseg_fixkit.label_files.scan_files import label_overrides
+    from mmseg_fixkit.cli.options import labels_from, palette_from
+    from mmseg_fixkit.datasets.scan_files import label_overrides
+    from mmseg_fixkit.rules.label_sets import findings
 
     if (fix is None) != (out is None):
         raise FixkitError("--fix MODE needs --out DIR, and --out needs --fix")
@@ -152,8 +152,8 @@ def _codes(
     target: str, select: Optional[tuple[str, ...]], ignore: Optional[tuple[str, ...]]
 ) -> tuple[Optional[tuple[str, ...]], tuple[str, ...]]:
     """Return what is selected and ignored: here, or in the nearest ``pyproject.toml``."""
-    from mmseg_fixkit.label_files.label_sets import FAMILY
-    from mmseg_fixkit.settings import reasons_given, settings_for
+    from mmseg_fixkit.core.settings import reasons_given, settings_for
+    from mmseg_fixkit.rules.label_sets import FAMILY
 
     path = Path.cwd() if "::" in target else Path(target).expanduser()
     settings = settings_for(path if path.is_dir() else path.parent).under(select, ignore)
@@ -177,7 +177,7 @@ def ended_by_ctrl_c() -> Iterator[None]:
 
 
 def _are_saved(targets: Sequence[str]) -> bool:
-    from mmseg_fixkit.label_files.stats import are_stats
+    from mmseg_fixkit.datasets.stats import are_stats
 
     return all(are_stats(target) for target in targets)
 
@@ -195,7 +195,7 @@ def _merged(targets: Sequence[str]) -> LabelStats:
     from functools import reduce
     from operator import add
 
-    from mmseg_fixkit.label_files.stats import load_stats
+    from mmseg_fixkit.datasets.stats import load_stats
 
     return reduce(add, (load_stats(Path(target)) for target in targets))
 
@@ -203,7 +203,7 @@ def _merged(targets: Sequence[str]) -> LabelStats:
 def _listing(
     target: str, splits: Optional[Sequence[str]], images: Optional[Path], asked: LabelOverrides
 ) -> tuple[str, Inventory]:
-    from mmseg_fixkit.label_files.scan_files import inventory_of
+    from mmseg_fixkit.datasets.scan_files import inventory_of
 
     source, inventory = inventory_of(target, splits, images, asked)
     for note in inventory.notes:
@@ -212,7 +212,7 @@ def _listing(
 
 
 def _scanned(source: str, inventory: Inventory, how: dict[str, Any]) -> LabelStats:
-    from mmseg_fixkit.label_files.scan_files import scan_inventory
+    from mmseg_fixkit.datasets.scan_files import scan_inventory
 
     with progress_bar("Scanning", inventory) as progress:
         return scan_inventory(source, inventory, progress=progress, **how)
@@ -254,7 +254,7 @@ def progress_bar(word: str, inventory: Inventory) -> Iterator[Optional[Callable[
 
 
 def _save(stats: LabelStats, path: Path) -> None:
-    from mmseg_fixkit.label_files.stats import save_stats
+    from mmseg_fixkit.datasets.stats import save_stats
 
     save_stats(stats, path)
 
@@ -275,15 +275,15 @@ def _text(
     stats: LabelStats, found: Sequence[Diagnostic], output_format: str, *, plain: bool
 ) -> str:
     if output_format == "json":
-        from mmseg_fixkit.reporters.scan_json import scan_json
+        from mmseg_fixkit.cli.output.scan_json import scan_json
 
         return scan_json(stats, found)
     if output_format == "text":
-        from mmseg_fixkit.reporters.scan_text import scan_text
+        from mmseg_fixkit.cli.output.scan_text import scan_text
 
         colored = not plain and sys.stdout.isatty() and "NO_COLOR" not in os.environ
         return scan_text(stats, found, _width(plain), colored)
-    from mmseg_fixkit.diagnostics import Report
+    from mmseg_fixkit.core.diagnostics import Report
 
     return reporter(output_format)([Report(stats.source, None, tuple(found))], [])
 
@@ -299,9 +299,9 @@ def _write_page(
 ) -> None:
     from functools import partial
 
+    from mmseg_fixkit.cli.output.scan_html import scan_html
     from mmseg_fixkit.core.files import write_file
-    from mmseg_fixkit.label_files.label_file import read_bytes
-    from mmseg_fixkit.reporters.scan_html import scan_html
+    from mmseg_fixkit.datasets.label_file import read_bytes
 
     elsewhere = dict(inventory.parts[0].reading.backend_args) if inventory else {}
     read = partial(read_bytes, backend_args=elsewhere)
@@ -313,7 +313,7 @@ def _recodings(
     mode: str, inventory: Inventory, stats: Optional[LabelStats] = None
 ) -> dict[str, LabelMapping]:
     """Return what to write, by split; ``stats`` tells which values there are."""
-    from mmseg_fixkit.label_files.recode import parse_recoding
+    from mmseg_fixkit.datasets.recode import parse_recoding
 
     seen = {name: split.raw for name, split in stats.splits.items()} if stats else {}
     return {
@@ -336,7 +336,7 @@ def _fix(
     overwrite: bool,
 ) -> bool:
     """Write corrected copies; return whether some files were refused."""
-    from mmseg_fixkit.label_files.rewrite import rewrite
+    from mmseg_fixkit.datasets.rewrite import rewrite
 
     with progress_bar("Writing", inventory) as progress:
         report = rewrite(

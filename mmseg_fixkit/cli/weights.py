@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, Optional
 import click
 
 from mmseg_fixkit.cli import console
-from mmseg_fixkit.cli.labels import labels_from
+from mmseg_fixkit.cli.options import labels_from
 from mmseg_fixkit.cli.patch import METHODS
-from mmseg_fixkit.errors import FixkitError
+from mmseg_fixkit.core.errors import FixkitError
 
 if TYPE_CHECKING:
-    from mmseg_fixkit.class_counts import ClassCounts
-    from mmseg_fixkit.label_files.listing import Inventory, LabelOverrides
-    from mmseg_fixkit.label_files.stats import LabelStats
+    from mmseg_fixkit.datasets.class_counts import ClassCounts
+    from mmseg_fixkit.datasets.listing import Inventory, LabelOverrides
+    from mmseg_fixkit.datasets.stats import LabelStats
 
 _FILE = click.Path(path_type=Path)
 
@@ -106,8 +106,8 @@ def weights(
 
     Exit codes: 0 printed, 2 not computed.
     """
-    from mmseg_fixkit.class_balance import class_weights, rounded
-    from mmseg_fixkit.class_counts import class_counts, remarks
+    from mmseg_fixkit.datasets.class_counts import class_counts, remarks
+    from mmseg_fixkit.datasets.class_weights import class_weights, rounded
 
     if all_methods and output_format == "list":
         raise FixkitError("--output-format list prints one method; leave --all-methods out")
@@ -142,7 +142,7 @@ def _clip(text: Optional[str]) -> Optional[tuple[float, float]]:
 
 def _no_object(of_config: Optional[float], asked: Optional[bool]) -> list[float]:
     """Return the weight of "no object", alone or not at all."""
-    from mmseg_fixkit.host import NO_OBJECT_WEIGHT
+    from mmseg_fixkit.config.host import NO_OBJECT_WEIGHT
 
     wanted = of_config is not None if asked is None else asked
     weight = NO_OBJECT_WEIGHT if of_config is None else of_config
@@ -162,8 +162,8 @@ def _stats(
     reduce_zero_label: Optional[bool],
 ) -> tuple[LabelStats, Optional[float]]:
     """Return the statistics, and the weight of "no object" in a config with query heads."""
-    from mmseg_fixkit.label_files.scan_files import label_overrides
-    from mmseg_fixkit.label_files.stats import are_stats
+    from mmseg_fixkit.datasets.scan_files import label_overrides
+    from mmseg_fixkit.datasets.stats import are_stats
 
     names = labels_from(classes, classes_file, num_classes)
     asked = label_overrides(names, None, ignore_index, reduce_zero_label)
@@ -175,7 +175,7 @@ def _stats(
 
 def _scanned(name: str, inventory: Inventory, jobs: Optional[int], *, cache: bool) -> LabelStats:
     from mmseg_fixkit.cli.scan import ended_by_ctrl_c, progress_bar
-    from mmseg_fixkit.label_files.scan_files import scan_inventory
+    from mmseg_fixkit.datasets.scan_files import scan_inventory
 
     for text in inventory.notes:
         console.note(text)
@@ -184,7 +184,7 @@ def _scanned(name: str, inventory: Inventory, jobs: Optional[int], *, cache: boo
 
 
 def _saved(source: str, asked: LabelOverrides) -> LabelStats:
-    from mmseg_fixkit.label_files.stats import load_stats
+    from mmseg_fixkit.datasets.stats import load_stats
 
     stats = load_stats(Path(source))
     if asked.ignore_index is not None or asked.reduce_zero_label is not None:
@@ -204,14 +204,14 @@ def _listed(
     source: str, split: Optional[str], asked: LabelOverrides
 ) -> tuple[str, Inventory, Optional[float]]:
     """Return the label files of one split."""
-    from mmseg_fixkit.label_files.config_files import of_config
-    from mmseg_fixkit.label_files.listing import of_folder
+    from mmseg_fixkit.datasets.from_config import of_config
+    from mmseg_fixkit.datasets.listing import of_folder
 
     folder = os.path.expanduser(source)
     if os.path.isdir(folder):
         wanted = None if split is None else (split,)
         return source, _training(of_folder(folder, splits=wanted, asked=asked)), None
-    from mmseg_fixkit.load import load
+    from mmseg_fixkit.config.load import load
     from mmseg_fixkit.rules.loss_weights import no_object_weight
 
     document = load(source)
@@ -226,8 +226,8 @@ def _training(inventory: Inventory) -> Inventory:
 
 
 def _shown(counts: ClassCounts, table: Mapping[str, Sequence[float]], output_format: str) -> str:
-    from mmseg_fixkit.reporters.json import json_text
-    from mmseg_fixkit.reporters.weights import weights_list, weights_record, weights_text
+    from mmseg_fixkit.cli.output.class_weights import weights_list, weights_record, weights_text
+    from mmseg_fixkit.cli.output.json import json_text
 
     if output_format == "json":
         return json_text(weights_record(counts, table))

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Optional, Union
 
-from mmseg_fixkit.document import ConfigDocument
-from mmseg_fixkit.labels import LabelSpace
-from mmseg_fixkit.parts import Dataset
+from mmseg_fixkit.config.document import ConfigDocument
+from mmseg_fixkit.config.nodes import Dataset
+from mmseg_fixkit.core.labels import LabelSpace
 
 #: Weights asked for: N (or N + 1) numbers, ``"keep"``, ``"none"``, or nothing said.
 ClassWeight = Union[None, str, tuple[float, ...]]

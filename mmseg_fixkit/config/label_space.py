@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Optional
 
 from mmseg_fixkit.config.context import ConfigContext
-from mmseg_fixkit.document import ConfigDocument
-from mmseg_fixkit.errors import FixkitError
-from mmseg_fixkit.labels import LabelSpace, read_class_names
-from mmseg_fixkit.parts import Dataset
+from mmseg_fixkit.config.document import ConfigDocument
+from mmseg_fixkit.config.nodes import Dataset
+from mmseg_fixkit.core.errors import FixkitError
+from mmseg_fixkit.core.labels import LabelSpace, read_class_names
 
 
 def context_of(document: ConfigDocument) -> tuple[Optional[ConfigContext], tuple[str, ...]]:

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Optional, Union
 
-from mmseg_fixkit.errors import FixkitError
+from mmseg_fixkit.core.errors import FixkitError
 
 AnyPath = Union[str, "os.PathLike[str]"]
 

@@ -16,8 +16,8 @@ from functools import partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Callable, Generic, Optional, TypeVar
 
+from mmseg_fixkit.core.errors import FixkitError
 from mmseg_fixkit.core.text import listed
-from mmseg_fixkit.errors import FixkitError
 
 if TYPE_CHECKING:  # one config, or one file, is read without it
     from concurrent.futures import Executor

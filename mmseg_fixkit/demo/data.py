@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from mmseg_fixkit.errors import FixkitError
-from mmseg_fixkit.labels import Color, LabelSpace
+from mmseg_fixkit.core.errors import FixkitError
+from mmseg_fixkit.core.labels import Color, LabelSpace
 
 CLASSES = ("background", "circle", "square", "triangle", "star", "ring", "cross", "hexagon")
 PALETTE: tuple[Color, ...] = (

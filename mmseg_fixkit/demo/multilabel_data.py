@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from mmseg_fixkit.core.labels import Color
+from mmseg_fixkit.datasets.label_bits import unpack
 from mmseg_fixkit.demo.data import (
     IGNORED,
     IGNORED_COLOR,
@@ -27,8 +29,6 @@ from mmseg_fixkit.demo.data import (
     with_noise,
     write_splits,
 )
-from mmseg_fixkit.label_bits import unpack
-from mmseg_fixkit.labels import Color
 
 #: A label for each kind of light.
 LABELS = ("spot", "window", "beam")
@@ -62,7 +62,7 @@ class LightsDataset(ShapesDataset):
 
     def painted(self, planes: Planes) -> NDArray[np.uint8]:
         """Return an image (H, W, 3) of planes (L, H, W), in stripes where they overlap."""
-        from mmseg_fixkit.multilabel.pictures import draw_labels
+        from mmseg_fixkit.models.visualizer import draw_labels
 
         blank = np.full((*planes.shape[1:], 3), IGNORED_COLOR, np.uint8)
         return draw_labels(blank, planes, self.palette, 0.8)

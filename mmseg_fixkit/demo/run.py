@@ -12,6 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from mmseg_fixkit.apis.patch import patch
+from mmseg_fixkit.config.host import NO_STACK, package_path, zoo_path
+from mmseg_fixkit.core.errors import FixkitError
 from mmseg_fixkit.core.files import write_file
 from mmseg_fixkit.demo import scene
 from mmseg_fixkit.demo.console import DemoConsole
@@ -19,8 +21,6 @@ from mmseg_fixkit.demo.data import IMG_SUFFIX, SEG_MAP_SUFFIX, ShapesDataset, ma
 from mmseg_fixkit.demo.pictures import draw_losses, draw_predictions
 from mmseg_fixkit.demo.scene import CHECKPOINT, Settings
 from mmseg_fixkit.demo.worker import RunResult, make_checkpoint, train
-from mmseg_fixkit.errors import FixkitError
-from mmseg_fixkit.host import NO_STACK, package_path, zoo_path
 
 STEPS = 7
 PREDICTION, LOSS = "prediction.png", "loss.png"

@@ -7,6 +7,7 @@ import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from mmseg_fixkit.core.errors import FixkitError
 from mmseg_fixkit.demo.data import (
     IMG_SUFFIX,
     SEG_MAP_SUFFIX,
@@ -15,7 +16,6 @@ from mmseg_fixkit.demo.data import (
     make_shapes,
     read_values,
 )
-from mmseg_fixkit.errors import FixkitError
 
 CHECKPOINT = "cityscapes19.pth"
 DATA = "data"

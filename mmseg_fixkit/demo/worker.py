@@ -17,8 +17,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Callable, Optional
 
+from mmseg_fixkit.core.errors import FixkitError
 from mmseg_fixkit.core.files import replacing
-from mmseg_fixkit.errors import FixkitError
 
 #: Takes each iteration and its loss.
 Listener = Callable[[int, float], None]

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Optional
 
 from mmseg_fixkit.config.context import ConfigContext
-from mmseg_fixkit.diagnostics import Diagnostic, Edit, KeyPath, finding
-from mmseg_fixkit.document import ConfigDocument
-from mmseg_fixkit.errors import FixkitError
-from mmseg_fixkit.labels import LabelSpace
-from mmseg_fixkit.parts import Head
-from mmseg_fixkit.registry import rule
+from mmseg_fixkit.config.document import ConfigDocument
+from mmseg_fixkit.config.nodes import Head
+from mmseg_fixkit.core.diagnostics import Diagnostic, Edit, KeyPath, finding
+from mmseg_fixkit.core.errors import FixkitError
+from mmseg_fixkit.core.labels import LabelSpace
+from mmseg_fixkit.core.rule import rule
 from mmseg_fixkit.rules.channels import (
     LOSSES,
     decode_losses,

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
 from mmseg_fixkit.config.context import ConfigContext
-from mmseg_fixkit.diagnostics import Edit, EditKind
-from mmseg_fixkit.document import ConfigDocument
-from mmseg_fixkit.host import HeadKind, type_name
-from mmseg_fixkit.parts import ONE_CHANNEL_LOSS, Head, Loss
+from mmseg_fixkit.config.document import ConfigDocument
+from mmseg_fixkit.config.host import HeadKind, type_name
+from mmseg_fixkit.config.nodes import ONE_CHANNEL_LOSS, Head, Loss
+from mmseg_fixkit.config.tree import lookup
+from mmseg_fixkit.core.diagnostics import Edit, EditKind
 from mmseg_fixkit.rules.guards import import_edits
-from mmseg_fixkit.tree import lookup
 
 #: Where both classes are equally likely, as for the arg-max over two softmax channels.
 DEFAULT_THRESHOLD = 0.5

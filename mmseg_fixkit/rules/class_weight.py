@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from typing import Any, Optional
 
 from mmseg_fixkit.config.context import ConfigContext
-from mmseg_fixkit.core.text import counted
-from mmseg_fixkit.diagnostics import Diagnostic, Edit
-from mmseg_fixkit.document import ConfigDocument
-from mmseg_fixkit.host import (
+from mmseg_fixkit.config.document import ConfigDocument
+from mmseg_fixkit.config.host import (
     HeadKind,
 )
-from mmseg_fixkit.parts import Loss
-from mmseg_fixkit.registry import rule
+from mmseg_fixkit.config.nodes import Loss
+from mmseg_fixkit.config.tree import lookup
+from mmseg_fixkit.core.diagnostics import Diagnostic, Edit
+from mmseg_fixkit.core.rule import rule
+from mmseg_fixkit.core.text import counted
 from mmseg_fixkit.rules.channels import CROSS_ENTROPY, weight_fault
 from mmseg_fixkit.rules.datasets import metainfo_edits
 from mmseg_fixkit.rules.loss_weights import (
@@ -33,7 +34,6 @@ from mmseg_fixkit.rules.loss_weights import (
     weighted_losses,
     weights_by_name,
 )
-from mmseg_fixkit.tree import lookup
 
 
 @rule("MSF102", "class-weight-length", labels="exclusive")

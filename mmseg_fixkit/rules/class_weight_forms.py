@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Optional
 
-from mmseg_fixkit import host
+from mmseg_fixkit.config import host
 from mmseg_fixkit.config.context import ConfigContext
-from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, Severity, finding
-from mmseg_fixkit.host import (
+from mmseg_fixkit.config.host import (
     FILE_READING_LOSSES,
     STOPPING_LOSSES,
     UNWEIGHTED_LOSSES,
     WEIGHTED_LOSSES,
     HeadKind,
 )
-from mmseg_fixkit.parts import Loss
-from mmseg_fixkit.registry import rule
+from mmseg_fixkit.config.nodes import Loss
+from mmseg_fixkit.core.diagnostics import Diagnostic, Edit, EditKind, Severity, finding
+from mmseg_fixkit.core.rule import rule
 from mmseg_fixkit.rules.channels import CLASS_WEIGHTED_CE
 from mmseg_fixkit.rules.guards import import_edits
 from mmseg_fixkit.rules.loss_weights import (

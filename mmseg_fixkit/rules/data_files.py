@@ -7,10 +7,10 @@ from pathlib import PurePosixPath
 from typing import Any, Optional
 
 from mmseg_fixkit.config.context import ConfigContext, OwnFiles, SplitFiles, own_files
-from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, KeyPath, finding
-from mmseg_fixkit.parts import Dataset
-from mmseg_fixkit.registry import rule
-from mmseg_fixkit.tree import lookup
+from mmseg_fixkit.config.nodes import Dataset
+from mmseg_fixkit.config.tree import lookup
+from mmseg_fixkit.core.diagnostics import Diagnostic, Edit, EditKind, KeyPath, finding
+from mmseg_fixkit.core.rule import rule
 
 #: Types that assert that ``ann_file`` is a file.
 _NEEDS_LIST = frozenset({"PascalVOCDataset", "PascalContextDataset", "PascalContextDataset59"})

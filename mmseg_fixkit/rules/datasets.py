@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from mmseg_fixkit import host
+from mmseg_fixkit.config import host
 from mmseg_fixkit.config.context import ConfigContext
+from mmseg_fixkit.config.nodes import Dataset
+from mmseg_fixkit.core.diagnostics import Diagnostic, Edit, EditKind, finding
+from mmseg_fixkit.core.rule import rule
 from mmseg_fixkit.core.text import counted
-from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, finding
-from mmseg_fixkit.parts import Dataset
-from mmseg_fixkit.registry import rule
 
 
 @rule("MSF201", "dataset-classes")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mmseg_fixkit.registry import Rule
+from mmseg_fixkit.core.rule import Rule
 
 #: One class for each pixel.
 _PLAIN = """\

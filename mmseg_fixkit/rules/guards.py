@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from typing import Any, Union
 
 from mmseg_fixkit.config.context import ConfigContext
+from mmseg_fixkit.config.document import ConfigDocument
+from mmseg_fixkit.config.host import type_name
+from mmseg_fixkit.config.nodes import Dataset
+from mmseg_fixkit.config.steps import Steps
+from mmseg_fixkit.config.tree import lookup
+from mmseg_fixkit.core.diagnostics import Diagnostic, Edit, EditKind, KeyPath, finding
+from mmseg_fixkit.core.rule import rule
 from mmseg_fixkit.core.text import counted, listed
-from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, KeyPath, finding
-from mmseg_fixkit.document import ConfigDocument
-from mmseg_fixkit.host import type_name
-from mmseg_fixkit.parts import Dataset
-from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.ignore_index import DEFAULT_IGNORE
-from mmseg_fixkit.steps import Steps
-from mmseg_fixkit.tree import lookup
 
 #: The module that makes the guards known; either does.
 IMPORT = "mmseg_fixkit"

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Optional
 
-from mmseg_fixkit import host
+from mmseg_fixkit.config import host
 from mmseg_fixkit.config.context import ConfigContext
+from mmseg_fixkit.config.host import HeadKind
+from mmseg_fixkit.config.nodes import Head
+from mmseg_fixkit.config.tree import lookup, walk
+from mmseg_fixkit.core.diagnostics import Diagnostic, Edit, EditKind, KeyPath, finding
+from mmseg_fixkit.core.rule import rule
 from mmseg_fixkit.core.text import counted
-from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, KeyPath, finding
-from mmseg_fixkit.host import HeadKind
-from mmseg_fixkit.parts import Head
-from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.channels import one_sigmoid_edits, two_channel_edits
-from mmseg_fixkit.tree import lookup, walk
 
 
 @rule("MSF101", "head-class-count", labels="exclusive")

@@ -8,7 +8,11 @@ from enum import Enum
 from typing import Any, Optional
 
 from mmseg_fixkit.config.context import ConfigContext
-from mmseg_fixkit.diagnostics import (
+from mmseg_fixkit.config.document import ConfigDocument
+from mmseg_fixkit.config.host import IGNORING_LOSSES, HeadKind, type_name
+from mmseg_fixkit.config.nodes import Dataset, Head
+from mmseg_fixkit.config.tree import lookup
+from mmseg_fixkit.core.diagnostics import (
     Applicability,
     Diagnostic,
     Edit,
@@ -16,11 +20,7 @@ from mmseg_fixkit.diagnostics import (
     Severity,
     finding,
 )
-from mmseg_fixkit.document import ConfigDocument
-from mmseg_fixkit.host import IGNORING_LOSSES, HeadKind, type_name
-from mmseg_fixkit.parts import Dataset, Head
-from mmseg_fixkit.registry import rule
-from mmseg_fixkit.tree import lookup
+from mmseg_fixkit.core.rule import rule
 
 #: What heads, losses, metrics and padding ignore or mark with where nothing is written.
 DEFAULT_IGNORE = 255

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Optional
 
-from mmseg_fixkit import host
+from mmseg_fixkit.config import host
 from mmseg_fixkit.config.context import ConfigContext
+from mmseg_fixkit.config.document import ConfigDocument
+from mmseg_fixkit.config.host import NO_OBJECT_WEIGHT, WEIGHTED_LOSSES, HeadKind
+from mmseg_fixkit.config.nodes import Head, Loss
+from mmseg_fixkit.core.diagnostics import Diagnostic, Edit, finding
+from mmseg_fixkit.core.errors import FixkitError
 from mmseg_fixkit.core.text import counted
-from mmseg_fixkit.diagnostics import Diagnostic, Edit, finding
-from mmseg_fixkit.document import ConfigDocument
-from mmseg_fixkit.errors import FixkitError
-from mmseg_fixkit.host import NO_OBJECT_WEIGHT, WEIGHTED_LOSSES, HeadKind
-from mmseg_fixkit.parts import Head, Loss
 from mmseg_fixkit.rules.channels import CROSS_ENTROPY, one_channel, one_weight, weight_fault
 
 #: Head kinds whose class weights end with one for "no object".
@@ -269,7 +269,7 @@ def weight_finding(
         who: who says so, with its verb.
         expected: the right weights.
         fixable: whether there is a fix.
-        more: further arguments of :func:`~mmseg_fixkit.diagnostics.finding`.
+        more: further arguments of :func:`~mmseg_fixkit.core.diagnostics.finding`.
     """
     key = (*loss.key, "class_weight")
     edits = [Edit(key, expected)] if fixable else []

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmseg_fixkit import host
+from mmseg_fixkit.config import host
 from mmseg_fixkit.config.context import ConfigContext
-from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, finding
-from mmseg_fixkit.host import HeadKind
-from mmseg_fixkit.parts import Loss
-from mmseg_fixkit.registry import rule
+from mmseg_fixkit.config.host import HeadKind
+from mmseg_fixkit.config.nodes import Loss
+from mmseg_fixkit.core.diagnostics import Diagnostic, Edit, EditKind, finding
+from mmseg_fixkit.core.rule import rule
 from mmseg_fixkit.rules.channels import one_channel
 
 _OHEM = "OhemCrossEntropy"

@@ -6,15 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Optional
 
 from mmseg_fixkit.config.context import ConfigContext
-from mmseg_fixkit.core.text import counted
-from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, KeyPath, Severity, finding
-from mmseg_fixkit.host import DATASET_METRICS, type_name
-from mmseg_fixkit.parts import Head
-from mmseg_fixkit.registry import rule
-from mmseg_fixkit.rules.channels import DEFAULT_THRESHOLD, is_threshold
-from mmseg_fixkit.rules.guards import IMPORT, import_edits
-from mmseg_fixkit.rules.heads import count_edits, needs_class_count, written_class_counts
-from mmseg_fixkit.several_labels import (
+from mmseg_fixkit.config.host import DATASET_METRICS, type_name
+from mmseg_fixkit.config.multilabel import (
     METRIC,
     OWN_SEGMENTORS,
     SEGMENTORS,
@@ -22,8 +15,15 @@ from mmseg_fixkit.several_labels import (
     VISUALIZER,
     head_fault,
 )
-from mmseg_fixkit.steps import is_step
-from mmseg_fixkit.tree import lookup
+from mmseg_fixkit.config.nodes import Head
+from mmseg_fixkit.config.steps import is_step
+from mmseg_fixkit.config.tree import lookup
+from mmseg_fixkit.core.diagnostics import Diagnostic, Edit, EditKind, KeyPath, Severity, finding
+from mmseg_fixkit.core.rule import rule
+from mmseg_fixkit.core.text import counted
+from mmseg_fixkit.rules.channels import DEFAULT_THRESHOLD, is_threshold
+from mmseg_fixkit.rules.guards import IMPORT, import_edits
+from mmseg_fixkit.rules.heads import count_edits, needs_class_count, written_class_counts
 
 _MODEL = ("model", "tta_model")
 
@@ -158,7 +158,7 @@ def replaced_type(
         who: why that is wrong, ending with who needs what.
         ours: the type of ours.
         more: edits beside that of the type.
-        words: further arguments of :func:`~mmseg_fixkit.diagnostics.finding`.
+        words: further arguments of :func:`~mmseg_fixkit.core.diagnostics.finding`.
     """
     path = (*key, "type")
     edits = (Edit(path, ours), *more)

@@ -8,14 +8,14 @@ from pathlib import PurePosixPath
 from typing import Any, Optional
 
 from mmseg_fixkit.config.context import ConfigContext
-from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, KeyPath, Severity, finding
-from mmseg_fixkit.host import type_name
-from mmseg_fixkit.parts import Dataset
-from mmseg_fixkit.registry import rule
+from mmseg_fixkit.config.host import type_name
+from mmseg_fixkit.config.multilabel import LOADER, PACKER, named_background
+from mmseg_fixkit.config.nodes import Dataset
+from mmseg_fixkit.config.steps import is_step
+from mmseg_fixkit.core.diagnostics import Diagnostic, Edit, EditKind, KeyPath, Severity, finding
+from mmseg_fixkit.core.rule import rule
 from mmseg_fixkit.rules.datasets import plain_type_edits
 from mmseg_fixkit.rules.multilabel import replaced_type
-from mmseg_fixkit.several_labels import LOADER, PACKER, named_background
-from mmseg_fixkit.steps import is_step
 
 #: Makes maps of bits of the planes that ``LoadAnnotations`` gives it.
 _PLANE_PACKER = "AddMultiLabelAuxiliaryCategory"

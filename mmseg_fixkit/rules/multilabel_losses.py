@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from typing import Any, Optional
 
 from mmseg_fixkit.config.context import ConfigContext
+from mmseg_fixkit.config.host import type_name
+from mmseg_fixkit.config.multilabel import BACKGROUND, CLASS_LOSSES, LOSS
+from mmseg_fixkit.config.nodes import Head, Loss
+from mmseg_fixkit.core.diagnostics import Diagnostic, Edit, EditKind, KeyPath, finding
+from mmseg_fixkit.core.rule import rule
 from mmseg_fixkit.core.text import counted
-from mmseg_fixkit.diagnostics import Diagnostic, Edit, EditKind, KeyPath, finding
-from mmseg_fixkit.host import type_name
-from mmseg_fixkit.parts import Head, Loss
-from mmseg_fixkit.registry import rule
 from mmseg_fixkit.rules.channels import weight_fault
 from mmseg_fixkit.rules.loss_weights import as_written, old_classes, replaces_weights
 from mmseg_fixkit.rules.multilabel import unfit
-from mmseg_fixkit.several_labels import BACKGROUND, CLASS_LOSSES, LOSS
 
 #: Where losses on label maps stand; K-Net's are in the head that makes its kernels.
 _PLACES = ("decode_head", "auxiliary_head", "kernel_generate_head")

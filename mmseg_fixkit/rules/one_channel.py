@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from typing import Any, Optional
 
 from mmseg_fixkit.config.context import ConfigContext
-from mmseg_fixkit.diagnostics import (
+from mmseg_fixkit.config.document import ConfigDocument
+from mmseg_fixkit.config.nodes import ONE_CHANNEL_LOSS, Head, Loss
+from mmseg_fixkit.core.diagnostics import (
     Applicability,
     Diagnostic,
     Edit,
@@ -14,9 +16,7 @@ from mmseg_fixkit.diagnostics import (
     Severity,
     finding,
 )
-from mmseg_fixkit.document import ConfigDocument
-from mmseg_fixkit.parts import ONE_CHANNEL_LOSS, Head, Loss
-from mmseg_fixkit.registry import rule
+from mmseg_fixkit.core.rule import rule
 from mmseg_fixkit.rules.channels import (
     CROSS_ENTROPY,
     DEFAULT_THRESHOLD,

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from mmseg_fixkit.config.context import ConfigContext
-from mmseg_fixkit.diagnostics import (
+from mmseg_fixkit.config.host import type_name
+from mmseg_fixkit.config.multilabel import LOADER
+from mmseg_fixkit.config.steps import Steps, is_step
+from mmseg_fixkit.core.diagnostics import (
     Applicability,
     Diagnostic,
     Edit,
@@ -15,10 +18,7 @@ from mmseg_fixkit.diagnostics import (
     Severity,
     finding,
 )
-from mmseg_fixkit.host import type_name
-from mmseg_fixkit.registry import rule
-from mmseg_fixkit.several_labels import LOADER
-from mmseg_fixkit.steps import Steps, is_step
+from mmseg_fixkit.core.rule import rule
 
 #: Steps that give the label map another size together with the image.
 _RESIZING = ("Resize", "ResizeToMultiple", "ResizeShortestEdge")

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any, Optional
 
 from mmseg_fixkit.config.context import ConfigContext
-from mmseg_fixkit.diagnostics import Applicability, Diagnostic, Edit, Severity, finding
-from mmseg_fixkit.host import type_name
-from mmseg_fixkit.parts import Dataset
-from mmseg_fixkit.registry import rule
+from mmseg_fixkit.config.host import type_name
+from mmseg_fixkit.config.nodes import Dataset
+from mmseg_fixkit.core.diagnostics import Applicability, Diagnostic, Edit, Severity, finding
+from mmseg_fixkit.core.rule import rule
 
 #: Names that people give to label 0 when it is a class like any other.
 BACKGROUND_NAMES = frozenset({"background", "bg", "_background_", "others", "other", "void"})

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Optional
 
+from mmseg_fixkit.core.diagnostics import Diagnostic, KeyPath, Severity
+from mmseg_fixkit.core.rule import reported_rules, rule
 from mmseg_fixkit.core.text import first_few
-from mmseg_fixkit.diagnostics import Diagnostic, KeyPath, Severity
-from mmseg_fixkit.registry import reported_rules, rule
 
 #: How many times the loss of equal logits is far from it.
 FAR = 3.0

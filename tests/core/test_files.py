@@ -13,6 +13,7 @@ from typing import Callable
 import pytest
 
 from mmseg_fixkit.core import files
+from mmseg_fixkit.core.errors import FixkitError
 from mmseg_fixkit.core.files import (
     check_target,
     put_in_place,
@@ -20,7 +21,6 @@ from mmseg_fixkit.core.files import (
     temporary_next_to,
     write_file,
 )
-from mmseg_fixkit.errors import FixkitError
 
 ROOT = Path(__file__).parents[2]
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from mmseg_fixkit.core.errors import FixkitError
 from mmseg_fixkit.core.parallel import Work, chunk_size, chunked, cores, each, results
-from mmseg_fixkit.errors import FixkitError
 
 EXECUTORS = ("threads", "processes")
 

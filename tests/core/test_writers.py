@@ -17,10 +17,10 @@ from PIL import Image
 
 from mmseg_fixkit import patch
 from mmseg_fixkit.cli import app
-from mmseg_fixkit.errors import FixkitError
-from mmseg_fixkit.load import load
-from tests import scan_data
-from tests.support import run_head, run_model
+from mmseg_fixkit.config.load import load
+from mmseg_fixkit.core.errors import FixkitError
+from tests.helpers import labels as scan_data
+from tests.helpers.runs import run_head, run_model
 
 HEAD = "dict(type='FCNHead', in_channels=4, channels=4, num_classes=19)"
 CONFIG = (
@@ -76,10 +76,10 @@ def adapt(out: str) -> None:
 def export(out: str) -> None:
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
-    from tests.test_export import trained
+    from tests.apis.test_export import trained
 
     made = trained(Path("made").absolute())
-    from mmseg_fixkit.export import run as running
+    from mmseg_fixkit.apis import export as running
 
     with pytest.MonkeyPatch.context() as context:
         context.setattr(running, "WAYS", [way for way in running.WAYS if not way.dynamo][:1])

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mmseg_fixkit.host import package_path, type_name
-from mmseg_fixkit.tree import walk
-from tests.support import NEEDS
+from mmseg_fixkit.config.host import package_path, type_name
+from mmseg_fixkit.config.tree import walk
+from tests.helpers.runs import NEEDS
 
 ROOT = (package_path() or Path()) / ".mim" / "configs"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 
 from mmseg_fixkit.apis.check_files import CheckResult
-from mmseg_fixkit.diagnostics import format_key
+from mmseg_fixkit.core.diagnostics import format_key
 from tests.zoo.configs import ROOT
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from mmseg_fixkit.diagnostics import Edit, EditKind, KeyPath, format_key
-from mmseg_fixkit.plan import FixPlan
-from mmseg_fixkit.tree import differences, same
+from mmseg_fixkit.config.plan import FixPlan
+from mmseg_fixkit.config.tree import differences, same
+from mmseg_fixkit.core.diagnostics import Edit, EditKind, KeyPath, format_key
 
 
 def strays(plan: FixPlan) -> Iterator[str]:

@@ -20,7 +20,7 @@ from mmengine.config import Config, DictAction
 
 from mmseg_fixkit import FixkitError, patch
 from mmseg_fixkit.apis.patch import Patch
-from mmseg_fixkit.text_edits import RUNNER_KEYS
+from mmseg_fixkit.config.text_edits import RUNNER_KEYS
 from tests.zoo.configs import ROOT
 
 #: How configs are patched, as a reader reads ``--num-classes``.

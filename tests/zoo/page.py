@@ -113,10 +113,10 @@ Every config of MMSegmentation's zoo is loaded, checked, patched to {counts} cla
 (1 means that class and `background`: 2), written, loaded again with MMEngine's own
 `Config.fromfile`, and built by the host. Every tensor of the model is then compared with the one
 that the host builds from the unpatched config: name, shape and type are the same, except in the
-class layers that `mmseg_fixkit/host.py` lists, where the class axis has gone from the old count to
-the new one (N + 1 in query heads, C + N at the input of `PointHead`). Counts and `class_weight` of
-the built heads, and the classes and colours of the datasets that the host builds, are compared
-too, and patching again finds nothing to do."""
+class layers that `mmseg_fixkit/config/host.py` lists, where the class axis has gone from the old
+count to the new one (N + 1 in query heads, C + N at the input of `PointHead`). Counts and
+`class_weight` of the built heads, and the classes and colours of the datasets that the host
+builds, are compared too, and patching again finds nothing to do."""
 
 
 def totals(configs: int, zoo: Zoo) -> str:

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, Optional
 
 from mmseg_fixkit import FixkitError, patch
-from mmseg_fixkit.diagnostics import format_key
-from mmseg_fixkit.document import ConfigDocument
-from mmseg_fixkit.load import load
-from mmseg_fixkit.parts import Dataset
-from mmseg_fixkit.tree import differences, plain, without_key
-from tests.support import run_portable
+from mmseg_fixkit.config.document import ConfigDocument
+from mmseg_fixkit.config.load import load
+from mmseg_fixkit.config.nodes import Dataset
+from mmseg_fixkit.config.tree import differences, plain, without_key
+from mmseg_fixkit.core.diagnostics import format_key
+from tests.helpers.runs import run_portable
 from tests.zoo.build import build_shapes
 from tests.zoo.configs import ROOT, head_types, lacks
 from tests.zoo.laws import strays

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from mmseg_fixkit.host import HeadKind
-from mmseg_fixkit.runtime.heads import Head, find_heads, own_modules
+from mmseg_fixkit.config.host import HeadKind
+from mmseg_fixkit.models.heads import Head, find_heads, own_modules
 
 Shape = tuple[int, ...]
 

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mmseg_fixkit.runtime.heads import class_tensors
-from tests.support import run_portable
+from mmseg_fixkit.models.heads import class_tensors
+from tests.helpers.runs import run_portable
 from tests.zoo.build import build
 from tests.zoo.configs import ROOT, head_types, lacks
 from tests.zoo.modes import MODES, read

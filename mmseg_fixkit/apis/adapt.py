@@ -1,0 +1,146 @@
+"""Checkpoint files of other classes, adapted to the model and the dataset of a config."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Optional, Union
+
+from mmengine.config import Config
+
+from mmseg_fixkit.checkpoint.adapt import ClassNames, Policy, source_of
+from mmseg_fixkit.checkpoint.contents import Checkpoint
+from mmseg_fixkit.checkpoint.files import read_checkpoint, write_checkpoint
+from mmseg_fixkit.checkpoint.names import MULTILABEL, NamesLike, given_names
+from mmseg_fixkit.checkpoint.report import AdaptReport
+from mmseg_fixkit.checkpoint.rows import MappingLike
+from mmseg_fixkit.config.label_space import context_of
+from mmseg_fixkit.config.load import ConfigLike, load
+from mmseg_fixkit.core.errors import FixkitError
+from mmseg_fixkit.core.labels import LabelSpace
+from mmseg_fixkit.models.adapt import adapt_checkpoint, spec_of
+from mmseg_fixkit.models.build import build_shapes, read_config, without_collecting
+
+PathLike = Union[str, "os.PathLike[str]"]
+
+
+@dataclass(frozen=True)
+class AdaptedFile:
+    """A checkpoint that fits a config, not yet written.
+
+    Args:
+        checkpoint: the file as read.
+        state_dict: the tensors that the model has, under its names.
+        ema: those of ``ema_state_dict``, if the file has one.
+        meta: what the new file says about itself.
+        report: what became of what.
+    """
+
+    checkpoint: Checkpoint
+    state_dict: dict[str, Any]
+    ema: Optional[dict[str, Any]]
+    meta: dict[str, Any]
+    report: AdaptReport
+
+    def write(self, path: PathLike, *, overwrite: bool = False) -> None:
+        """Write the new file, whole or not at all.
+
+        Raises:
+            FixkitError: see :func:`~mmseg_fixkit.checkpoint.files.write_checkpoint`.
+        """
+        write_checkpoint(
+            path,
+            self.state_dict,
+            self.meta,
+            ema=self.ema,
+            overwrite=overwrite,
+            source=self.checkpoint.path,
+        )
+
+
+def adapt_file(
+    checkpoint: PathLike,
+    config: ConfigLike,
+    *,
+    old_classes: NamesLike = None,
+    classes: NamesLike = None,
+    mapping: MappingLike = None,
+    trust: bool = False,
+) -> AdaptedFile:
+    """Adapt a checkpoint file to the classes of a config. Nothing is written.
+
+    The model is built by the host to learn its shapes, so the modules that ``custom_imports``
+    names are imported.
+
+    Args:
+        checkpoint: the file.
+        config: a path, a zoo name or a ``mmengine.Config``, already set to the new classes.
+        old_classes: names of the checkpoint's classes in the order of its rows, or a dataset
+            that the host knows; where left out, what its ``meta`` says.
+        classes: the new classes; where left out, those of the config's dataset.
+        mapping: ``old -> new`` for classes under other names; see
+            :func:`~mmseg_fixkit.checkpoint.rows.plan_rows`.
+        trust: whether the file may run whatever it asks for.
+
+    Raises:
+        FixkitError: something cannot be read or built, or class names are not known.
+        CheckpointMismatch: see :func:`~mmseg_fixkit.models.adapt.adapt_state_dict`.
+    """
+    with without_collecting():
+        return _adapted(checkpoint, config, old_classes, classes, mapping, trust)
+
+
+def _adapted(
+    checkpoint: PathLike,
+    config: ConfigLike,
+    old_classes: NamesLike,
+    classes: NamesLike,
+    mapping: MappingLike,
+    trust: bool,
+) -> AdaptedFile:
+    read = read_config(config)
+    labels = _labels(read, classes)
+    file = read_checkpoint(checkpoint, trust=trust)
+    model = build_shapes(read)
+    spec = spec_of(model)
+    source = source_of(
+        file.state_dict, Path(checkpoint).name, file.meta, ema=file.ema, prefix=file.prefix
+    )
+    names = ClassNames(given_names(old_classes), labels.classes, mapping)
+    adapted = adapt_checkpoint(source, model, spec, names, Policy.NAMED)
+    return AdaptedFile(
+        checkpoint=file,
+        state_dict=adapted.state_dict,
+        ema=adapted.ema,
+        meta=_meta(file, replace(labels, multilabel=spec.multilabel), read),
+        report=replace(adapted.report, dropped=file.dropped),
+    )
+
+
+def _labels(config: Config, classes: NamesLike) -> LabelSpace:
+    given = given_names(classes)
+    if given:
+        return LabelSpace(given)
+    labels, note = declared_labels(config)
+    if labels is None:
+        raise FixkitError(f"{note}; name the new classes with --classes")
+    return labels
+
+
+def declared_labels(config: Config) -> tuple[Optional[LabelSpace], str]:
+    """Return the classes of the datasets of a config, or None and why they are not known."""
+    context, notes = context_of(load(config))
+    return (None, notes[0]) if context is None or notes else (context.labels, "")
+
+
+def _meta(file: Checkpoint, labels: LabelSpace, config: Config) -> dict[str, Any]:
+    """Return the file's own statements, with the new classes in the place of the old."""
+    classes, palette = list(labels.classes), [list(color) for color in labels.colors]
+    multilabel = {MULTILABEL: True} if labels.multilabel else {}
+    meta = {**file.meta, "dataset_meta": {"classes": classes, "palette": palette, **multilabel}}
+    if "CLASSES" in meta:
+        meta.update(CLASSES=classes, PALETTE=palette)
+    if "cfg" in meta:  # MMEngine's inferencers build their model from it
+        meta["cfg"] = config.pretty_text
+    return meta

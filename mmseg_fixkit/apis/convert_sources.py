@@ -1,0 +1,205 @@
+"""What there is to convert: the label files of each image, found and read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Optional, Union
+
+from numpy.typing import NDArray
+
+from mmseg_fixkit.core.errors import FixkitError
+from mmseg_fixkit.datasets.coco import CocoImage, read_coco, read_image
+from mmseg_fixkit.datasets.label_bits import LabelFileError, Map
+from mmseg_fixkit.datasets.multilabel_files import (
+    FILE_PATTERN,
+    Meaning,
+    Size,
+    check_size,
+    decode,
+    filled,
+    label_file_names,
+    read_bits,
+    read_planes,
+    side_by_side,
+)
+
+PathLike = Union[str, "os.PathLike[str]"]
+
+_IMAGES = (".png", ".bmp", ".tif", ".tiff", ".gif")
+_PHOTOS = (".jpg", ".jpeg", ".webp")
+
+#: The EXIF tag of how a camera was held; above 4, the sides change places.
+_ORIENTATION = 274
+
+
+@dataclass(frozen=True)
+class Labels:
+    """How the labels of a data set stand in files; see :func:`convert_labels`."""
+
+    names: tuple[str, ...]
+    kind: str
+    pattern: str = FILE_PATTERN
+    values: Union[str, int] = "auto"
+    missing_ok: bool = False
+
+
+@dataclass(frozen=True)
+class Job:
+    """The labels of one image.
+
+    Args:
+        source: what to read.
+        stem: the path of the map below its folder, without the suffix.
+        coco: the image in a JSON.
+        image: its file, to compare sizes with.
+    """
+
+    source: Path
+    stem: str
+    coco: Optional[CocoImage] = None
+    image: Optional[Path] = None
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return str(self.source) if self.coco is None else f"{self.source}: {self.coco.name}"
+
+
+def jobs_of(read: Labels, source: Path) -> Iterator[Job]:
+    """Yield the images that have labels below a folder, or in a JSON."""
+    if read.kind == "coco":
+        coco = read_coco(content_of(source), read.names, str(source))
+        for image in coco.images.values():
+            yield Job(source, os.path.splitext(image.name)[0], image)
+    elif read.kind == "files":
+        yield from _grouped(read, source)
+    else:
+        for file in _files(source):
+            yield Job(file, os.path.splitext(file.relative_to(source).as_posix())[0])
+
+
+def _files(source: Path) -> Iterable[Path]:
+    found = (p for p in source.rglob("*") if p.suffix.lower() in _IMAGES and p.is_file())
+    return sorted(p for p in found if not p.name.startswith("."))
+
+
+def _grouped(read: Labels, source: Path) -> Iterator[Job]:
+    """Yield a job for each image of which at least one label has a file."""
+    places: dict[str, Path] = {}
+    for file in _files(source):
+        relative = file.relative_to(source).as_posix()
+        for label in range(len(read.names)):
+            base = _base(relative, read, label)
+            if base is not None:
+                places.setdefault(base, source / f"{base}.png")
+    yield from (Job(path, base) for base, path in sorted(places.items()))
+
+
+def _base(relative: str, read: Labels, label: int) -> Optional[str]:
+    """Return the image that a file is for, without a suffix, if it is one of this label."""
+    pattern = read.pattern.format(stem="\0", label=read.names[label], index=label)
+    before, mark, after = pattern.partition("\0")
+    if not mark or "\0" in after:
+        raise FixkitError(f"file_pattern is {read.pattern!r}, but it needs {{stem}} once")
+    depth = pattern.count("/")
+    parts = relative.split("/")
+    above, below = "/".join(parts[: len(parts) - depth - 1]), "/".join(parts[-depth - 1 :])
+    fits = below.startswith(before) and below.endswith(after)
+    stem = below[len(before) : len(below) - len(after)]
+    if not fits or not stem or "/" in stem:
+        return None
+    return f"{above}/{stem}" if above else stem
+
+
+def with_images(work: Iterable[Job], images: Optional[PathLike]) -> Iterator[Job]:
+    """Find the image of each job below a folder, if there is one.
+
+    Raises:
+        FixkitError: one has none.
+    """
+    if images is None:
+        yield from work
+        return
+    root = Path(images)
+    found = {
+        os.path.splitext(file.relative_to(root).as_posix())[0]: file
+        for file in sorted(root.rglob("*"))
+        if file.suffix.lower() in (*_IMAGES, *_PHOTOS)
+    }
+    for job in work:
+        if job.stem not in found:
+            raise FixkitError(f"{job.source} is for {job.stem}, but {root} has no such image")
+        yield replace(job, image=found[job.stem])
+
+
+def _size(image: Optional[Path]) -> Optional[Size]:
+    """Return height and width as the host loads an image: turned as its camera says."""
+    if image is None:
+        return None
+    from PIL import Image
+
+    try:
+        with Image.open(image) as opened:
+            width, height = opened.size
+            turned = opened.getexif().get(_ORIENTATION, 1) > 4
+    except OSError as error:
+        raise LabelFileError(f"{image} cannot be read as an image: {error}") from None
+    return (width, height) if turned else (height, width)
+
+
+def read_job(job: Job, read: Labels, known: Optional[Meaning]) -> tuple[Map, Optional[Meaning]]:
+    """Return the map of an image, and what its planes say "on" with.
+
+    Args:
+        job: the image.
+        read: how its labels stand in files.
+        known: what planes of other images say "on" with.
+
+    Raises:
+        LabelFileError: its files do not hold what they should.
+    """
+    count, file, image = len(read.names), str(job.source), _size(job.image)
+    if job.coco is not None:
+        check_size((job.coco.height, job.coco.width), image, f"{job.coco.name} in {file}")
+        return read_image(job.coco, count, file), None
+    if read.kind == "files":
+        return _read_files(job, read, image, known)
+    values = decode(content_of(job.source), file)
+    if read.kind == "bits":
+        return read_bits(values, count, file, image), None
+    planes = side_by_side(values, count, file, image)
+    return read_planes(list(planes), [file] * count, read.values, known)
+
+
+def _read_files(
+    job: Job, read: Labels, image: Optional[Size], known: Optional[Meaning]
+) -> tuple[Map, Optional[Meaning]]:
+    files = label_file_names(job.source.as_posix(), read.names, read.pattern)
+    planes = [_plane(Path(name), read.missing_ok) for name in files]
+    size = image or next(plane.shape for plane in planes if plane is not None)
+    return read_planes(filled(planes, files, size), files, read.values, known)
+
+
+def _plane(file: Path, missing_ok: bool) -> Optional[NDArray[Any]]:
+    if not file.exists():
+        if missing_ok:
+            return None
+        raise LabelFileError(
+            f"{file} does not exist; missing_ok says that a label without a file is nowhere"
+        )
+    return decode(content_of(file), str(file))
+
+
+def content_of(file: Path) -> bytes:
+    """Read a file.
+
+    Raises:
+        LabelFileError: it cannot be read.
+    """
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise LabelFileError(f"{file} cannot be read: {error.strerror or error}") from None

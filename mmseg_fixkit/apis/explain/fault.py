@@ -1,0 +1,197 @@
+"""Faults that are known by their text, as ``faults/*.toml`` describes them."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from string import Formatter
+from typing import Any, Callable, Union
+
+FOLDER = Path(__file__).with_name("faults")
+
+#: A text with ``{placeholders}``, or several: the first counts whose placeholders are all known.
+Template = Union[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One of several causes that the same text has; a config tells which.
+
+    Args:
+        id: stable; the key of its check in :data:`~mmseg_fixkit.apis.explain.with_config.CAUSES`.
+        what: the cause in a sentence.
+        next: what to do about it.
+        rules: codes of the rules that find it in a config.
+    """
+
+    id: str
+    what: str
+    next: tuple[str, ...]
+    rules: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault that is known by its text. All texts are templates: ``{value}`` is a group.
+
+    Args:
+        id: stable, for programs; the name of the table in the file.
+        title: the fault in a few words.
+        rank: where it stands in the chain of cause: config, data, labels, weights, checkpoint,
+            training, results. A root has a lower rank than what it brings about.
+        what: what happened.
+        why: how it comes about.
+        sure: how to be sure.
+        next: what to run or to change, in order; a command begins with ``mmseg-fix``.
+        patterns: verbose regular expressions for text **without any white space**, so that no
+            line break can hide a message; groups hold numbers, names and files. One of
+            :func:`parts` stands in braces. None for what the values of a log tell.
+        anchors: literals, one of which is in each text; the fast first look.
+        only_if: the condition of :data:`CONDITIONS` on the groups that a pattern cannot express.
+        causes: where one text has several causes.
+        after: ids of faults that bring this one about, if the same text has them.
+        rules: codes of the rules that find the cause in a config.
+        references: threads and sources.
+    """
+
+    id: str
+    title: str
+    rank: int
+    what: Template
+    why: Template
+    sure: Template
+    next: tuple[Template, ...]
+    patterns: tuple[str, ...] = ()
+    anchors: tuple[str, ...] = ()
+    only_if: str = ""
+    causes: tuple[Cause, ...] = ()
+    after: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+
+    @cached_property
+    def expressions(self) -> tuple[re.Pattern[str], ...]:
+        """The patterns, compiled when an anchor was seen."""
+        filled = (_PART.sub(lambda part: parts()[part[1]], text) for text in self.patterns)
+        return tuple(re.compile(pattern, re.VERBOSE) for pattern in filled)
+
+    @cached_property
+    def literals(self) -> tuple[str, ...]:
+        """The anchors without white space."""
+        return tuple("".join(anchor.split()) for anchor in self.anchors)
+
+    @property
+    def rule_codes(self) -> tuple[str, ...]:
+        """The codes of the fault and of its causes."""
+        return self.rules + tuple(code for cause in self.causes for code in cause.rules)
+
+
+@cache
+def all_faults() -> dict[str, Fault]:
+    """Return the faults of all files by id."""
+    found = (item for file in sorted(FOLDER.glob("*.toml")) for item in read_faults(file).items())
+    return {name: _fault(name, table) for name, table in found}
+
+
+def read_faults(file: Path) -> dict[str, dict[str, Any]]:
+    """Return the tables of one file; lines of a text are joined by spaces."""
+    if sys.version_info >= (3, 11):
+        import tomllib as toml
+    else:
+        import tomli as toml
+    tables: dict[str, dict[str, Any]] = _joined(toml.loads(file.read_text(encoding="utf-8")))
+    return tables
+
+
+def _joined(value: Any) -> Any:
+    if isinstance(value, str):
+        return " ".join(line.strip() for line in value.strip().split("\n"))
+    if isinstance(value, list):
+        return tuple(map(_joined, value))
+    return {k: _joined(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
+def _fault(name: str, table: Mapping[str, Any]) -> Fault:
+    causes = tuple(Cause(**cause) for cause in table.get("causes", ()))
+    return Fault(id=name, **{**table, "causes": causes})
+
+
+_PART = re.compile(r"\{([a-z_]+)\}")
+
+
+@cache
+def parts() -> dict[str, str]:
+    """Return what patterns may hold by name: layers that follow the classes.
+
+    ``inner_class_layer`` has the classes in the middle (Segmenter's tokens, inputs of a PointHead),
+    ``class_layer`` has a row for each of them.
+    """
+    from mmseg_fixkit.config.host import CLASS_LAYERS, INNER_CLASS_TENSORS
+
+    # The biases of a layer whose inputs are the classes do not follow them.
+    inner = INNER_CLASS_TENSORS.split("|")
+    rows = (x for x in CLASS_LAYERS.split("|") if not any(name.startswith(x) for name in inner))
+    tensor = rf"(?:{'|'.join(rows)})(?:\.(?:weight|bias))?"
+    return {
+        "class_layer": rf"(?:module\.)?(?:decode_head|auxiliary_head)[\w.]*?{tensor}",
+        "inner_class_layer": rf"(?:module\.)?decode_head\.[\d.]*(?:{INNER_CLASS_TENSORS})",
+    }
+
+
+#: Conditions on the groups of a match.
+CONDITIONS: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
+    "": lambda values: True,
+    "classes_and_a_width": lambda values: (
+        1 < values["classes"] <= 256 and values["width"] - values["classes"] > 1
+    ),
+    "differ_by_one": lambda values: abs(values["a"] - values["b"]) == 1,
+}
+
+#: What stands in a command where the text does not say it.
+PLACEHOLDERS = {"config": "CONFIG", "checkpoint": "CKPT"}
+
+
+def fill(template: Template, values: Mapping[str, Any]) -> str:
+    """Fill a template; of several the first whose placeholders are all known, or else the last.
+
+    ``{value_plus_1}`` and ``{value_minus_1}`` are one above and below ``{value}``.
+    """
+    known = {**PLACEHOLDERS, **_neighbours(values), **values}
+    shown = {name: _shown(value) for name, value in known.items()}
+    choices = (template,) if isinstance(template, str) else template
+    chosen = next((c for c in choices if placeholders(c) <= shown.keys()), choices[-1])
+    return chosen.format(**shown)
+
+
+def placeholders(template: str) -> set[str]:
+    """Return the names in braces."""
+    return {name for _, name, _, _ in Formatter().parse(template) if name}
+
+
+def _shown(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _neighbours(values: Mapping[str, Any]) -> dict[str, int]:
+    numbers = {name: v for name, v in values.items() if isinstance(v, int)}
+    above = {f"{name}_plus_1": v + 1 for name, v in numbers.items()}
+    return {**above, **{f"{name}_minus_1": v - 1 for name, v in numbers.items()}}
+
+
+def merged(groups: Iterable[Mapping[str, str]], limit: int = 8) -> dict[str, Any]:
+    """Return what several matches hold: one value as it is, several as a list.
+
+    Groups whose name begins with an underscore are for the pattern alone.
+    """
+    found: dict[str, list[Any]] = {}
+    for each in groups:
+        for name, text in ((n, t) for n, t in each.items() if not n.startswith("_")):
+            values = found.setdefault(name, [])
+            value = int(text) if re.fullmatch(r"-?\d{1,9}", text) else text
+            if value not in values and len(values) < limit:
+                values.append(value)
+    return {name: v[0] if len(v) == 1 else v for name, v in found.items()}

@@ -1,0 +1,77 @@
+"""A text of any size, read once, in memory that does not grow with it."""
+
+from __future__ import annotations
+
+import re
+from codecs import getincrementaldecoder
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import BinaryIO
+
+from mmseg_fixkit.apis.explain.clean_text import Cleaned, without_decoration
+
+_SIZE = 1 << 17
+#: What is seen around a piece: a message may begin before it, a table of 1000 classes end behind.
+_BEFORE, _BEHIND = 1 << 13, 1 << 16
+
+_SPACE = b" \t\n\r\x0b\x0c"
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[()][A-Z0-9]")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of a text, and what stands around it.
+
+    Args:
+        text: both.
+        begin: where the piece begins in it.
+        end: where it ends. What ends within the piece belongs to it, and to no other.
+        line: the number of the first line of ``text``.
+    """
+
+    text: str
+    begin: int
+    end: int
+    line: int
+
+    @cached_property
+    def squeezed(self) -> bytes:
+        """The text up to the end of the piece without white space: no line break hides a word."""
+        return self.text[: self.end].encode("utf-8", "replace").translate(None, _SPACE)
+
+    @cached_property
+    def plain(self) -> str:
+        """The text without colours and prefixes; each character is where it was."""
+        return without_decoration(self.text)
+
+    @cached_property
+    def lines(self) -> Cleaned:
+        """Its lines without white space."""
+        return Cleaned(self.plain, keep_lines=True)
+
+    @cached_property
+    def joined(self) -> Cleaned:
+        """The text without any white space."""
+        return Cleaned(self.plain, keep_lines=False)
+
+    def line_at(self, position: int) -> int:
+        """Return the number of the line of a character."""
+        return self.line + self.text.count("\n", 0, position)
+
+
+def pieces(stream: BinaryIO) -> Iterator[Piece]:
+    """Yield a text piece by piece to its end."""
+    decode = getincrementaldecoder("utf-8")("replace").decode
+    text, begin, line, more = "", 0, 1, True
+    while more:
+        data = stream.read(_SIZE)
+        more = bool(data)
+        # UTF-16, of a Windows shell's `>`, is ASCII with a zero byte after each other one.
+        new = decode(data.replace(b"\0", b""), final=not more)
+        text += _ANSI.sub("", new) if "\x1b" in new else new
+        end = max(begin, len(text) - _BEHIND) if more else len(text)
+        yield Piece(text, begin, end, line)
+        cut = max(0, end - _BEFORE)
+        line += text.count("\n", 0, cut)
+        text, begin = text[cut:], end - cut

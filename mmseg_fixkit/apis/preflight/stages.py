@@ -1,0 +1,276 @@
+"""What is tried, in the order in which a training would come to it."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+import torch
+from mmengine.dataset import pseudo_collate
+from mmengine.evaluator import Evaluator
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import init_default_scope
+
+from mmseg_fixkit.apis.adapt import adapt_file
+from mmseg_fixkit.apis.check import check
+from mmseg_fixkit.apis.preflight.batch import cut, label_values, size_on_cpu, with_every_class
+from mmseg_fixkit.apis.preflight.offline_config import portable, writing_nothing
+from mmseg_fixkit.apis.preflight.runner import Flight, Seen, Skipped, Stage
+from mmseg_fixkit.apis.preflight.sample_files import sampled
+from mmseg_fixkit.config.load import load
+from mmseg_fixkit.core.errors import FixkitError
+from mmseg_fixkit.core.text import counted, first_few
+from mmseg_fixkit.datasets.from_config import of_config
+from mmseg_fixkit.datasets.scan_files import scan_inventory
+from mmseg_fixkit.models.build import build, read_config
+from mmseg_fixkit.models.chance_loss import chance_losses
+from mmseg_fixkit.models.heads import class_layers, find_heads, optimizers_of
+from mmseg_fixkit.rules.label_sets import findings as label_findings
+from mmseg_fixkit.rules.training import Batch, Layer, TrainingContext, check_iteration
+
+#: Findings that only hold for all files of a split.
+_OF_WHOLE_SPLITS = frozenset({"MSF413", "MSF423", "MSF424", "MSF425"})
+
+_SHOWN = 4  # losses in a line
+
+
+def config(flight: Flight) -> Seen:
+    """Read the config and check it."""
+    report = check(flight.config)
+    flight["document"] = load(flight.config)
+    flight["config"] = read_config(flight.config)
+    init_default_scope(flight["config"].get("default_scope", "mmseg"))
+    names = report.labels.classes if report.labels else None
+    flight["classes"] = names
+    count = "no class names" if names is None else counted(len(names), "class")
+    return Seen(f"{count}; {_findings(len(report.diagnostics))}", report.diagnostics)
+
+
+def _findings(count: int) -> str:
+    return counted(count, "finding") if count else "no findings"
+
+
+def labels(flight: Flight) -> Seen:
+    """Scan some of the label files."""
+    try:
+        inventory = of_config(flight["document"])
+    except FixkitError as error:
+        raise Skipped(str(error)) from None
+    some, whole = sampled(inventory)
+    stats = scan_inventory(flight.config, some, cache=False, jobs=1)
+    found = label_findings(stats)
+    if not whole:
+        found = tuple(d for d in found if d.code not in _OF_WHOLE_SPLITS)
+    files = sum(split.files for split in stats.splits.values())
+    share = "all" if whole else "some"
+    return Seen(
+        f"{counted(files, 'file')}, {share} of {', '.join(stats.splits)}; {_findings(len(found))}",
+        found,
+    )
+
+
+def model(flight: Flight) -> Seen:
+    """Build the model as it trains, but for what it would download."""
+    changed, left_out = portable(flight["config"])
+    built: Any = build(changed)
+    if flight.device == "cpu":
+        built = revert_sync_batchnorm(built)
+    torch.manual_seed(0)
+    built.init_weights()
+    flight["model"] = built.to(flight.device)
+    flight["downloads"] = left_out
+    size = sum(parameter.numel() for parameter in built.parameters())
+    text = f"{type(built).__name__}, {size / 1e6:.1f} M parameters"
+    if left_out:
+        text += f"; without {', '.join(left_out)}, which would be downloaded"
+    return Seen(text)
+
+
+def checkpoint(flight: Flight) -> Seen:
+    """Adapt the checkpoint, and put it into the model."""
+    source = str(flight.checkpoint or flight["config"].get("load_from") or "")
+    if not source:
+        raise Skipped("load_from is not set, and no --checkpoint is given")
+    if "://" in source:
+        raise Skipped(f"{source} would be downloaded; give the file with --checkpoint")
+    adapted = adapt_file(source, flight.config)
+    flight["model"].load_state_dict(adapted.state_dict, strict=False)
+    flight["loaded"] = True
+    report = adapted.report
+    text = (
+        f"{len(report.loaded)} tensors loaded, {len(report.kept)} kept by class name, "
+        f"{len(report.new)} new"
+    )
+    return Seen(text, report.diagnostics)
+
+
+def samples(flight: Flight) -> Seen:
+    """Take real samples through the training pipeline."""
+    dataset = _built(flight["config"], "train")
+    count = min(flight.samples, len(dataset))
+    if not count:
+        raise FixkitError("the training dataset is empty: training stops with num_samples=0")
+    places = [i * len(dataset) // count for i in range(count)]
+    taken = [dataset[place] for place in places]
+    flight["samples"] = taken
+    shapes = sorted({tuple(s["inputs"].shape) for s in taken})
+    _check_sizes(taken)
+    shown = ", ".join("x".join(map(str, shape)) for shape in shapes)
+    return Seen(f"{count} of {len(dataset)}, as {shown}")
+
+
+def _check_sizes(taken: list[dict[str, Any]]) -> None:
+    for sample in taken:
+        packed = sample["data_samples"]
+        if "gt_sem_seg" not in packed:
+            raise FixkitError(
+                "the training pipeline packs no gt_sem_seg; LoadAnnotations is needed before "
+                "PackSegInputs"
+            )
+        image, label = sample["inputs"].shape[-2:], packed.gt_sem_seg.shape
+        if tuple(image) != tuple(label):
+            raise FixkitError(
+                f"{packed.metainfo.get('seg_map_path', 'a label')} is {_by(label)} behind the "
+                f"training pipeline, but its image is {_by(image)}"
+            )
+
+
+def _by(size: Any) -> str:
+    return "x".join(str(int(side)) for side in size)
+
+
+def _built(config: Any, split: str) -> Any:
+    import mmseg.datasets  # noqa: F401 - registers
+    from mmseg.registry import DATASETS
+
+    loader = config.get(f"{split}_dataloader")
+    if not loader:
+        raise Skipped(f"the config has no {split}_dataloader")
+    return DATASETS.build(loader["dataset"].to_dict())
+
+
+def step(flight: Flight) -> Seen:
+    """Try one forward and one backward pass with every class, and ignored pixels, in the labels."""
+    net = flight["model"]
+    taken = (flight["samples"] * 2)[:2]  # batch norm needs two
+    whole = tuple(taken[0]["inputs"].shape[-2:])
+    small = size_on_cpu(whole) if flight.device == "cpu" else whole
+    try:
+        return _step(flight, net, [cut(sample, small) for sample in taken], small)
+    except (RuntimeError, AssertionError, ValueError):
+        if small == whole:
+            raise
+    # Some models take one size only; the training does not use the smaller one.
+    return _step(flight, net, taken, whole)
+
+
+def _step(flight: Flight, net: Any, taken: list[dict[str, Any]], size: Any) -> Seen:
+    before = net.data_preprocessor
+    kept = getattr(before, "size", None), getattr(before, "size_divisor", None)
+    if kept[0] is not None:
+        before.size = size
+    try:
+        batch = before(pseudo_collate(taken), True)
+    finally:
+        if kept[0] is not None:
+            before.size = kept[0]
+    head = next(h for h in reversed(find_heads(net)) if h.path.startswith("decode_head"))
+    ignored = getattr(head.module, "ignore_index", 255)
+    count = None if flight["classes"] is None else len(flight["classes"])
+    made = with_every_class(batch["data_samples"], label_values(net, count), ignored)
+    net.train()
+    net.zero_grad()
+    with chance_losses(net) as chance:
+        losses = net(batch["inputs"], made, mode="loss")
+    total, logged = net.parse_losses(losses)
+    total.backward()
+    values = {name: float(value.detach()) for name, value in logged.items()}
+    first = TrainingContext(Batch(1, values), dict(chance), "loaded" not in flight.parts)
+    parts = [f"{n} {v:.3g}{_chance(chance, n)}" for n, v in values.items() if "loss_" in n]
+    found = (
+        *check_iteration(first),
+        *check_iteration(TrainingContext(layers=_layers(net), iterations=1)),
+    )
+    return Seen(f"two of {_by(size)}: {first_few(parts, _SHOWN)}", found)
+
+
+def _chance(chance: dict[str, float], name: str) -> str:
+    return f" (chance {chance[name]:.3g})" if name in chance else ""
+
+
+def _layers(net: Any) -> tuple[Layer, ...]:
+    """Return class layers that no gradient reaches."""
+    return tuple(
+        Layer(name, False, not layer.requires_grad, 1.0, None)
+        for name, layer in class_layers(net).items()
+        if layer.grad is None or not bool(layer.grad.abs().sum())
+    )
+
+
+def optimizer(flight: Flight) -> Seen:
+    """Build the optimizer, and look whether it was given the class layers."""
+    from mmengine.optim import build_optim_wrapper
+
+    settings = flight["config"].get("optim_wrapper")
+    if not settings:
+        raise Skipped("the config has no optim_wrapper")
+    plain = settings.to_dict()
+    if flight.device == "cpu" and plain.get("type") == "AmpOptimWrapper":
+        plain = {k: v for k, v in plain.items() if k not in ("loss_scale", "dtype")}
+        plain["type"] = "OptimWrapper"
+    wrapper = build_optim_wrapper(flight["model"], plain)
+    groups = [g for o in optimizers_of(wrapper) for g in o.param_groups]
+    rates = {id(p): float(g["lr"]) for g in groups for p in g["params"]}
+    layers = tuple(
+        Layer(name, False, not layer.requires_grad, rates.get(id(layer)), None)
+        for name, layer in class_layers(flight["model"]).items()
+        if not layer.requires_grad or not rates.get(id(layer))
+    )
+    text = f"{type(optimizers_of(wrapper)[0]).__name__}, {len(groups)} groups of parameters"
+    return Seen(text, check_iteration(TrainingContext(layers=layers)))
+
+
+def validation(flight: Flight) -> Seen:
+    """Try one validation step, and the metric on it."""
+    config, net = flight["config"], flight["model"]
+    dataset = _built(config, "val")
+    if not len(dataset):
+        raise FixkitError("the validation dataset is empty")
+    settings = config.get("val_evaluator")
+    if not settings:
+        raise Skipped("the config has no val_evaluator")
+    metrics = settings if isinstance(settings, list) else settings.get("metrics", [settings])
+    several = metrics if isinstance(metrics, list) else [metrics]
+    evaluator = Evaluator([writing_nothing(dict(metric)) for metric in several])
+    evaluator.dataset_meta = dataset.metainfo
+    sample = dataset[0]
+    batch = pseudo_collate([_smaller(sample) if flight.device == "cpu" else sample])
+    net.eval()
+    with torch.no_grad():
+        outputs = net.val_step(batch)
+    evaluator.process(data_samples=outputs, data_batch=batch)
+    results = evaluator.evaluate(1)
+    shown = ", ".join(f"{name} {value:.3g}" for name, value in islice(results.items(), 4))
+    return Seen(f"1 of {len(dataset)}: {shown or 'nothing is computed (format_only)'}")
+
+
+def _smaller(sample: dict[str, Any]) -> dict[str, Any]:
+    """Return a test sample whose image is smaller; its label keeps the size of the file."""
+    inputs = sample["inputs"]
+    size = size_on_cpu(tuple(inputs.shape[-2:]))
+    image = torch.nn.functional.interpolate(inputs[None].float(), size)[0].to(inputs.dtype)
+    packed = sample["data_samples"].clone()
+    packed.set_metainfo({"img_shape": size, "pad_shape": size})
+    return {"inputs": image, "data_samples": packed}
+
+
+STAGES = (
+    Stage("config", config),
+    Stage("labels", labels, ("document",)),
+    Stage("model", model, ("config",)),
+    Stage("checkpoint", checkpoint, ("model",)),
+    Stage("samples", samples, ("config",)),
+    Stage("step", step, ("model", "samples")),
+    Stage("optimizer", optimizer, ("model",)),
+    Stage("validation", validation, ("model", "config")),
+)

@@ -1,0 +1,678 @@
+"""What becomes of the values of a label file: the modes of ``scan --fix``, as frozen tables. Pure.
+
+Values are those in the files. The corrected files are read by the same pipeline, so "class 0" and
+"ignored" stand for the value that this pipeline reads so: with ``reduce_zero_label``, class 0 is 1.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Callable, Optional
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mmseg_fixkit.core.errors import FixkitError
+from mmseg_fixkit.core.labels import Color
+from mmseg_fixkit.core.palettes import (
+    KNOWN,
+    Palette,
+    as_hex,
+    is_grey,
+    pack,
+    pack_image,
+    unpack,
+)
+from mmseg_fixkit.core.text import first_few
+from mmseg_fixkit.datasets.count import count_values
+from mmseg_fixkit.datasets.decode import Decoded
+from mmseg_fixkit.datasets.label_file import LabelReading
+
+Array = NDArray[Any]
+
+#: Values that an 8-bit file holds, which is all that the host reads.
+BYTE = range(256)
+
+_SHOWN = 5  # values or colours that a message names
+_CHUNK = 4096  # colours that are compared with a palette at once
+_NO_VALUE = 1 << 20  # beyond every value of a file
+
+
+@dataclass(frozen=True)
+class MappingResult:
+    """What becomes of one file: a new value for each of its values, or why it is refused."""
+
+    table: Mapping[int, int] = field(default_factory=dict)
+    refused: str = ""
+
+
+@dataclass(frozen=True)
+class ColorTable:
+    """What values colours stand for.
+
+    Args:
+        name: whose colours they are.
+        values: ``(0xRRGGBB, value)``.
+        shared: colours that several classes have, which say nothing.
+        tolerance: how far each part of a colour may be off, if that leaves one colour only.
+        default: the value of every other colour; None refuses the file.
+    """
+
+    name: str
+    values: tuple[tuple[int, int], ...]
+    shared: tuple[int, ...] = ()
+    tolerance: int = 0
+    default: Optional[int] = None
+
+    def of(self, colors: Iterable[int]) -> MappingResult:
+        """Return a value for each of ``colors``."""
+        known = dict(self.values)
+        found = {color: known[color] for color in colors if color in known}
+        others = [color for color in colors if color not in known]
+        if self.tolerance and others:
+            found.update(self._near(others))
+        if self.default is not None:
+            found.update((color, self.default) for color in others if color not in found)
+        left = [color for color in others if color not in found]
+        if not left:
+            return MappingResult(found)
+        return MappingResult(
+            refused=f"{_colors(left)} {_are(left)} not in {self.name}{self._hint(left)}"
+        )
+
+    def _near(self, colors: Sequence[int]) -> Iterator[tuple[int, int]]:
+        """Yield colours and their value, where all colours near them stand for the same."""
+        targets = [*self.values, *((color, _NO_VALUE) for color in self.shared)]
+        parts = np.array([unpack(color) for color, _ in targets], np.int16)
+        values = np.array([value for _, value in targets])
+        for start in range(0, len(colors), _CHUNK):
+            some = np.array([unpack(c) for c in colors[start : start + _CHUNK]], np.int16)
+            near = np.abs(some[:, None] - parts).max(2) <= self.tolerance
+            low = np.where(near, values, _NO_VALUE).min(1)
+            high = np.where(near, values, -_NO_VALUE).max(1)
+            one = np.flatnonzero((low == high) & (low < _NO_VALUE))
+            yield from ((colors[start + i], int(low[i])) for i in one.tolist())
+
+    def _hint(self, left: Collection[int]) -> str:
+        if set(left) & set(self.shared):
+            return " for one class only: two of its classes share a colour"
+        return "; palette:ignore makes such pixels ignored, palette:nearest=K takes close colours"
+
+    @property
+    def text(self) -> str:
+        """What it does, in words."""
+        near = f", or at most {self.tolerance} off" if self.tolerance else ""
+        other = "" if self.default is None else f", other colours to {self.default}"
+        return f"colours to values by {self.name}{near}{other}"
+
+
+@dataclass(frozen=True)
+class LabelMapping:
+    """What ``scan --fix`` does to the files of a split, step by step, in the order of the fields.
+
+    Args:
+        reading: how the pipeline reads the values, before and after.
+        colors: the values of colours; None refuses files with colours, or leaves it to ``grey``.
+        grey: whether colours of three equal parts become that part.
+        values: ``(old, new)``; other values stay.
+        binary: whether 0 and 255 become 0 and 1.
+        threshold: values from here on become 1, and all below 0.
+        outside: what values that are neither a class nor ignored become.
+        narrow: whether wider files are written in 8 bit even where no value changes.
+        auto: only what fits a file is done to it, and nothing is asked of other files.
+        palette: colours of the values, for those who look at the new files.
+    """
+
+    reading: LabelReading = field(default_factory=LabelReading)
+    colors: Optional[ColorTable] = None
+    grey: bool = False
+    values: tuple[tuple[int, int], ...] = ()
+    binary: bool = False
+    threshold: Optional[int] = None
+    outside: Optional[int] = None
+    narrow: bool = False
+    auto: bool = False
+    palette: Optional[tuple[tuple[int, int, int], ...]] = None
+
+    def of_colors(self, colors: Collection[int]) -> MappingResult:
+        """Return a value for each colour (``0xRRGGBB``) of a file, or why there is none."""
+        if self.grey and all(map(is_grey, colors)):
+            first = MappingResult({color: color & 255 for color in colors})
+        elif self.colors is not None:
+            first = self.colors.of(colors)
+        else:
+            why = "are not all grey" if self.grey else "have no palette that says what they are"
+            first = MappingResult(
+                refused=f"its colours {why}: {_colors(colors)}; add palette or remap"
+            )
+        if first.refused:
+            return first
+        then = self.of_values(set(first.table.values()))
+        return (
+            then
+            if then.refused
+            else MappingResult({c: then.table[v] for c, v in first.table.items()})
+        )
+
+    def of_values(self, values: Collection[int]) -> MappingResult:
+        """Return a new value for each value of a file, or why there is none."""
+        remapped = dict(self.values)
+        table = {value: remapped.get(value, value) for value in values}
+        if self.binary or self.threshold is not None:
+            odd = self._to_binary(table)
+            if odd:
+                return MappingResult(
+                    refused=f"it holds {_listed(odd)}, but binary is for 0 and 255 only"
+                )
+        if self.outside is not None:
+            table = {old: self._inside(new, self.outside) for old, new in table.items()}
+        return MappingResult(table)
+
+    def _to_binary(self, table: dict[int, int]) -> list[int]:
+        """Change ``table`` to 0 and 1; return the values for which that cannot be."""
+        if self.threshold is not None:
+            table.update({old: int(new >= self.threshold) for old, new in table.items()})
+            return []
+        odd = sorted(set(table.values()) - {0, 255})
+        if not odd:
+            table.update({old: int(new == 255) for old, new in table.items()})
+        # Files that hold 0 and 1 already are as they should be.
+        return [] if self.auto or set(table.values()) <= {0, 1} else odd
+
+    def _inside(self, value: int, target: int) -> int:
+        label = self.reading.label(value)
+        good = label == self.reading.ignore_index or self.reading.is_class(label)
+        return value if good else target
+
+    @property
+    def text(self) -> str:
+        """What it does, in words."""
+        said = [
+            self.colors.text if self.colors else "",
+            "grey colours to values" if self.grey else "",
+            ", ".join(f"{old} to {new}" for old, new in self.values),
+            "0 and 255 to 0 and 1" if self.binary else "",
+            "" if self.threshold is None else f"values from {self.threshold} on to 1, below to 0",
+            "" if self.outside is None else f"values out of range to {self.outside}",
+            "16 to 8 bit" if self.narrow else "",
+        ]
+        text = "; ".join(filter(None, said))
+        return f"what fits a file of: {text}" if self.auto else text
+
+    @property
+    def digest(self) -> str:
+        """Tells two recodings apart, also in another process."""
+        return hashlib.blake2b(repr(self).encode(), digest_size=8).hexdigest()
+
+
+def unfitting(values: Iterable[int]) -> str:
+    """Say which values no 8-bit file holds; nothing if all fit."""
+    wide = sorted({value for value in values if value not in BYTE})
+    return f"{_listed(wide)} {_are(wide)} outside 0..255, which is all that is read" if wide else ""
+
+
+def value_of_label(reading: LabelReading, label: int) -> int:
+    """Return the value of a file that is read as ``label``; the same number if it is.
+
+    Raises:
+        FixkitError: no value is.
+    """
+    candidates: list[int] = [label, *BYTE]
+    for value in candidates:
+        if value in BYTE and reading.label(value) == label:
+            return value
+    raise FixkitError(
+        f"--fix cannot write label {label}: no value of 0..255 is read as {label} "
+        "through the zero-label reduction and label map of this config"
+    )
+
+
+def color_table(
+    palette: Palette, reading: LabelReading, nearest: int = 0, other: Optional[int] = None
+) -> ColorTable:
+    """Return the values that files need so that ``palette``'s colours are read as its classes."""
+    shared = {pack(color) for color, _ in palette.duplicates}
+    values = {
+        color: value_of_label(reading, label)
+        for color, label in palette.labels(reading.ignore_index).items()
+        if color not in shared and (reading.is_class(label) or label == reading.ignore_index)
+    }
+    return ColorTable(
+        palette.name, tuple(sorted(values.items())), tuple(sorted(shared)), nearest, other
+    )
+
+
+def _colors(colors: Collection[int]) -> str:
+    return first_few([as_hex(color) for color in sorted(colors)], _SHOWN)
+
+
+def _listed(values: Collection[int]) -> str:
+    return first_few([str(value) for value in sorted(values)], _SHOWN)
+
+
+def _are(found: Collection[int]) -> str:
+    return "is" if len(found) == 1 else "are"
+
+
+# --- the text of a mode ---------------------------------------------------------------------------
+
+
+HELP = (
+    "ignore, background, a class name or label, remap:7=0,8=1 or remap:FILE, palette "
+    "(palette:cityscapes, palette:ignore, palette:nearest=K), grey, binary (binary:threshold=K), "
+    "8bit, auto; several with commas"
+)
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What the modes are read against."""
+
+    reading: LabelReading
+    classes: tuple[str, ...]
+    palette: Optional[Palette]
+    seen: Optional[frozenset[int]]
+
+
+_Fields = dict[str, Any]
+
+
+def parse_recoding(
+    text: str,
+    *,
+    reading: Optional[LabelReading] = None,
+    classes: Optional[Sequence[str]] = None,
+    palette: Optional[Sequence[Color]] = None,
+    seen: Optional[Collection[int]] = None,
+) -> LabelMapping:
+    """Return what a MODE text asks for.
+
+    Args:
+        text: modes with commas between them, see :data:`HELP`. They are done in the order of
+            :class:`LabelMapping`'s fields, however they are written.
+        reading: how the pipeline of the split reads its files.
+        classes: the names of the classes, where they are known.
+        palette: a colour for each class: the config's or the user's.
+        seen: all values in the files of the split. ``auto`` turns 0 and 255 into 0 and 1 only
+            where no file holds anything else.
+
+    Raises:
+        FixkitError: an unknown mode, or one that needs what is not known.
+    """
+    own = Palette("the palette of these classes", tuple(palette)) if palette else None
+    known = _Known(
+        reading or LabelReading(),
+        tuple(classes or ()),
+        own,
+        None if seen is None else frozenset(seen),
+    )
+    fields: _Fields = {}
+    for mode in _split(text):
+        _add(fields, _fields_of(mode, known), mode)
+    if known.palette is not None:
+        fields.setdefault("palette", _colors_of_values(known.palette, known.reading))
+    return LabelMapping(reading=known.reading, **fields)
+
+
+def _split(text: str) -> Iterator[str]:
+    """Split at commas, but not within the pairs of a remap."""
+    current = ""
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        if current.startswith("remap:") and "=" in part and ":" not in part:
+            current = f"{current},{part}"
+            continue
+        if current:
+            yield current
+        current = part
+    if not current:
+        raise FixkitError(f"--fix needs a mode: {HELP}")
+    yield current
+
+
+def _add(fields: _Fields, new: _Fields, mode: str) -> None:
+    twice = [name for name in new if name in fields and fields[name] != new[name]]
+    if twice:
+        raise FixkitError(f"--fix {mode} is one mode too many: another one says otherwise")
+    fields.update(new)
+
+
+def _fields_of(mode: str, known: _Known) -> _Fields:
+    name, _, argument = mode.partition(":")
+    if name in _MODES and (not argument or name in _WITH_ARGUMENT):
+        return _MODES[name](argument, known)
+    label = _label_of(mode, known)
+    if label is None:
+        names = f"; the classes are {', '.join(known.classes)}" if known.classes else ""
+        raise FixkitError(f"--fix does not know {mode!r}; it knows {HELP}{names}")
+    return _outside(label, mode, known)
+
+
+def _label_of(text: str, known: _Known) -> Optional[int]:
+    """Return the label that a class name or a number stands for."""
+    if text in known.classes:
+        return known.classes.index(text)
+    return int(text) if text.isdecimal() and known.reading.is_class(int(text)) else None
+
+
+def _outside(label: int, mode: str, known: _Known) -> _Fields:
+    if known.reading.num_classes is None:
+        raise FixkitError(
+            f"--fix {mode} is about values out of range, but nothing says how many classes there "
+            "are; scan a config, or name the classes"
+        )
+    return {"outside": value_of_label(known.reading, label)}
+
+
+def _ignore(_: str, known: _Known) -> _Fields:
+    return _outside(known.reading.ignore_index, "ignore", known)
+
+
+def _background(_: str, known: _Known) -> _Fields:
+    named = [i for i, name in enumerate(known.classes) if name.lower() == "background"]
+    return _outside(named[0] if named else 0, "background", known)
+
+
+def _palette(argument: str, known: _Known) -> _Fields:
+    nearest, other, found = 0, None, known.palette
+    for part in filter(None, argument.split(":")):
+        if part == "ignore":
+            other = value_of_label(known.reading, known.reading.ignore_index)
+        elif part.startswith("nearest="):
+            nearest = _number(part, "palette")
+        else:
+            found = _known_palette(part)
+    if found is None:
+        raise FixkitError(
+            "--fix palette needs colours, but neither the config nor the command line gives any; "
+            f"give a palette, or palette:{' or palette:'.join(map(_short, KNOWN))}"
+        )
+    return {
+        "colors": color_table(found, known.reading, nearest, other),
+        "palette": _colors_of_values(found, known.reading),
+    }
+
+
+def _known_palette(name: str) -> Palette:
+    for palette in KNOWN:
+        if name.lower() == _short(palette):
+            return palette
+    raise FixkitError(
+        f"--fix palette:{name} is no palette; known are {', '.join(map(_short, KNOWN))}"
+    )
+
+
+def _short(palette: Palette) -> str:
+    return palette.name.split()[-1].lower()
+
+
+def _number(part: str, mode: str) -> int:
+    _, _, number = part.partition("=")
+    if not number.isdecimal() or int(number) not in BYTE:
+        raise FixkitError(f"--fix {mode}:{part} needs a number of 0..255 after the sign")
+    return int(number)
+
+
+def _binary(argument: str, _: _Known) -> _Fields:
+    if not argument:
+        return {"binary": True}
+    if not argument.startswith("threshold="):
+        raise FixkitError(f"--fix binary:{argument} is not known; write binary:threshold=128")
+    return {"threshold": _number(argument, "binary")}
+
+
+def _remap(argument: str, known: _Known) -> _Fields:
+    if not argument:
+        raise FixkitError("--fix remap needs pairs, remap:7=0,8=1, or a file, remap:table.json")
+    pairs = (
+        [tuple(pair.split("=", 1)) for pair in argument.split(",")]
+        if "=" in argument
+        else read_table(Path(argument))
+    )
+    table = {_old(old): _new(str(new).strip(), known) for old, new in pairs}
+    if len(table) < len(pairs):
+        raise FixkitError(f"--fix remap:{argument} gives a value twice")
+    colors = {int(old[1:], 16): new for old, new in table.items() if isinstance(old, str)}
+    values = tuple(sorted((o, n) for o, n in table.items() if isinstance(o, int)))
+    fields: _Fields = {"values": values} if values else {}
+    if colors:
+        fields["colors"] = ColorTable("the remap table", tuple(sorted(colors.items())))
+    return fields
+
+
+def _old(text: Any) -> Any:
+    """Return a value as a number, a colour as ``#rrggbb``."""
+    text = str(text).strip()
+    if text.startswith("#") and len(text) == 7 and _is_hex(text[1:]):
+        return text.lower()
+    if text.lstrip("-").isdecimal():
+        return int(text)
+    raise FixkitError(
+        f"--fix remap has {text!r}, but a value or a colour such as #804080 is needed"
+    )
+
+
+def _is_hex(text: str) -> bool:
+    return all(letter in "0123456789abcdefABCDEF" for letter in text)
+
+
+def _new(text: str, known: _Known) -> int:
+    """Return the value that a number, a class name or ``ignore`` stands for."""
+    if text == "ignore":
+        return value_of_label(known.reading, known.reading.ignore_index)
+    if text in known.classes:
+        return value_of_label(known.reading, known.classes.index(text))
+    if text.isdecimal() and int(text) in BYTE:
+        return int(text)
+    raise FixkitError(
+        f"--fix remap has {text!r} as a new value, but 0..255, ignore or a class name is needed"
+    )
+
+
+def read_table(path: Path) -> list[tuple[Any, Any]]:
+    """Read pairs of old and new values from a JSON object or a CSV file of two columns.
+
+    A CSV may have a first line of names, and four columns (red, green, blue, new value).
+
+    Raises:
+        FixkitError: it is not there, or holds something else.
+    """
+    try:
+        text = path.read_text("utf-8-sig")
+        pairs = _json_pairs(text) if path.suffix.lower() == ".json" else _csv_pairs(text)
+    except OSError as error:
+        raise FixkitError(f"the table {path} cannot be read: {error.strerror}") from None
+    except ValueError:
+        pairs = []
+    if not pairs:
+        raise FixkitError(
+            f"the table {path} holds no pairs: a JSON object such as "
+            '{"7": 0} or lines such as 7,0 are needed'
+        )
+    return pairs
+
+
+def _json_pairs(text: str) -> list[tuple[Any, Any]]:
+    found = json.loads(text)
+    return list(found.items()) if isinstance(found, dict) else []
+
+
+def _csv_pairs(text: str) -> list[tuple[Any, Any]]:
+    rows = [[cell.strip() for cell in row] for row in csv.reader(text.splitlines()) if row]
+    named = rows and not rows[0][0].lstrip("-").isdecimal() and not rows[0][0].startswith("#")
+    return [_csv_pair(row) for row in rows[1 if named else 0 :]]
+
+
+def _csv_pair(row: Sequence[str]) -> tuple[Any, Any]:
+    if len(row) == 4:
+        return "#" + "".join(f"{int(part):02x}" for part in row[:3]), row[3]
+    if len(row) != 2:
+        raise ValueError(row)
+    return row[0], row[1]
+
+
+def _auto(_: str, known: _Known) -> _Fields:
+    """Only what loses nothing, whatever the file; see ``docs/label-repair.md``."""
+    reading = known.reading
+    fields: _Fields = {"narrow": True, "auto": True}
+    if known.palette is not None:
+        fields["colors"] = color_table(known.palette, reading)
+    plain = not reading.reduce_zero_label and not reading.label_map
+    # 255 may mean "ignored" in one file of 0 and 255; it cannot if no file ever holds a 1.
+    if plain and reading.num_classes == 2 and known.seen == frozenset((0, 255)):
+        fields["binary"] = True
+    return fields
+
+
+def _colors_of_values(palette: Palette, reading: LabelReading) -> tuple[Color, ...]:
+    """Return a colour for each value, for those who look at the files."""
+    labels = (reading.label(value) for value in BYTE)
+    colors = palette.colors
+    return tuple(colors[i] if 0 <= i < len(colors) else _VOID for i in labels)
+
+
+#: What the ignored pixels look like.
+_VOID = (224, 224, 192)
+
+
+def _flag(name: str) -> Callable[[str, _Known], _Fields]:
+    return lambda _argument, _known: {name: True}
+
+
+_MODES: dict[str, Callable[[str, _Known], _Fields]] = {
+    "ignore": _ignore,
+    "background": _background,
+    "palette": _palette,
+    "remap": _remap,
+    "binary": _binary,
+    "grey": _flag("grey"),
+    "8bit": _flag("narrow"),
+    "auto": _auto,
+}
+_WITH_ARGUMENT: Iterable[str] = frozenset({"palette", "remap", "binary"})
+
+# --- pixels ---------------------------------------------------------------------------------------
+
+
+#: ``(old value or colour, new value, pixels)``.
+Changes = tuple[tuple[int, int, int], ...]
+
+#: Modes whose three dimensions are colours of 8 bit: ``P`` as OpenCV decodes it.
+_COLOR_MODES = ("RGB", "RGBA", "LA", "P")
+
+
+@dataclass(frozen=True)
+class RewrittenLabel:
+    """What a label file is to become.
+
+    Args:
+        label: the new map; None if the file may stay as it is.
+        changes: what became of which values.
+        colors: whether the old values were colours.
+        refused: why there is no new map.
+    """
+
+    label: Optional[NDArray[np.uint8]] = None
+    changes: Changes = ()
+    colors: bool = False
+    refused: str = ""
+
+
+def recoded(found: Decoded, recoding: LabelMapping, anew: bool = False) -> RewrittenLabel:
+    """Return what ``found`` becomes.
+
+    Args:
+        found: the file as its pipeline's decoder gives it.
+        recoding: what is to be done.
+        anew: whether it is to be written anew although nothing changes, as it is no PNG file.
+    """
+    if found.array.ndim == 3:
+        return _of_colors(found, recoding)
+    if found.array.dtype.kind == "f":
+        return _of_floats(found, recoding)
+    if found.array.dtype in (np.dtype(bool), np.dtype(np.uint8)):
+        return _of_bytes(found.array.astype(np.uint8, copy=False), recoding, anew)
+    return _of_wide(found.array, recoding, anew)
+
+
+def runs(codes: Array) -> tuple[Array, Array]:
+    """Return the values of runs of equal pixels, and how long they are.
+
+    Labels are smooth, so that there are far fewer runs than pixels.
+    """
+    flat = codes.reshape(-1)
+    ends = np.append(np.flatnonzero(flat[1:] != flat[:-1]), flat.size - 1)
+    return flat[ends], np.diff(ends, prepend=-1)
+
+
+def _of_bytes(label: NDArray[np.uint8], recoding: LabelMapping, anew: bool) -> RewrittenLabel:
+    counts = dict(count_values(label))
+    done = recoding.of_values(list(counts))
+    changed = {old: new for old, new in done.table.items() if old != new}
+    if done.refused or not (changed or anew):
+        return RewrittenLabel(refused=done.refused)
+    wide = unfitting(done.table.values())
+    if wide:
+        return RewrittenLabel(refused=wide)
+    table = bytes(done.table.get(value, value) for value in BYTE)
+    new = np.asarray(Image.fromarray(np.ascontiguousarray(label)).point(table))
+    return RewrittenLabel(new, _changes(changed, counts))
+
+
+def _of_wide(label: Array, recoding: LabelMapping, anew: bool) -> RewrittenLabel:
+    values, lengths = runs(np.ascontiguousarray(label))
+    found, places = np.unique(values, return_inverse=True)
+    done = recoding.of_values(found.tolist())
+    changed = any(old != new for old, new in done.table.items())
+    if not done.refused and not (changed or anew or recoding.narrow):
+        return RewrittenLabel()
+    return _from_runs(done, found, places, lengths, label.shape)
+
+
+def _of_floats(found: Decoded, recoding: LabelMapping) -> RewrittenLabel:
+    whole = np.isfinite(found.array) & (found.array == np.floor(found.array))
+    if not whole.all():
+        return RewrittenLabel(refused="it holds numbers that are not whole, which are no labels")
+    return _of_wide(found.array.astype(np.int64), recoding, anew=True)
+
+
+def _of_colors(found: Decoded, recoding: LabelMapping) -> RewrittenLabel:
+    channels = found.array.shape[2]
+    if found.mode not in _COLOR_MODES or found.array.dtype != np.uint8:
+        kind = f"{found.mode} with {found.array.dtype} parts"
+        return RewrittenLabel(refused=f"it is {kind}, but only colours of 8 bit can be told apart")
+    if channels in (2, 4) and np.ptp(found.array[:, :, -1]):
+        return RewrittenLabel(refused="it is more transparent in some pixels than in others")
+    values, lengths = runs(pack_image(found.array))
+    kinds, places = np.unique(values, return_inverse=True)
+    done = recoding.of_colors(kinds.tolist())
+    return _from_runs(done, kinds, places, lengths, found.array.shape[:2], colors=True)
+
+
+def _from_runs(
+    done: MappingResult,
+    old: Array,
+    places: Array,
+    lengths: Array,
+    shape: tuple[int, ...],
+    colors: bool = False,
+) -> RewrittenLabel:
+    refused = done.refused or unfitting(done.table.values())
+    if refused:
+        return RewrittenLabel(refused=refused)
+    new = np.array([done.table[value] for value in old.tolist()], np.uint8)
+    counts = np.bincount(places, lengths, len(old)).astype(np.int64)
+    table = {o: n for o, n in done.table.items() if colors or o != n}
+    label = np.repeat(new[places], lengths).reshape(shape)
+    return RewrittenLabel(label, _changes(table, dict(zip(old.tolist(), counts.tolist()))), colors)
+
+
+def _changes(table: Mapping[int, int], counts: Mapping[int, int]) -> Changes:
+    """Return old value, new value and pixels, the most frequent first."""
+    found = ((old, new, counts[old]) for old, new in table.items())
+    return tuple(sorted(found, key=lambda change: (-change[2], change[0])))

@@ -1,0 +1,1 @@
+"""Losses, segmentors and metrics for a run, and what built models say of their classes."""

@@ -1,1 +1,0 @@
-"""Several labels a pixel: loading, loss, segmentors, metric, pictures and conversion."""

@@ -1,1 +1,0 @@
-"""PaddleSeg's YAML configs: read, checked, and set to the user's classes or labels."""

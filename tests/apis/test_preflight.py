@@ -1,0 +1,185 @@
+"""``preflight`` on real configs and files: sound ones, and one fault a stage."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image
+
+from mmseg_fixkit.apis.preflight.runner import Flight, Outcome, State, fly
+from mmseg_fixkit.apis.preflight.stages import STAGES
+from mmseg_fixkit.cli import app
+from mmseg_fixkit.cli.output.preflight import lines_of
+from tests.helpers.runs import (
+    run_config,
+    run_dataset,
+    run_dataset_config,
+    run_head,
+    run_model,
+    run_names,
+)
+from tests.zoo.build import build
+
+FIVE = run_names(5)
+
+
+def config_of(tmp_path: Path, **options: Any) -> Any:
+    data = run_dataset_config(tmp_path / "data", FIVE)
+    val = run_dataset_config(run_dataset(tmp_path / "val", 5, images=2, seed=1), FIVE)
+    model = options.pop("model", run_model(run_head(5)))
+    return run_config(tmp_path / "run", model, data, val, **options)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return run_dataset(tmp_path / "data", 5, images=6)
+
+
+def flown(config: Any, **options: Any) -> dict[str, Outcome]:
+    return {o.name: o for o in fly(Flight(config.filename, **options), STAGES)}
+
+
+def states(outcomes: dict[str, Outcome]) -> dict[str, str]:
+    return {name: outcome.state.value for name, outcome in outcomes.items()}
+
+
+def test_a_sound_config_passes_every_stage(tmp_path: Path, data: Path) -> None:
+    outcomes = flown(config_of(tmp_path))
+    said = {name: outcome.text for name, outcome in outcomes.items()}
+    assert states(outcomes) == {
+        "config": "passed",
+        "labels": "passed",
+        "model": "passed",
+        "checkpoint": "skipped",
+        "samples": "passed",
+        "step": "passed",
+        "optimizer": "passed",
+        "validation": "passed",
+    }, said
+    assert "8 files, all of train, val" in said["labels"]
+    assert "(chance 1.5" in said["step"]
+    assert "mIoU" in said["validation"]
+
+
+def test_nothing_is_written(tmp_path: Path, data: Path) -> None:
+    config = config_of(tmp_path)
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")}
+    flown(config)
+    assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")} == before
+
+
+def test_a_checkpoint_of_other_classes_is_adapted_without_being_written(
+    tmp_path: Path, data: Path
+) -> None:
+    config = config_of(tmp_path)
+    path = tmp_path / "old.pth"
+    names = ("class_1", "class_0", "else")
+    model = build({**config.model, "decode_head": run_head(3)})
+    torch.save(
+        {"state_dict": model.state_dict(), "meta": {"dataset_meta": {"classes": names}}}, path
+    )
+    outcome = flown(config, checkpoint=path)["checkpoint"]
+    assert outcome.state is State.PASSED
+    assert "2 kept by class name" in outcome.text
+
+
+def broken_head(tmp_path: Path) -> Any:
+    return config_of(tmp_path, model=run_model(run_head(19)))
+
+
+def broken_label(tmp_path: Path) -> Any:
+    file = tmp_path / "data" / "ann" / "02.png"
+    label = np.array(Image.open(file))
+    label[3, :7] = 9
+    Image.fromarray(label).save(file)
+    return config_of(tmp_path)
+
+
+def broken_model(tmp_path: Path) -> Any:
+    return config_of(tmp_path, model=run_model(run_head(5, in_channels=65)))
+
+
+def broken_checkpoint(tmp_path: Path) -> Any:
+    torch.save({"state_dict": {"backbone.conv1.weight": torch.ones(1)}}, tmp_path / "c.pth")
+    return config_of(tmp_path, load_from=str(tmp_path / "c.pth"))
+
+
+def broken_sample(tmp_path: Path) -> Any:
+    file = tmp_path / "data" / "ann" / "00.png"
+    Image.open(file).resize((16, 16)).save(file)
+    return config_of(tmp_path)
+
+
+def broken_step(tmp_path: Path) -> Any:
+    loss = {"type": "CrossEntropyLoss", "class_weight": [1.0] * 4}
+    return config_of(tmp_path, model=run_model(run_head(5, loss_decode=loss)))
+
+
+def broken_optimizer(tmp_path: Path) -> Any:
+    optimizer = {"type": "SGD", "lr": 0.0}
+    return config_of(tmp_path, optim_wrapper={"type": "OptimWrapper", "optimizer": optimizer})
+
+
+def broken_validation(tmp_path: Path) -> Any:
+    config = config_of(tmp_path)
+    config.val_evaluator = {"type": "IoUMetric", "iou_metrics": ["mAP"]}
+    config.dump(config.filename)
+    return config
+
+
+BROKEN = {
+    "config": (broken_head, "failed", "MSF101"),
+    "labels": (broken_label, "failed", "MSF401"),
+    "model": (broken_model, "passed", ""),  # only a step shows it
+    "checkpoint": (broken_checkpoint, "failed", "c.pth"),
+    "samples": (broken_sample, "failed", "00.png"),
+    "step": (broken_step, "failed", "weight"),
+    "optimizer": (broken_optimizer, "warned", "its learning rate is 0"),
+    "validation": (broken_validation, "failed", "mAP"),
+}
+
+
+@pytest.mark.parametrize(("stage", "case"), BROKEN.items(), ids=list(BROKEN))
+def test_a_fault_shows_in_its_stage(tmp_path: Path, data: Path, stage: str, case: Any) -> None:
+    make, state, said = case
+    outcomes = flown(make(tmp_path))
+    assert outcomes[stage].state.value == state, outcomes[stage]
+    assert said in "\n".join(lines_of(outcomes[stage], 400))
+
+
+def test_what_needs_a_failed_stage_is_skipped_with_the_reason(tmp_path: Path, data: Path) -> None:
+    model = run_model(run_head(5))
+    model["backbone"]["depth"] = 19
+    outcomes = flown(config_of(tmp_path, model=model))
+    assert outcomes["model"].state is State.FAILED
+    assert outcomes["samples"].state is State.PASSED
+    assert outcomes["step"].state is State.SKIPPED
+    assert "needs the model" in outcomes["step"].text
+
+
+def test_errors_are_explained(tmp_path: Path, data: Path) -> None:
+    outcome = flown(broken_step(tmp_path))["step"]
+    assert outcome.explanations
+    assert any("class_weight" in line for line in lines_of(outcome))
+
+
+def test_the_command(tmp_path: Path, data: Path) -> None:
+    config = config_of(tmp_path)
+    result = CliRunner().invoke(app, ["preflight", config.filename])
+    assert result.exit_code == 0, result.output
+    assert "8 stages in" in result.output
+    assert "7 passed, 1 skipped" in result.output
+    assert "mmengine" not in result.output
+    config = broken_label(tmp_path)
+    result = CliRunner().invoke(app, ["preflight", config.filename, "--output-format", "json"])
+    assert result.exit_code == 1
+    found = {s["name"]: s for s in json.loads(result.stdout)["stages"]}
+    assert found["labels"]["findings"][0]["code"] == "MSF401"
+    odd = CliRunner().invoke(app, ["preflight", config.filename, "--device", "abacus"])
+    assert "--device abacus cannot be used" in str(odd.exception)
