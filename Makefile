@@ -54,7 +54,7 @@ step = printf '%s\n' '==> $(1)' >&2
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(DEMO_READY) ## break a config, patch it, train it, and show pictures (no compiler, 5 min)
+demo: $(DEMO_READY) ## break a config, patch it, train it, and show images (no compiler, 5 min)
 	@$(DEMO_ENV)/bin/mmseg-fix demo $(DEMO)
 
 test: $(TEST_READY) ## run the tests on the classic stack (the first time may compile mmcv)
@@ -81,7 +81,7 @@ docs: $(DOCS_READY) ## build the site; every link and anchor in it is checked
 	@$(DOCS_ENV)/bin/sphinx-build -q -n -W --keep-going -b html -d $(SITE)/.doctrees docs $(SITE)
 	$(call say,open $(SITE)/index.html)
 
-pages: $(TEST_READY) ## write the generated pages and pictures of docs/ anew
+pages: $(TEST_READY) ## write the generated pages and images of docs/ again
 	@$(TEST_ENV)/bin/mmseg-fix rule --all > docs/rules.md
 	@$(TEST_PYTHON) -m docs.generate.pages cli > docs/cli.md
 	@$(TEST_PYTHON) -m docs.generate.pages api > docs/api.md

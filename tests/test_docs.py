@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import os
+import pkgutil
 import re
 import shutil
 import subprocess
@@ -41,7 +42,14 @@ from tests.helpers.paths import ROOT
 
 DOCS = ROOT / "docs"
 README, CHINESE = ROOT / "README.md", ROOT / "README_zh-CN.md"
-PAGES = [README, CHINESE, *sorted(DOCS.glob("*.md"))]
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
+PAGES = [README, CHINESE, CONTRIBUTING, *sorted(DOCS.glob("*.md"))]
+
+#: How pages name a file or folder of the repository; what stands in <> is a placeholder.
+A_PATH = re.compile(r"(?<![\w./-])(?:mmseg_fixkit|tests|docs|benchmarks)/[\w./-]*")
+#: How they name a module, or something in it; docs/how-it-works.md does without the package.
+A_MODULE = re.compile(r"(?<![\w./-])mmseg_fixkit(?:\.[A-Za-z_]\w*)+")
+IN_A_ROOM = re.compile(r"`((?:apis|checkpoint|cli|config|core|datasets|hooks|models|rules)(?:\.\w+)+)`")
 
 #: Pages whose commands run one after the other, with the output that the page shows.
 EXACT = (
@@ -122,6 +130,19 @@ def test_links_lead_somewhere(page: Path) -> None:
         if not target.exists() or (anchor and anchor not in anchors(read(target))):
             lost.append(f"{path}#{anchor}")
     assert lost == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_files_and_modules_that_are_named_exist(page: Path) -> None:
+    text = read(page)
+    lost = {path for path in A_PATH.findall(text) if not (ROOT / path.rstrip(".")).exists()}
+    short = IN_A_ROOM.findall(text) if page.stem == "how-it-works" else []
+    for name in {*A_MODULE.findall(text), *(f"mmseg_fixkit.{name}" for name in short)}:
+        try:
+            pkgutil.resolve_name(name)
+        except (ImportError, AttributeError):
+            lost.add(name)
+    assert not lost, f"{page.name} names {sorted(lost)}, which do not exist: they were moved"
 
 
 def test_every_page_is_listed() -> None:

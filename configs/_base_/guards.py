@@ -14,6 +14,6 @@ custom_hooks = [
     dict(type='ClassCountHook', action='raise'),
     # A checkpoint of other classes fits: rows are kept by class name.
     dict(type='HeadAdaptHook'),
-    # The first 50 iterations: nan, 0, far from chance, layers that do not move. 'stop' ends the run.
+    # The first 50 iterations: nan, 0, far from chance level, layers that do not move. 'stop' ends the run.
     dict(type='LossSanityHook', iterations=50, action='warn'),
 ]

@@ -96,7 +96,7 @@ load_from = 'mask2former_r50_8xb2-90k_cityscapes-512x1024.pth'
 
 # ----- by hand: what a patch leaves to you -----
 
-# One GPU with two pictures of 512 x 1024 instead of eight: a lower learning rate.
+# One GPU with two images of 512 x 1024 instead of eight: a lower learning rate.
 optim_wrapper = dict(optimizer=dict(lr=0.00002))
 train_cfg = dict(max_iters=10000, val_interval=1000)
 param_scheduler = [

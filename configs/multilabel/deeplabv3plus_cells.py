@@ -1,4 +1,4 @@
-# Several labels a pixel: three labels, four channels, the first of them the background. Labels are maps of
+# Multi-label: three labels, four channels, the first of them the background. Labels are maps of
 # bits (docs/multilabel.md). Made by
 #
 #   mmseg-fix patch mmseg::deeplabv3plus/deeplabv3plus_r18-d8_4xb2-80k_cityscapes-512x1024.py \
