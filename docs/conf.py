@@ -37,15 +37,31 @@ copybutton_only_copy_prompt_lines = True
 copybutton_line_continuation_character = "\\"
 
 
+#: Pages of the site whose text lies beside docs/, where GitHub looks for it.
+_ABOVE = {"contributing": "CONTRIBUTING.md", "changelog": "CHANGELOG.md"}
+
+
 def setup(app: Any) -> None:
-    """Take the page of the rules, one title a rule, as one page with a title of its own."""
+    """Change the sources of pages where the site needs another form than GitHub."""
+    app.connect("source-read", _whole_page)
     app.connect("source-read", _one_title)
 
 
+def _whole_page(_: Any, name: str, source: list[str]) -> None:
+    """Put in the text of a page that lies elsewhere, and link to where the site has it."""
+    if name in _ABOVE:
+        source[0] = (_ROOT / _ABOVE[name]).read_text("utf-8").replace("](docs/", "](")
+    elif name == "index":
+        text = (_ROOT / "docs" / "README.md").read_text("utf-8")
+        source[0] = source[0].replace("```{include} README.md\n```", text)
+    for page, file in _ABOVE.items():
+        source[0] = re.sub(rf"\]\((?:\.\./)?{re.escape(file)}", f"]({page}.md", source[0])
+
+
 def _one_title(_: Any, name: str, source: list[str]) -> None:
+    """Take the page of the rules, one title a rule, as one page with a title of its own."""
     if name == "rules":
-        first, *parts = re.split(r"(^```.*?^```)", source[0], flags=re.M | re.S)
-        title, _, rest = first.partition("\n")
-        texts = [rest, *parts]
+        index, first, rules = source[0].partition("\n# MSF")
+        texts = re.split(r"(^```.*?^```)", first + rules, flags=re.M | re.S)
         texts[::2] = [re.sub(r"^#", "##", text, flags=re.M) for text in texts[::2]]
-        source[0] = "\n".join(["---", "tocdepth: 2", "---", title, "".join(texts)])
+        source[0] = "\n".join(["---", "tocdepth: 2", "---", index + "".join(texts)])

@@ -44,11 +44,13 @@ DOCS = ROOT / "docs"
 README, CHINESE = ROOT / "README.md", ROOT / "README_zh-CN.md"
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 PAGES = [README, CHINESE, CONTRIBUTING, *sorted(DOCS.glob("*.md"))]
+LINKED = [*PAGES, ROOT / "CHANGELOG.md"]
 
 #: How pages name a file or folder of the repository; what stands in <> is a placeholder.
 A_PATH = re.compile(r"(?<![\w./-])(?:mmseg_fixkit|tests|docs|benchmarks)/[\w./-]*")
-#: How they name a module, or something in it; docs/how-it-works.md does without the package.
+#: How they name a module, or something in it, which pages for contributors do without the package.
 A_MODULE = re.compile(r"(?<![\w./-])mmseg_fixkit(?:\.[A-Za-z_]\w*)+")
+FOR_CONTRIBUTORS = ("how-it-works", "CONTRIBUTING")
 IN_A_ROOM = re.compile(r"`((?:apis|checkpoint|cli|config|core|datasets|hooks|models|rules)(?:\.\w+)+)`")
 
 #: Pages whose commands run one after the other, with the output that the page shows.
@@ -122,7 +124,7 @@ def test_the_api_page_has_every_public_name() -> None:
 # --- links ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+@pytest.mark.parametrize("page", LINKED, ids=lambda p: p.name)
 def test_links_lead_somewhere(page: Path) -> None:
     lost = []
     for path, anchor in links(read(page)):
@@ -136,7 +138,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_files_and_modules_that_are_named_exist(page: Path) -> None:
     text = read(page)
     lost = {path for path in A_PATH.findall(text) if not (ROOT / path.rstrip(".")).exists()}
-    short = IN_A_ROOM.findall(text) if page.stem == "how-it-works" else []
+    short = IN_A_ROOM.findall(text) if page.stem in FOR_CONTRIBUTORS else []
     for name in {*A_MODULE.findall(text), *(f"mmseg_fixkit.{name}" for name in short)}:
         try:
             pkgutil.resolve_name(name)
@@ -147,7 +149,7 @@ def test_files_and_modules_that_are_named_exist(page: Path) -> None:
 
 def test_every_page_is_listed() -> None:
     pages = {page.stem for page in DOCS.glob("*.md")} - {"index", "README"}
-    listed = {Path(path).stem for path, _ in links(read(DOCS / "README.md")) if path}
+    listed = {Path(path).stem.lower() for path, _ in links(read(DOCS / "README.md")) if path}
     in_site = set(re.findall(r"^([a-z-]+)$", read(DOCS / "index.md"), re.M))
     assert pages <= listed
     assert pages == in_site

@@ -53,3 +53,5 @@ def test_the_license_is_in_all_that_is_handed_out(tmp_path: Path) -> None:
         member = archive.extractfile(f"mmseg_fixkit-{__version__}/LICENSE")
         assert member is not None
         assert member.read() == text
+        names = {Path(name).name for name in archive.getnames()}
+    assert {"CHANGELOG.md", "CONTRIBUTING.md", "README.md", "README_zh-CN.md"} <= names
