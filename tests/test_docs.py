@@ -51,7 +51,9 @@ A_PATH = re.compile(r"(?<![\w./-])(?:mmseg_fixkit|tests|docs|benchmarks)/[\w./-]
 #: How they name a module, or something in it, which pages for contributors do without the package.
 A_MODULE = re.compile(r"(?<![\w./-])mmseg_fixkit(?:\.[A-Za-z_]\w*)+")
 FOR_CONTRIBUTORS = ("how-it-works", "CONTRIBUTING")
-IN_A_ROOM = re.compile(r"`((?:apis|checkpoint|cli|config|core|datasets|hooks|models|rules)(?:\.\w+)+)`")
+IN_A_ROOM = re.compile(
+    r"`((?:apis|checkpoint|cli|config|core|datasets|hooks|models|rules)(?:\.\w+)+)[`(]"
+)
 
 #: Pages whose commands run one after the other, with the output that the page shows.
 EXACT = (
