@@ -27,6 +27,8 @@ from docs.generate.pictures import recording
 from docs.generate.scene import CITYSCAPES, MY_PSPNET, make_checkpoint, make_scene
 from mmseg_fixkit.cli import VERBS, app
 from mmseg_fixkit.core.errors import FixkitError
+from mmseg_fixkit.datasets import layout
+from mmseg_fixkit.datasets.multilabel_files import FORMATS
 from tests.helpers.docs_pages import (
     anchors,
     arguments,
@@ -393,6 +395,18 @@ def test_the_words_at_the_end_of_a_validation_are_those_of_the_hook() -> None:
     areas = [hits, seen, seen, [0, 0, 4, 4, 7]]
     said = "\n".join(in_words(areas, ("bridge", "boat", "soil", "weed", "road")))
     assert said in read(DOCS / "guards.md")
+
+
+def test_the_layouts_of_data_folders_are_listed() -> None:
+    section = read(DOCS / "data.md").split("\n## Layouts\n")[1].split("\n## ")[0]
+    shown = [row.images.replace("{images}", "images") for row in layout.TABLE]
+    lost = [images for images in shown if f"`{images}`" not in section]
+    assert not lost, f"add a row to Layouts in docs/data.md for images in {lost}"
+
+
+def test_the_formats_of_multilabel_files_are_listed() -> None:
+    lost = [name for name in FORMATS if f"| `'{name}'` |" not in read(DOCS / "multilabel.md")]
+    assert not lost, f"add a row to Files in docs/multilabel.md for {lost}"
 
 
 def test_hooks_of_the_ci_page_are_those_of_the_repository() -> None:

@@ -1,4 +1,4 @@
-"""Draws the pictures of the documentation: ``python -m docs.generate.pictures docs/pictures``.
+"""Draws the images of the documentation: ``python -m docs.generate.pictures docs/pictures``.
 
 The recording is text, and the same on every machine; the page of the scan is photographed by
 chromium, where there is one.
@@ -95,7 +95,7 @@ def scan_page(page: Path) -> None:
 
 
 def photograph(page: Path, picture: Path, size: tuple[int, int] = (1100, 1130)) -> None:
-    """Take a picture of a page, and make it small."""
+    """Take a screenshot of a page, and make it small."""
     options = ("--headless", "--no-sandbox", "--hide-scrollbars", "--force-device-scale-factor=1")
     window = f"--window-size={size[0]},{size[1]}"
     shot = f"--screenshot={picture}"
@@ -106,7 +106,7 @@ def photograph(page: Path, picture: Path, size: tuple[int, int] = (1100, 1130)) 
 
 
 def draw(folder: Path) -> None:
-    """Write all pictures into ``folder``."""
+    """Write all images into ``folder``."""
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as made:
