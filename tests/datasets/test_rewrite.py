@@ -19,12 +19,11 @@ from PIL import Image
 
 from mmseg_fixkit.core.errors import FixkitError
 from mmseg_fixkit.core.labels import voc_palette
-from mmseg_fixkit.core.palettes import CITYSCAPES, pack
+from mmseg_fixkit.core.palettes import CITYSCAPES, pack, pack_image
 from mmseg_fixkit.datasets.decode import Decoded, decode
 from mmseg_fixkit.datasets.label_file import LabelFile, LabelReading
 from mmseg_fixkit.datasets.recode import (
     LabelMapping,
-    packed,
     parse_recoding,
     recoded,
     runs,
@@ -296,7 +295,7 @@ def test_runs_hold_every_pixel(label: np.ndarray) -> None:
     values, lengths = runs(label)
     assert np.array_equal(np.repeat(values, lengths).reshape(label.shape), label)
     colors = np.stack([label, label // 2, 255 - label], 2)
-    assert packed(colors)[0, 0] == pack(colors[0, 0].tolist())
+    assert pack_image(colors)[0, 0] == pack(colors[0, 0].tolist())
 
 
 @given(
