@@ -1,7 +1,7 @@
 """Times `scan --fix` against decoding and encoding label files alone; tries the encoders.
 
 Label PNGs like Cityscapes' (1024 x 2048) and ADE20K's (512 x 683), of which each has a stray value,
-so that all of them are written anew. CPU time of processes in turn (A B A B …), as the machine may
+so that all of them are rewritten. CPU time of processes in turn (A B A B …), as the machine may
 be shared, and the ratio of wall time. "Alone" is a loop over the files that writes nothing,
 compares nothing and counts nothing: decode with the fastest decoder at hand, encode with the
 encoder of `--fix`. "Usual" is `Image.open`, `np.where`, `Image.save`. Prints Markdown tables.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Optional
@@ -22,6 +22,7 @@ from mmseg_fixkit.core.errors import FixkitError
 from mmseg_fixkit.core.labels import Color
 from mmseg_fixkit.core.palettes import (
     KNOWN,
+    VOC,
     Palette,
     as_hex,
     is_grey,
@@ -59,7 +60,7 @@ class ColorTable:
     Args:
         name: whose colours they are.
         values: ``(0xRRGGBB, value)``.
-        shared: colours that several classes have, which say nothing.
+        shared: colours that several classes have, which stand for none.
         tolerance: how far each part of a colour may be off, if that leaves one colour only.
         default: the value of every other colour; None refuses the file.
     """
@@ -70,21 +71,18 @@ class ColorTable:
     tolerance: int = 0
     default: Optional[int] = None
 
-    def of(self, colors: Iterable[int]) -> MappingResult:
+    def of(self, colors: Collection[int]) -> MappingResult:
         """Return a value for each of ``colors``."""
         known = dict(self.values)
-        found = {color: known[color] for color in colors if color in known}
         others = [color for color in colors if color not in known]
-        if self.tolerance and others:
-            found.update(self._near(others))
+        found = {color: known[color] for color in colors if color in known}
+        found.update(self._near(others) if self.tolerance else ())
         if self.default is not None:
-            found.update((color, self.default) for color in others if color not in found)
+            found = {**dict.fromkeys(others, self.default), **found}
         left = [color for color in others if color not in found]
-        if not left:
-            return MappingResult(found)
-        return MappingResult(
-            refused=f"{_colors(left)} {_are(left)} not in {self.name}{self._hint(left)}"
-        )
+        if left:
+            return MappingResult(refused=f"{_colors(left)} not in {self.name}{self._hint(left)}")
+        return MappingResult(found)
 
     def _near(self, colors: Sequence[int]) -> Iterator[tuple[int, int]]:
         """Yield colours and their value, where all colours near them stand for the same."""
@@ -103,13 +101,6 @@ class ColorTable:
         if set(left) & set(self.shared):
             return " for one class only: two of its classes share a colour"
         return "; palette:ignore makes such pixels ignored, palette:nearest=K takes close colours"
-
-    @property
-    def text(self) -> str:
-        """What it does, in words."""
-        near = f", or at most {self.tolerance} off" if self.tolerance else ""
-        other = "" if self.default is None else f", other colours to {self.default}"
-        return f"colours to values by {self.name}{near}{other}"
 
 
 @dataclass(frozen=True)
@@ -138,52 +129,43 @@ class LabelMapping:
     outside: Optional[int] = None
     narrow: bool = False
     auto: bool = False
-    palette: Optional[tuple[tuple[int, int, int], ...]] = None
+    palette: Optional[tuple[Color, ...]] = None
 
     def of_colors(self, colors: Collection[int]) -> MappingResult:
         """Return a value for each colour (``0xRRGGBB``) of a file, or why there is none."""
-        if self.grey and all(map(is_grey, colors)):
-            first = MappingResult({color: color & 255 for color in colors})
-        elif self.colors is not None:
-            first = self.colors.of(colors)
-        else:
-            why = "are not all grey" if self.grey else "have no palette that says what they are"
-            first = MappingResult(
-                refused=f"its colours {why}: {_colors(colors)}; add palette or remap"
-            )
-        if first.refused:
-            return first
+        first = self._values_of(colors)
         then = self.of_values(set(first.table.values()))
-        return (
-            then
-            if then.refused
-            else MappingResult({c: then.table[v] for c, v in first.table.items()})
-        )
+        refused = first.refused or then.refused
+        if refused:
+            return MappingResult(refused=refused)
+        return MappingResult({color: then.table[value] for color, value in first.table.items()})
+
+    def _values_of(self, colors: Collection[int]) -> MappingResult:
+        if self.grey and all(map(is_grey, colors)):
+            return MappingResult({color: color & 255 for color in colors})
+        if self.colors is not None:
+            return self.colors.of(colors)
+        why = "are not all grey" if self.grey else "have no palette that tells what they are"
+        shown = first_few([as_hex(color) for color in sorted(colors)], _SHOWN)
+        return MappingResult(refused=f"its colours {why}: {shown}; add palette or remap")
 
     def of_values(self, values: Collection[int]) -> MappingResult:
         """Return a new value for each value of a file, or why there is none."""
         remapped = dict(self.values)
         table = {value: remapped.get(value, value) for value in values}
-        if self.binary or self.threshold is not None:
-            odd = self._to_binary(table)
-            if odd:
-                return MappingResult(
-                    refused=f"it holds {_listed(odd)}, but binary is for 0 and 255 only"
-                )
+        if self.threshold is not None:
+            table = {old: int(new >= self.threshold) for old, new in table.items()}
+        elif self.binary:
+            odd = set(table.values()) - {0, 255}
+            if not odd:
+                table = {old: int(new == 255) for old, new in table.items()}
+            # Files that hold 0 and 1 already are as they should be.
+            elif not self.auto and not set(table.values()) <= {0, 1}:
+                shown = _values(odd)
+                return MappingResult(refused=f"it holds {shown}, but binary is for 0 and 255 only")
         if self.outside is not None:
             table = {old: self._inside(new, self.outside) for old, new in table.items()}
         return MappingResult(table)
-
-    def _to_binary(self, table: dict[int, int]) -> list[int]:
-        """Change ``table`` to 0 and 1; return the values for which that cannot be."""
-        if self.threshold is not None:
-            table.update({old: int(new >= self.threshold) for old, new in table.items()})
-            return []
-        odd = sorted(set(table.values()) - {0, 255})
-        if not odd:
-            table.update({old: int(new == 255) for old, new in table.items()})
-        # Files that hold 0 and 1 already are as they should be.
-        return [] if self.auto or set(table.values()) <= {0, 1} else odd
 
     def _inside(self, value: int, target: int) -> int:
         label = self.reading.label(value)
@@ -191,30 +173,9 @@ class LabelMapping:
         return value if good else target
 
     @property
-    def text(self) -> str:
-        """What it does, in words."""
-        said = [
-            self.colors.text if self.colors else "",
-            "grey colours to values" if self.grey else "",
-            ", ".join(f"{old} to {new}" for old, new in self.values),
-            "0 and 255 to 0 and 1" if self.binary else "",
-            "" if self.threshold is None else f"values from {self.threshold} on to 1, below to 0",
-            "" if self.outside is None else f"values out of range to {self.outside}",
-            "16 to 8 bit" if self.narrow else "",
-        ]
-        text = "; ".join(filter(None, said))
-        return f"what fits a file of: {text}" if self.auto else text
-
-    @property
     def digest(self) -> str:
-        """Tells two recodings apart, also in another process."""
+        """Distinguishes two mappings, also in another process."""
         return hashlib.blake2b(repr(self).encode(), digest_size=8).hexdigest()
-
-
-def unfitting(values: Iterable[int]) -> str:
-    """Say which values no 8-bit file holds; nothing if all fit."""
-    wide = sorted({value for value in values if value not in BYTE})
-    return f"{_listed(wide)} {_are(wide)} outside 0..255, which is all that is read" if wide else ""
 
 
 def value_of_label(reading: LabelReading, label: int) -> int:
@@ -223,7 +184,7 @@ def value_of_label(reading: LabelReading, label: int) -> int:
     Raises:
         FixkitError: no value is.
     """
-    candidates: list[int] = [label, *BYTE]
+    candidates: tuple[int, ...] = (label, *BYTE)
     for value in candidates:
         if value in BYTE and reading.label(value) == label:
             return value
@@ -248,12 +209,13 @@ def color_table(
     )
 
 
-def _colors(colors: Collection[int]) -> str:
-    return first_few([as_hex(color) for color in sorted(colors)], _SHOWN)
-
-
-def _listed(values: Collection[int]) -> str:
+def _values(values: Collection[int]) -> str:
     return first_few([str(value) for value in sorted(values)], _SHOWN)
+
+
+def _colors(colors: Collection[int]) -> str:
+    shown = first_few([as_hex(color) for color in sorted(colors)], _SHOWN)
+    return f"{shown} {_are(colors)}"
 
 
 def _are(found: Collection[int]) -> str:
@@ -278,6 +240,10 @@ class _Known:
     classes: tuple[str, ...]
     palette: Optional[Palette]
     seen: Optional[frozenset[int]]
+
+    @property
+    def ignored(self) -> int:
+        return value_of_label(self.reading, self.reading.ignore_index)
 
 
 _Fields = dict[str, Any]
@@ -305,110 +271,100 @@ def parse_recoding(
     Raises:
         FixkitError: an unknown mode, or one that needs what is not known.
     """
-    own = Palette("the palette of these classes", tuple(palette)) if palette else None
     known = _Known(
         reading or LabelReading(),
         tuple(classes or ()),
-        own,
+        Palette("the palette of these classes", tuple(palette)) if palette else None,
         None if seen is None else frozenset(seen),
     )
     fields: _Fields = {}
     for mode in _split(text):
-        _add(fields, _fields_of(mode, known), mode)
+        new = _fields_of(mode, known)
+        if any(fields.get(name, value) != value for name, value in new.items()):
+            raise FixkitError(f"--fix {mode} is one mode too many: it contradicts another one")
+        fields.update(new)
     if known.palette is not None:
         fields.setdefault("palette", _colors_of_values(known.palette, known.reading))
     return LabelMapping(reading=known.reading, **fields)
 
 
-def _split(text: str) -> Iterator[str]:
+def _split(text: str) -> list[str]:
     """Split at commas, but not within the pairs of a remap."""
-    current = ""
+    modes: list[str] = []
     for part in filter(None, (part.strip() for part in text.split(","))):
-        if current.startswith("remap:") and "=" in part and ":" not in part:
-            current = f"{current},{part}"
-            continue
-        if current:
-            yield current
-        current = part
-    if not current:
+        if modes and modes[-1].startswith("remap:") and "=" in part and ":" not in part:
+            modes[-1] += f",{part}"
+        else:
+            modes.append(part)
+    if not modes:
         raise FixkitError(f"--fix needs a mode: {HELP}")
-    yield current
-
-
-def _add(fields: _Fields, new: _Fields, mode: str) -> None:
-    twice = [name for name in new if name in fields and fields[name] != new[name]]
-    if twice:
-        raise FixkitError(f"--fix {mode} is one mode too many: another one says otherwise")
-    fields.update(new)
+    return modes
 
 
 def _fields_of(mode: str, known: _Known) -> _Fields:
     name, _, argument = mode.partition(":")
-    if name in _MODES and (not argument or name in _WITH_ARGUMENT):
-        return _MODES[name](argument, known)
-    label = _label_of(mode, known)
+    if mode in _PLAIN:
+        return _PLAIN[mode](known)
+    if name in _WITH_ARGUMENT:
+        return _WITH_ARGUMENT[name](argument, known)
+    label = known.classes.index(mode) if mode in known.classes else None
+    if label is None and mode.isdecimal() and known.reading.is_class(int(mode)):
+        label = int(mode)
     if label is None:
         names = f"; the classes are {', '.join(known.classes)}" if known.classes else ""
         raise FixkitError(f"--fix does not know {mode!r}; it knows {HELP}{names}")
     return _outside(label, mode, known)
 
 
-def _label_of(text: str, known: _Known) -> Optional[int]:
-    """Return the label that a class name or a number stands for."""
-    if text in known.classes:
-        return known.classes.index(text)
-    return int(text) if text.isdecimal() and known.reading.is_class(int(text)) else None
-
-
 def _outside(label: int, mode: str, known: _Known) -> _Fields:
     if known.reading.num_classes is None:
         raise FixkitError(
-            f"--fix {mode} is about values out of range, but nothing says how many classes there "
-            "are; scan a config, or name the classes"
+            f"--fix {mode} is about values out of range, but the number of classes is not known; "
+            "scan a config, or name the classes"
         )
     return {"outside": value_of_label(known.reading, label)}
 
 
-def _ignore(_: str, known: _Known) -> _Fields:
-    return _outside(known.reading.ignore_index, "ignore", known)
-
-
-def _background(_: str, known: _Known) -> _Fields:
+def _background(known: _Known) -> _Fields:
     named = [i for i, name in enumerate(known.classes) if name.lower() == "background"]
     return _outside(named[0] if named else 0, "background", known)
+
+
+def _auto(known: _Known) -> _Fields:
+    """Only what loses nothing, whatever the file; see ``docs/label-repair.md``."""
+    reading = known.reading
+    fields: _Fields = {"narrow": True, "auto": True}
+    if known.palette is not None:
+        fields["colors"] = color_table(known.palette, reading)
+    plain = not reading.reduce_zero_label and not reading.label_map
+    # 255 may mean "ignored" in one file of 0 and 255; it cannot if no file ever holds a 1.
+    if plain and reading.num_classes == 2 and known.seen == frozenset((0, 255)):
+        fields["binary"] = True
+    return fields
 
 
 def _palette(argument: str, known: _Known) -> _Fields:
     nearest, other, found = 0, None, known.palette
     for part in filter(None, argument.split(":")):
         if part == "ignore":
-            other = value_of_label(known.reading, known.reading.ignore_index)
+            other = known.ignored
         elif part.startswith("nearest="):
             nearest = _number(part, "palette")
+        elif part.lower() in _PALETTES:
+            found = _PALETTES[part.lower()]
         else:
-            found = _known_palette(part)
+            raise FixkitError(
+                f"--fix palette:{part} is no palette; known are {', '.join(_PALETTES)}"
+            )
     if found is None:
         raise FixkitError(
             "--fix palette needs colours, but neither the config nor the command line gives any; "
-            f"give a palette, or palette:{' or palette:'.join(map(_short, KNOWN))}"
+            f"give a palette, or palette:{' or palette:'.join(_PALETTES)}"
         )
     return {
         "colors": color_table(found, known.reading, nearest, other),
         "palette": _colors_of_values(found, known.reading),
     }
-
-
-def _known_palette(name: str) -> Palette:
-    for palette in KNOWN:
-        if name.lower() == _short(palette):
-            return palette
-    raise FixkitError(
-        f"--fix palette:{name} is no palette; known are {', '.join(map(_short, KNOWN))}"
-    )
-
-
-def _short(palette: Palette) -> str:
-    return palette.name.split()[-1].lower()
 
 
 def _number(part: str, mode: str) -> int:
@@ -434,21 +390,20 @@ def _remap(argument: str, known: _Known) -> _Fields:
         if "=" in argument
         else read_table(Path(argument))
     )
-    table = {_old(old): _new(str(new).strip(), known) for old, new in pairs}
+    table = {_old(str(old).strip()): _new(str(new).strip(), known) for old, new in pairs}
     if len(table) < len(pairs):
         raise FixkitError(f"--fix remap:{argument} gives a value twice")
-    colors = {int(old[1:], 16): new for old, new in table.items() if isinstance(old, str)}
-    values = tuple(sorted((o, n) for o, n in table.items() if isinstance(o, int)))
-    fields: _Fields = {"values": values} if values else {}
-    if colors:
-        fields["colors"] = ColorTable("the remap table", tuple(sorted(colors.items())))
-    return fields
+    colors = sorted((int(old[1:], 16), new) for old, new in table.items() if isinstance(old, str))
+    values = sorted((old, new) for old, new in table.items() if isinstance(old, int))
+    return {
+        **({"values": tuple(values)} if values else {}),
+        **({"colors": ColorTable("the remap table", tuple(colors))} if colors else {}),
+    }
 
 
-def _old(text: Any) -> Any:
+def _old(text: str) -> Any:
     """Return a value as a number, a colour as ``#rrggbb``."""
-    text = str(text).strip()
-    if text.startswith("#") and len(text) == 7 and _is_hex(text[1:]):
+    if len(text) == 7 and text[0] == "#" and set(text[1:].lower()) <= set("0123456789abcdef"):
         return text.lower()
     if text.lstrip("-").isdecimal():
         return int(text)
@@ -457,14 +412,10 @@ def _old(text: Any) -> Any:
     )
 
 
-def _is_hex(text: str) -> bool:
-    return all(letter in "0123456789abcdefABCDEF" for letter in text)
-
-
 def _new(text: str, known: _Known) -> int:
     """Return the value that a number, a class name or ``ignore`` stands for."""
     if text == "ignore":
-        return value_of_label(known.reading, known.reading.ignore_index)
+        return known.ignored
     if text in known.classes:
         return value_of_label(known.reading, known.classes.index(text))
     if text.isdecimal() and int(text) in BYTE:
@@ -472,6 +423,32 @@ def _new(text: str, known: _Known) -> int:
     raise FixkitError(
         f"--fix remap has {text!r} as a new value, but 0..255, ignore or a class name is needed"
     )
+
+
+def _colors_of_values(palette: Palette, reading: LabelReading) -> tuple[Color, ...]:
+    """Return a colour for each value, for those who look at the files."""
+    labels = (reading.label(value) for value in BYTE)
+    colors = palette.colors
+    return tuple(colors[i] if 0 <= i < len(colors) else VOID for i in labels)
+
+
+#: What ignored pixels, and values without a colour, look like.
+VOID = VOC.ignored[0]
+
+_PALETTES = {palette.name.split()[-1].lower(): palette for palette in KNOWN}
+
+_PLAIN: dict[str, Callable[[_Known], _Fields]] = {
+    "ignore": lambda known: _outside(known.reading.ignore_index, "ignore", known),
+    "background": _background,
+    "grey": lambda _: {"grey": True},
+    "8bit": lambda _: {"narrow": True},
+    "auto": _auto,
+}
+_WITH_ARGUMENT: dict[str, Callable[[str, _Known], _Fields]] = {
+    "palette": _palette,
+    "remap": _remap,
+    "binary": _binary,
+}
 
 
 def read_table(path: Path) -> list[tuple[Any, Any]]:
@@ -505,56 +482,15 @@ def _json_pairs(text: str) -> list[tuple[Any, Any]]:
 def _csv_pairs(text: str) -> list[tuple[Any, Any]]:
     rows = [[cell.strip() for cell in row] for row in csv.reader(text.splitlines()) if row]
     named = rows and not rows[0][0].lstrip("-").isdecimal() and not rows[0][0].startswith("#")
-    return [_csv_pair(row) for row in rows[1 if named else 0 :]]
+    return [_csv_pair(*row) for row in rows[1 if named else 0 :]]
 
 
-def _csv_pair(row: Sequence[str]) -> tuple[Any, Any]:
+def _csv_pair(*row: str) -> tuple[Any, Any]:
     if len(row) == 4:
         return "#" + "".join(f"{int(part):02x}" for part in row[:3]), row[3]
-    if len(row) != 2:
-        raise ValueError(row)
-    return row[0], row[1]
+    old, new = row  # a ValueError where there are more
+    return old, new
 
-
-def _auto(_: str, known: _Known) -> _Fields:
-    """Only what loses nothing, whatever the file; see ``docs/label-repair.md``."""
-    reading = known.reading
-    fields: _Fields = {"narrow": True, "auto": True}
-    if known.palette is not None:
-        fields["colors"] = color_table(known.palette, reading)
-    plain = not reading.reduce_zero_label and not reading.label_map
-    # 255 may mean "ignored" in one file of 0 and 255; it cannot if no file ever holds a 1.
-    if plain and reading.num_classes == 2 and known.seen == frozenset((0, 255)):
-        fields["binary"] = True
-    return fields
-
-
-def _colors_of_values(palette: Palette, reading: LabelReading) -> tuple[Color, ...]:
-    """Return a colour for each value, for those who look at the files."""
-    labels = (reading.label(value) for value in BYTE)
-    colors = palette.colors
-    return tuple(colors[i] if 0 <= i < len(colors) else _VOID for i in labels)
-
-
-#: What the ignored pixels look like.
-_VOID = (224, 224, 192)
-
-
-def _flag(name: str) -> Callable[[str, _Known], _Fields]:
-    return lambda _argument, _known: {name: True}
-
-
-_MODES: dict[str, Callable[[str, _Known], _Fields]] = {
-    "ignore": _ignore,
-    "background": _background,
-    "palette": _palette,
-    "remap": _remap,
-    "binary": _binary,
-    "grey": _flag("grey"),
-    "8bit": _flag("narrow"),
-    "auto": _auto,
-}
-_WITH_ARGUMENT: Iterable[str] = frozenset({"palette", "remap", "binary"})
 
 # --- pixels ---------------------------------------------------------------------------------------
 
@@ -583,21 +519,24 @@ class RewrittenLabel:
     refused: str = ""
 
 
-def recoded(found: Decoded, recoding: LabelMapping, anew: bool = False) -> RewrittenLabel:
+def recoded(found: Decoded, recoding: LabelMapping, always: bool = False) -> RewrittenLabel:
     """Return what ``found`` becomes.
 
     Args:
         found: the file as its pipeline's decoder gives it.
         recoding: what is to be done.
-        anew: whether it is to be written anew although nothing changes, as it is no PNG file.
+        always: whether it is written even where nothing changes, as it is no PNG file.
     """
-    if found.array.ndim == 3:
+    array = found.array
+    if array.ndim == 3:
         return _of_colors(found, recoding)
-    if found.array.dtype.kind == "f":
-        return _of_floats(found, recoding)
-    if found.array.dtype in (np.dtype(bool), np.dtype(np.uint8)):
-        return _of_bytes(found.array.astype(np.uint8, copy=False), recoding, anew)
-    return _of_wide(found.array, recoding, anew)
+    if array.dtype.kind == "f":
+        if not (np.isfinite(array) & (array == np.floor(array))).all():
+            return RewrittenLabel(refused="it holds numbers that are not whole, so no labels")
+        array, always = array.astype(np.int64), True
+    if array.dtype in (np.dtype(bool), np.dtype(np.uint8)):
+        return _of_bytes(array.astype(np.uint8, copy=False), recoding, always)
+    return _of_codes(array, recoding.of_values, always or recoding.narrow)
 
 
 def runs(codes: Array) -> tuple[Array, Array]:
@@ -610,66 +549,53 @@ def runs(codes: Array) -> tuple[Array, Array]:
     return flat[ends], np.diff(ends, prepend=-1)
 
 
-def _of_bytes(label: NDArray[np.uint8], recoding: LabelMapping, anew: bool) -> RewrittenLabel:
+def _of_bytes(label: NDArray[np.uint8], recoding: LabelMapping, always: bool) -> RewrittenLabel:
     counts = dict(count_values(label))
     done = recoding.of_values(list(counts))
     changed = {old: new for old, new in done.table.items() if old != new}
-    if done.refused or not (changed or anew):
+    if done.refused or not (changed or always):
         return RewrittenLabel(refused=done.refused)
-    wide = unfitting(done.table.values())
-    if wide:
-        return RewrittenLabel(refused=wide)
     table = bytes(done.table.get(value, value) for value in BYTE)
     new = np.asarray(Image.fromarray(np.ascontiguousarray(label)).point(table))
     return RewrittenLabel(new, _changes(changed, counts))
 
 
-def _of_wide(label: Array, recoding: LabelMapping, anew: bool) -> RewrittenLabel:
-    values, lengths = runs(np.ascontiguousarray(label))
-    found, places = np.unique(values, return_inverse=True)
-    done = recoding.of_values(found.tolist())
-    changed = any(old != new for old, new in done.table.items())
-    if not done.refused and not (changed or anew or recoding.narrow):
-        return RewrittenLabel()
-    return _from_runs(done, found, places, lengths, label.shape)
-
-
-def _of_floats(found: Decoded, recoding: LabelMapping) -> RewrittenLabel:
-    whole = np.isfinite(found.array) & (found.array == np.floor(found.array))
-    if not whole.all():
-        return RewrittenLabel(refused="it holds numbers that are not whole, which are no labels")
-    return _of_wide(found.array.astype(np.int64), recoding, anew=True)
-
-
 def _of_colors(found: Decoded, recoding: LabelMapping) -> RewrittenLabel:
-    channels = found.array.shape[2]
-    if found.mode not in _COLOR_MODES or found.array.dtype != np.uint8:
-        kind = f"{found.mode} with {found.array.dtype} parts"
-        return RewrittenLabel(refused=f"it is {kind}, but only colours of 8 bit can be told apart")
-    if channels in (2, 4) and np.ptp(found.array[:, :, -1]):
+    array = found.array
+    if found.mode not in _COLOR_MODES or array.dtype != np.uint8:
+        kind = f"{found.mode} with {array.dtype} parts"
+        return RewrittenLabel(refused=f"it is {kind}, but only colours of 8 bit are supported")
+    if array.shape[2] in (2, 4) and np.ptp(array[:, :, -1]):
         return RewrittenLabel(refused="it is more transparent in some pixels than in others")
-    values, lengths = runs(pack_image(found.array))
-    kinds, places = np.unique(values, return_inverse=True)
-    done = recoding.of_colors(kinds.tolist())
-    return _from_runs(done, kinds, places, lengths, found.array.shape[:2], colors=True)
+    return _of_codes(pack_image(array), recoding.of_colors, always=True, colors=True)
 
 
-def _from_runs(
-    done: MappingResult,
-    old: Array,
-    places: Array,
-    lengths: Array,
-    shape: tuple[int, ...],
+def _of_codes(
+    codes: Array,
+    of: Callable[[Collection[int]], MappingResult],
+    always: bool,
     colors: bool = False,
 ) -> RewrittenLabel:
-    refused = done.refused or unfitting(done.table.values())
-    if refused:
+    """Return what becomes of values or colours, run by run."""
+    values, lengths = runs(np.ascontiguousarray(codes))
+    old, places = np.unique(values, return_inverse=True)
+    done = of(old.tolist())
+    changed = {o: n for o, n in done.table.items() if colors or o != n}
+    refused = done.refused or (_too_wide(done.table) if changed or always else "")
+    if refused or not (changed or always):
         return RewrittenLabel(refused=refused)
     new = np.array([done.table[value] for value in old.tolist()], np.uint8)
     counts = np.bincount(places, lengths, len(old)).astype(np.int64)
-    table = {o: n for o, n in done.table.items() if colors or o != n}
-    label = np.repeat(new[places], lengths).reshape(shape)
-    return RewrittenLabel(label, _changes(table, dict(zip(old.tolist(), counts.tolist()))), colors)
+    label = np.repeat(new[places], lengths).reshape(codes.shape)
+    return RewrittenLabel(
+        label, _changes(changed, dict(zip(old.tolist(), counts.tolist()))), colors
+    )
+
+
+def _too_wide(table: Mapping[int, int]) -> str:
+    """Return which new values no 8-bit file holds; nothing if all fit."""
+    wide = {value for value in table.values() if value not in BYTE}
+    return f"{_values(wide)} {_are(wide)} outside 0..255, which is all that is read" if wide else ""
 
 
 def _changes(table: Mapping[int, int], counts: Mapping[int, int]) -> Changes:

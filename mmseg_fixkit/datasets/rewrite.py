@@ -1,20 +1,8 @@
 """``scan --fix``: corrected copies of label files in a new folder.
 
-The call, as ``cli/scan.py`` makes it::
-
-    recoding = parse_recoding(                 # label_files/recode.py, pure
-        "palette,ignore",                      # the user's MODE text
-        reading=reading,                       # of the split
-        classes=stats.classes,
-        palette=stats.palette,                 # the config's or the user's
-        seen=stats.splits["train"].raw,        # `auto` needs it for 0/255
-    )
-    report = rewrite(files, out, recoding, root=root, jobs=jobs, progress=bar, overwrite=False)
-    print(report.text())                       # report.refused > 0 -> exit code 1
-
-The originals are only read. A new file is written beside its place, read back with Pillow,
-compared, and then put in place in one step. A log in the folder says what was done to each file, so
-that a run that was interrupted goes on where it was.
+The originals are only read. A new file is written to a folder of its own, read back with Pillow,
+compared, and then put in place in one step. A manifest in the new folder has a line for each file,
+so that a run that was interrupted goes on where it was.
 """
 
 from __future__ import annotations
@@ -23,46 +11,46 @@ import json
 import os
 import shutil
 import struct
-import threading
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from hashlib import blake2b
-from itertools import count
 from pathlib import Path
-from typing import Any, Callable, Optional, TextIO, Union
+from typing import Callable, Optional, TextIO, Union
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from mmseg_fixkit.core.errors import FixkitError
-from mmseg_fixkit.core.files import lies_in, put_in_place, write_file, writing
+from mmseg_fixkit.core.files import lies_in, put_in_place, temporary_next_to, writing
 from mmseg_fixkit.core.labels import Color
 from mmseg_fixkit.core.palettes import as_hex
 from mmseg_fixkit.core.parallel import cores, each
 from mmseg_fixkit.core.text import counted, listed
 from mmseg_fixkit.datasets.decode import PNG_SIGNATURE, Decoded, decode, png_chunk
 from mmseg_fixkit.datasets.label_file import LabelFile, examine, is_local, read_bytes
-from mmseg_fixkit.datasets.recode import LabelMapping, RewrittenLabel, recoded
+from mmseg_fixkit.datasets.recode import VOID, Changes, LabelMapping, RewrittenLabel, recoded
 
-_VOID = b"\xe0\xe0\xc0"  # the colour of values that a palette leaves out
+AnyPath = Union[str, Path]
 
-Recodings = Union[LabelMapping, Mapping[str, LabelMapping]]
+#: In the new folder: one line of JSON for each file.
+MANIFEST = "mmseg-fix.jsonl"
+#: Where files are written before they take their places.
+SCRATCH = ".mmseg-fix"
 
 
 def rewrite(
     files: Iterable[LabelFile],
-    out: Union[str, Path],
-    recoding: Recodings,
+    out: AnyPath,
+    recoding: Union[LabelMapping, Mapping[str, LabelMapping]],
     *,
-    root: Union[str, Path, Sequence[Union[str, Path]]],
+    root: Union[AnyPath, Sequence[AnyPath]],
     jobs: Optional[int] = None,
     progress: Optional[Callable[[int], None]] = None,
     overwrite: bool = False,
 ) -> RewriteReport:
-    """Write corrected copies of ``files`` to ``out``, and say what changed.
+    """Write corrected copies of ``files`` to ``out``, and return what changed.
 
     Files in which nothing changes are copied byte for byte, so that ``out`` can take the place of
     ``root``. Files that are not PNG become PNG. Sizes never change.
@@ -70,7 +58,8 @@ def rewrite(
     Args:
         files: the originals.
         out: the new folder; one that an earlier run began is gone on with.
-        recoding: what to do; or one for each split.
+        recoding: what to do, see :func:`~mmseg_fixkit.datasets.recode.parse_recoding`; or one for
+            each split.
         root: the folder that the names of files below ``out`` are relative to; or several.
         jobs: how many files at a time; None for one on each core.
         progress: is called with how many files are done.
@@ -82,67 +71,39 @@ def rewrite(
     """
     roots = [Path(root)] if isinstance(root, (str, Path)) else [Path(one) for one in root]
     target = Path(out)
-    _check_places(target, roots)
+    for one in roots:
+        if lies_in(target, one):
+            raise FixkitError(
+                f"--out is {target}, but the label files to correct are in {one}; they stay as "
+                "they are, so give a folder outside"
+            )
+    mappings = [recoding] if isinstance(recoding, LabelMapping) else recoding.values()
+    digests = frozenset(mapping.digest for mapping in mappings)
     try:
-        with writing(target), Log.opened(target, _digests(recoding), overwrite) as log:
-            work = _Work(target, recoding, roots, overwrite, log)
-            for number, entry in enumerate(_in_parallel(work, files, jobs), start=1):
+        with writing(target), Manifest.opened(target, digests, overwrite) as manifest:
+            work = _Work(target, recoding, roots, overwrite, manifest)
+            named = ((file, work.name(file)) for file in files)
+            # Threads do: decoding, packing and inflating all run outside of Python's lock.
+            entries = each(lambda pair: work(*pair), named, jobs or cores(), "threads")
+            for number, entry in enumerate(entries, start=1):
                 if entry is not None:
-                    log.add(entry)
+                    manifest.add(entry)
                 if progress is not None:
                     progress(number)
-            return log.finished(_texts(recoding))
+            return manifest.summary.report(str(target))
     finally:
         shutil.rmtree(target / SCRATCH, ignore_errors=True)
 
 
-def _check_places(out: Path, roots: Sequence[Path]) -> None:
-    for root in roots:
-        if lies_in(out, root):
-            raise FixkitError(
-                f"--out is {out}, but the label files to correct are in {root}; they stay as they "
-                "are, so give a folder outside"
-            )
-
-
-def _digests(recoding: Recodings) -> frozenset[str]:
-    return frozenset(one.digest for one in _several(recoding).values())
-
-
-def _texts(recoding: Recodings) -> dict[str, str]:
-    return {split: one.text for split, one in _several(recoding).items()}
-
-
-def _several(recoding: Recodings) -> Mapping[str, LabelMapping]:
-    return {"": recoding} if isinstance(recoding, LabelMapping) else recoding
-
-
-def _in_parallel(
-    work: _Work, files: Iterable[LabelFile], jobs: Optional[int]
-) -> Iterator[Optional[Entry]]:
-    """Yield what was done to each file, in their order; few of them are in memory at a time.
-
-    Threads do: decoding, packing and inflating all run outside of Python's lock.
-    """
-    named = ((file, work.name(file)) for file in files)
-    return each(lambda pair: work(*pair), named, jobs or cores(), "threads")
-
-
-@dataclass
+@dataclass(frozen=True)
 class _Work:
-    """Does one file after the other; shared by all threads.
-
-    Args:
-        out, recoding, roots, overwrite: of :func:`rewrite`.
-        log: what earlier runs did.
-    """
+    """Does one file after the other; shared by all threads."""
 
     out: Path
-    recoding: Recodings
+    recoding: Union[LabelMapping, Mapping[str, LabelMapping]]
     roots: Sequence[Path]
     overwrite: bool
-    log: Log
-    _numbers: Iterator[int] = field(default_factory=count)
+    manifest: Manifest
 
     def name(self, file: LabelFile) -> str:
         """Return the name of a file below its root, with slashes."""
@@ -154,71 +115,58 @@ class _Work:
         shown = listed([str(root) for root in self.roots], "or")
         raise FixkitError(f"{file.label} is not below {shown}, so it has no place in {self.out}")
 
-    def __call__(self, file: LabelFile, name: str) -> Optional[Entry]:
+    def __call__(self, file: LabelFile, name: str) -> Optional[ManifestEntry]:
         """Return what was done to a file; None if an earlier run did it."""
-        if self.log.has(name):
+        if name in self.manifest.done:
             return None
-        recoding = self._recoding(file)
-        entry = Entry(name, file.label, recoding.digest)
+        known = self.recoding
+        recoding = known if isinstance(known, LabelMapping) else known[file.split]
+        entry = ManifestEntry(name, file.label, recoding.digest)
         if not is_local(file.label, dict(recoding.reading.backend_args)):
             return entry.refused("it is not on this machine's disk")
         try:
-            entry = entry.of_source(stamp(file.label))
+            entry = replace(entry, was=_stamp(file.label))
             data = read_bytes(file.label)
             found = decode(data, recoding.reading.backend)
         except Exception:  # decoders raise what they like at broken files
             why = examine(file, recoding.reading.backend, with_image=False).error
             return entry.refused(why or "it cannot be read")
-        new = recoded(found, recoding, anew=found.format != "PNG")
+        new = recoded(found, recoding, always=found.format != "PNG")
         if new.refused:
             return entry.refused(new.refused)
         return self._written(entry, data, found, new, recoding)
 
-    def _recoding(self, file: LabelFile) -> LabelMapping:
-        if isinstance(self.recoding, LabelMapping):
-            return self.recoding
-        return self.recoding[file.split]
-
     def _written(
-        self, entry: Entry, data: bytes, found: Decoded, new: RewrittenLabel, recoding: LabelMapping
-    ) -> Entry:
-        copied = new.label is None
-        name = entry.name if copied else _as_png(entry.name, found.format)
+        self,
+        entry: ManifestEntry,
+        data: bytes,
+        found: Decoded,
+        new: RewrittenLabel,
+        recoding: LabelMapping,
+    ) -> ManifestEntry:
+        name = entry.name
+        if new.label is not None and found.format != "PNG":
+            name = Path(name).with_suffix(".png").as_posix()
         target = self.out / name
-        replace = self.overwrite or self.log.is_ours(entry.name)
-        # A run that was interrupted may have written it, but not its line in the log.
-        there = not replace and target.exists()
+        may_replace = self.overwrite or name in self.manifest.replaceable
+        # A run that was interrupted may have written it, but not its line in the manifest.
+        there = not may_replace and target.exists()
         if not there:
             if lies_in(target, *self.roots):
                 return entry.refused(f"{target} is a link to an original, which stays as it is")
-            content = data if new.label is None else _packed(found, new, recoding)
-            there = not self._put(content, target, new, data, replace)
+            content = data if new.label is None else png(new.label, _palette(found, new, recoding))
+            there = not self._put(content, target, new, may_replace)
         if there and not _holds(target, new, data):
             return entry.refused(f"{target} is there already, and holds something else")
-        return entry.done("copied" if copied else "written", name, stamp(target), new)
+        return entry.done("copied" if new.label is None else "written", name, _stamp(target), new)
 
-    def _put(
-        self, content: bytes, target: Path, new: RewrittenLabel, data: bytes, replace: bool
-    ) -> bool:
+    def _put(self, content: bytes, target: Path, new: RewrittenLabel, may_replace: bool) -> bool:
         """Write a file, read it back, and put it in place; False if there is one already."""
         target.parent.mkdir(parents=True, exist_ok=True)
-        scratch = self.out / SCRATCH / f"{threading.get_ident()}-{next(self._numbers)}.png"
-        scratch.write_bytes(content)
-        try:
-            if not _holds(scratch, new, data):
+        with temporary_next_to(self.out / SCRATCH / target.name, content) as temporary:
+            if not _holds(temporary, new, content):
                 raise OSError(f"{target} did not read back as it was written")
-            return put_in_place(scratch, target, overwrite=replace)
-        finally:
-            scratch.unlink(missing_ok=True)
-
-
-def _as_png(name: str, kind: str) -> str:
-    return name if kind == "PNG" else str(Path(name).with_suffix(".png").as_posix())
-
-
-def _packed(found: Decoded, new: RewrittenLabel, recoding: LabelMapping) -> bytes:
-    assert new.label is not None
-    return png(new.label, _palette(found, new, recoding))
+            return put_in_place(temporary, target, overwrite=may_replace)
 
 
 def _palette(
@@ -227,61 +175,43 @@ def _palette(
     """Return the colours of a file that people knew by colours, if its values stay readable."""
     if recoding.reading.backend != "pillow" or not (new.colors or found.palette):
         return None  # OpenCV would decode the colours
-    if recoding.palette is not None:
+    if recoding.palette is not None or not found.palette:
         return recoding.palette
-    colors = found.palette
-    if not colors:
-        return None
-    full = colors + _VOID * (256 - len(colors) // 3)
+    full = found.palette + bytes(VOID) * (256 - len(found.palette) // 3)
     return [(full[i], full[i + 1], full[i + 2]) for i in range(0, 768, 3)]
 
 
 def _holds(path: Path, new: RewrittenLabel, data: bytes) -> bool:
-    """Whether a file on disk is what was meant, as Pillow reads it."""
+    """Whether a file on disk is what was meant, as Pillow reads it; ``data`` is that of a copy."""
     if new.label is None:
         return path.read_bytes() == data
     try:
         with Image.open(path) as image:
-            if image.format != "PNG" or image.mode not in ("L", "P"):
-                return False
-            return _equal(np.asarray(image), new.label)
+            kind = image.format == "PNG" and image.mode in ("L", "P")
+            return kind and np.array_equal(np.asarray(image), new.label)
     except Exception:  # a file of something else
         return False
-
-
-def _equal(found: NDArray[np.uint8], meant: NDArray[np.uint8]) -> bool:
-    return found.shape == meant.shape and bool((found == meant).all())
 
 
 # --- what was done --------------------------------------------------------------------------------
 
 
-#: In the new folder: one line of JSON for each file, and the report.
-LOG = "mmseg-fix.jsonl"
-REPORT = "mmseg-fix.json"
-#: Where files are written before they take their places.
-SCRATCH = ".mmseg-fix"
-
-_SCHEMA = 1
-_KEPT = 256  # changes of one file, and refusals, that are kept
-_KEPT_IN_ALL = 4096  # changes
+_MAX_CHANGES = 256  # of one file, and refusals, that are kept
+_MAX_CHANGES_IN_ALL = 4096
 _SHOWN = 10  # changes and refusals that the text shows
 
-Stamp = tuple[int, int]
 
-
-def stamp(path: Any) -> Stamp:
-    """Return size and time of a file, which tell whether it is still the same.
-
-    Raises:
-        OSError: it is not there.
-    """
-    found = os.stat(path)
+def _stamp(path: AnyPath) -> Optional[tuple[int, int]]:
+    """Return size and time of a file, which tell whether it is still the same; None without it."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
     return found.st_size, found.st_mtime_ns
 
 
 @dataclass(frozen=True)
-class Entry:
+class ManifestEntry:
     """What was done to one file.
 
     Args:
@@ -300,58 +230,40 @@ class Entry:
     name: str
     source: str
     recoding: str
-    was: Stamp = (0, 0)
+    was: Optional[tuple[int, int]] = None
     did: str = ""
     out: str = ""
-    now: Stamp = (0, 0)
-    changes: tuple[tuple[int, int, int], ...] = ()
+    now: Optional[tuple[int, int]] = None
+    changes: Changes = ()
     colors: bool = False
     why: str = ""
 
-    def of_source(self, was: Stamp) -> Entry:
-        """Remember the source as it is."""
-        return replace(self, was=was)
-
-    def refused(self, why: str) -> Entry:
-        """Say why there is no new file."""
+    def refused(self, why: str) -> ManifestEntry:
+        """Return it with why there is no new file."""
         return replace(self, did="refused", why=why)
 
-    def done(self, did: str, out: str, now: Stamp, new: RewrittenLabel) -> Entry:
-        """Say what the new file is."""
-        changes = new.changes[:_KEPT]
+    def done(
+        self, did: str, out: str, now: Optional[tuple[int, int]], new: RewrittenLabel
+    ) -> ManifestEntry:
+        """Return it with the new file."""
+        changes = new.changes[:_MAX_CHANGES]
         return replace(self, did=did, out=out, now=now, changes=changes, colors=new.colors)
-
-    def has_new_file(self, folder: Path) -> bool:
-        """Whether the new file is still as it was written."""
-        return self.did in ("written", "copied") and _is(folder / self.out, self.now)
-
-    @property
-    def has_source(self) -> bool:
-        """Whether the source is still as it was read."""
-        return _is(self.source, self.was)
 
     @property
     def line(self) -> str:
-        """For the log."""
+        """As the manifest has it."""
         return json.dumps(asdict(self), separators=(",", ":")) + "\n"
 
     @classmethod
-    def of_line(cls, line: str) -> Optional[Entry]:
+    def of_line(cls, line: str) -> Optional[ManifestEntry]:
         """Read a line; None if it was cut off."""
         try:
             found = json.loads(line)
-            pairs = {key: tuple(found[key]) for key in ("was", "now")}
+            pairs = {key: tuple(found[key] or ()) or None for key in ("was", "now")}
             changes = tuple(tuple(change) for change in found["changes"])
             return cls(**{**found, **pairs, "changes": changes})
         except (ValueError, KeyError, TypeError):
             return None
-
-
-def _is(path: Any, was: Stamp) -> bool:
-    try:
-        return stamp(path) == tuple(was)
-    except OSError:
-        return False
 
 
 @dataclass(frozen=True)
@@ -377,7 +289,6 @@ class RewriteReport:
 
     Args:
         out: the new folder.
-        recoding: split -> what was asked for, in words.
         written: files with other values, or in another format.
         copied: files that stayed as they are.
         refused: files that were left out.
@@ -387,7 +298,6 @@ class RewriteReport:
     """
 
     out: str
-    recoding: Mapping[str, str]
     written: int = 0
     copied: int = 0
     refused: int = 0
@@ -400,17 +310,13 @@ class RewriteReport:
         """How many there were."""
         return self.written + self.copied + self.refused
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the report as JSON has it."""
-        return {"schema": _SCHEMA, "files": self.files, **asdict(self)}
-
     def text(self) -> str:
         """Return the report for people."""
         return "\n".join(self._lines())
 
     def _lines(self) -> Iterator[str]:
         yield (
-            f"{self.out}: {counted(self.written, 'file')} written anew, {self.copied} copied as "
+            f"{self.out}: {counted(self.written, 'file')} rewritten, {self.copied} copied as "
             f"they are, {self.refused} refused"
         )
         width = max((len(change.old) for change in self.changes), default=0)
@@ -419,10 +325,9 @@ class RewriteReport:
             f"{counted(c.files, 'file')}"
             for c in self.changes[:_SHOWN]
         )
-        yield from _more(len(self.changes), "value", LOG)
-        for file, why in self.refusals[:_SHOWN]:
-            yield f"  refused: {file}: {why}"
-        yield from _more(self.refused, "refused file", LOG)
+        yield from _more(len(self.changes), "value")
+        yield from (f"  refused: {file}: {why}" for file, why in self.refusals[:_SHOWN])
+        yield from _more(self.refused, "refused file")
         if self.renamed:
             yield (
                 f"{counted(self.renamed, 'file')} had another format; the name ends with .png "
@@ -432,20 +337,20 @@ class RewriteReport:
             yield "Refused files are not in the folder; see what --fix says that they need"
 
 
-def _more(number: int, what: str, where: str) -> Iterator[str]:
+def _more(number: int, what: str) -> Iterator[str]:
     if number > _SHOWN:
-        yield f"  and {counted(number - _SHOWN, f'more {what}')}, see {where}"
+        yield f"  and {counted(number - _SHOWN, f'more {what}')}, see {MANIFEST}"
 
 
 @dataclass
-class _Tally:
+class _Summary:
     """Sums up entries, in bounded memory."""
 
     counts: dict[str, int] = field(default_factory=dict)
     changes: dict[tuple[str, int], list[int]] = field(default_factory=dict)
     refusals: list[tuple[str, str]] = field(default_factory=list)
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: ManifestEntry) -> None:
         renamed = entry.did == "written" and entry.out != entry.name
         for name in (entry.did, *(["renamed"] if renamed else [])):
             self.counts[name] = self.counts.get(name, 0) + 1
@@ -454,118 +359,93 @@ class _Tally:
             both = self.changes.setdefault(key, [0, 0])
             both[0] += pixels
             both[1] += 1
-        if len(self.changes) > 2 * _KEPT_IN_ALL:
-            self.changes = dict(self._sorted()[:_KEPT_IN_ALL])
-        if entry.why and len(self.refusals) < _KEPT:
+        if len(self.changes) > 2 * _MAX_CHANGES_IN_ALL:
+            self.changes = dict(self._most_frequent())
+        if entry.why and len(self.refusals) < _MAX_CHANGES:
             self.refusals.append((entry.name, entry.why))
 
-    def _sorted(self) -> list[tuple[tuple[str, int], list[int]]]:
-        return sorted(self.changes.items(), key=lambda item: (-item[1][0], item[0]))
+    def _most_frequent(self) -> list[tuple[tuple[str, int], list[int]]]:
+        found = sorted(self.changes.items(), key=lambda item: (-item[1][0], item[0]))
+        return found[:_MAX_CHANGES_IN_ALL]
 
-    def report(self, out: str, recoding: Mapping[str, str]) -> RewriteReport:
-        changes = [Change(*key, *both) for key, both in self._sorted()[:_KEPT_IN_ALL]]
-        refusals = tuple(self.refusals)
-        return RewriteReport(
-            out, recoding, **self.counts, changes=tuple(changes), refusals=refusals
-        )
+    def report(self, out: str) -> RewriteReport:
+        changes = tuple(Change(*key, *both) for key, both in self._most_frequent())
+        return RewriteReport(out, **self.counts, changes=changes, refusals=tuple(self.refusals))
 
 
 @dataclass
-class Log:
-    """The log of a folder: what earlier runs did to it, and what this one does."""
+class Manifest:
+    """What earlier runs did to a folder, and what this one does.
 
-    folder: Path
-    _file: TextIO
-    _done: set[int]
-    _ours: set[int]
-    _tally: _Tally
+    Args:
+        done: names of files that an earlier run did, and that have not changed since.
+        replaceable: names of copies that an earlier run wrote, of files that changed since.
+        summary: of all that was done.
+    """
+
+    done: set[str] = field(default_factory=set)
+    replaceable: set[str] = field(default_factory=set)
+    summary: _Summary = field(default_factory=_Summary)
+    _file: Optional[TextIO] = None
 
     @classmethod
     @contextmanager
-    def opened(cls, folder: Path, digests: frozenset[str], overwrite: bool) -> Iterator[Log]:
-        """Read the log of a folder if it has one, and go on with it.
+    def opened(cls, folder: Path, digests: frozenset[str], overwrite: bool) -> Iterator[Manifest]:
+        """Read the manifest of a folder if it has one, and go on with it.
 
         Raises:
-            FixkitError: the folder holds something else, or what a run with another recoding wrote.
+            FixkitError: the folder holds something else, or what a run with another mapping wrote.
             OSError: it cannot be written to.
         """
-        path = folder / LOG
+        path = folder / MANIFEST
         if not overwrite:
             _check_folder(folder)
         (folder / SCRATCH).mkdir(parents=True, exist_ok=True)
-        done: set[int] = set()
-        ours: set[int] = set()
-        tally = _Tally()
-        fresh = folder / SCRATCH / LOG
-        with fresh.open("w", encoding="utf-8") as new:
-            for entry in () if overwrite else _entries(path):
-                if not entry.has_new_file(folder):
-                    continue
-                _check_recoding(entry, digests, folder)
-                if entry.has_source:
-                    new.write(entry.line)
-                    done.add(_key(entry.name))
-                    tally.add(entry)
-                else:
-                    ours.add(_key(entry.name))
-        put_in_place(fresh, path)
-        (folder / REPORT).unlink(missing_ok=True)
-        with path.open("a", encoding="utf-8", buffering=1) as file:
-            yield cls(folder, file, done, ours, tally)
+        manifest = cls()
+        with temporary_next_to(folder / SCRATCH / MANIFEST) as temporary:
+            with temporary.open("w", encoding="utf-8", buffering=1) as manifest._file:
+                for entry in () if overwrite else _entries(path):
+                    manifest._carry(entry, folder, digests)
+            put_in_place(temporary, path)
+        with path.open("a", encoding="utf-8", buffering=1) as manifest._file:
+            yield manifest
 
-    def has(self, name: str) -> bool:
-        """Whether an earlier run did this file, and neither it nor its copy changed since."""
-        return _key(name) in self._done
+    def _carry(self, entry: ManifestEntry, folder: Path, digests: frozenset[str]) -> None:
+        """Take over what is known of a copy that is still as it was written."""
+        if entry.did == "refused" or entry.now is None or _stamp(folder / entry.out) != entry.now:
+            return
+        if entry.recoding not in digests:
+            raise FixkitError(
+                f"--out is {folder}, but it holds files of another --fix, or of other classes; "
+                "give a new folder, or --overwrite to write over them"
+            )
+        if entry.was == _stamp(entry.source):
+            self.done.add(entry.name)
+            self.add(entry)
+        else:
+            self.replaceable.add(entry.out)
 
-    def is_ours(self, name: str) -> bool:
-        """Whether an earlier run wrote the copy of a file that has changed since."""
-        return _key(name) in self._ours
-
-    def add(self, entry: Entry) -> None:
-        """Remember what was done to a file."""
+    def add(self, entry: ManifestEntry) -> None:
+        """Write down what was done to a file."""
+        assert self._file is not None
         self._file.write(entry.line)
-        self._tally.add(entry)
-
-    def finished(self, recoding: Mapping[str, str]) -> RewriteReport:
-        """Return the report, after it is written beside the log."""
-        report = self._tally.report(str(self.folder), recoding)
-        text = json.dumps(report.as_dict(), indent=1)
-        write_file(self.folder / REPORT, f"{text}\n")
-        return report
+        self.summary.add(entry)
 
 
 def _check_folder(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise FixkitError(f"--out is {folder}, but that is a file; give a new folder")
-    if folder.is_dir() and not (folder / LOG).exists() and any(_foreign(folder)):
+    if folder.is_dir() and not (folder / MANIFEST).exists() and set(os.listdir(folder)) - {SCRATCH}:
         raise FixkitError(
             f"--out is {folder}, but it holds files already that no --fix wrote; give a new "
             "folder, or --overwrite"
         )
 
 
-def _foreign(folder: Path) -> Sequence[str]:
-    return [name for name in os.listdir(folder) if name != SCRATCH]
-
-
-def _check_recoding(entry: Entry, digests: frozenset[str], folder: Path) -> None:
-    if entry.recoding not in digests:
-        raise FixkitError(
-            f"--out is {folder}, but it holds files of another --fix, or of other classes; give a "
-            "new folder, or --overwrite to write over them"
-        )
-
-
-def _entries(path: Path) -> Iterator[Entry]:
+def _entries(path: Path) -> Iterator[ManifestEntry]:
     if path.exists():
         with path.open(encoding="utf-8") as file:
-            yield from filter(None, map(Entry.of_line, file))
-
-
-def _key(name: str) -> int:
-    """Return a name as a number, which takes less memory."""
-    text = name.encode("utf-8", "surrogateescape")
-    return int.from_bytes(blake2b(text, digest_size=8).digest(), "big")
+            yield from filter(None, map(ManifestEntry.of_line, file))
 
 
 # --- PNG ------------------------------------------------------------------------------------------
@@ -575,9 +455,7 @@ _UP = 2  # the filter that stores the difference to the pixel above (PNG specifi
 _GREY, _PALETTE = 0, 3
 
 
-def png(
-    label: NDArray[np.uint8], palette: Optional[Sequence[tuple[int, int, int]]] = None
-) -> bytes:
+def png(label: NDArray[np.uint8], palette: Optional[Sequence[Color]] = None) -> bytes:
     """Return a PNG file of one channel of 8 bit.
 
     What is above a pixel of a label map is mostly its own class, so the differences are runs of 0,
@@ -598,12 +476,5 @@ def png(
     colors = b"" if palette is None else png_chunk(b"PLTE", bytes(v for c in palette for v in c))
     header = struct.pack(">IIBBBBB", width, height, 8, kind, 0, 0, 0)
     pixels = packer.compress(rows.data) + packer.flush()
-    return b"".join(
-        (
-            PNG_SIGNATURE,
-            png_chunk(b"IHDR", header),
-            colors,
-            png_chunk(b"IDAT", pixels),
-            png_chunk(b"IEND", b""),
-        )
-    )
+    start, image = png_chunk(b"IHDR", header), png_chunk(b"IDAT", pixels)
+    return b"".join((PNG_SIGNATURE, start, colors, image, png_chunk(b"IEND", b"")))
