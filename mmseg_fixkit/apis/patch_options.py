@@ -130,8 +130,7 @@ def with_computed_weights(context: ConfigContext) -> tuple[ConfigContext, tuple[
     method = context.options.class_weight
     if not isinstance(method, str) or method in WORDS:
         return context, ()
-    from mmseg_fixkit.datasets.class_counts import class_counts, remarks
-    from mmseg_fixkit.datasets.class_weights import class_weights, rounded
+    from mmseg_fixkit.datasets.class_weights import class_counts, class_weights, remarks, rounded
 
     stats = _scanned(context, method)
     weights = rounded(class_weights(stats, method, split="train"))

@@ -12,17 +12,9 @@ from mmseg_fixkit.cli import console
 from mmseg_fixkit.cli.options import labels_from, palette_from
 from mmseg_fixkit.core.errors import FixkitError
 from mmseg_fixkit.core.text import counted, listed
+from mmseg_fixkit.datasets.class_weights import METHODS
 
 _FILE = click.Path(path_type=Path)
-
-#: Those of ``class_balance.METHODS``, which --help need not load.
-METHODS = (
-    "median-frequency",
-    "inverse-frequency",
-    "sqrt-inverse-frequency",
-    "enet",
-    "effective-number",
-)
 
 
 @click.command

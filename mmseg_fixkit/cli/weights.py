@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -13,11 +12,11 @@ import click
 
 from mmseg_fixkit.cli import console
 from mmseg_fixkit.cli.options import labels_from
-from mmseg_fixkit.cli.patch import METHODS
 from mmseg_fixkit.core.errors import FixkitError
+from mmseg_fixkit.datasets.class_weights import METHODS
 
 if TYPE_CHECKING:
-    from mmseg_fixkit.datasets.class_counts import ClassCounts
+    from mmseg_fixkit.datasets.class_weights import ClassCounts
     from mmseg_fixkit.datasets.listing import Inventory, LabelOverrides
     from mmseg_fixkit.datasets.stats import LabelStats
 
@@ -25,41 +24,18 @@ _FILE = click.Path(path_type=Path)
 
 TRAINING = "train"
 
-#: Cannot count images.
-_OF_PIXELS = ("median-frequency",)
-
 
 @click.command
 @click.argument("source", metavar="CONFIG|DIR|STATS.json")
 @click.option(
     "--method",
-    type=click.Choice(METHODS),
-    default=METHODS[0],
+    type=click.Choice(tuple(METHODS)),
+    default=next(iter(METHODS)),
     show_default=True,
     help="The formula; the docs say how to choose.",
 )
 @click.option("--all-methods", is_flag=True, help="Compare all methods in one table.")
-@click.option(
-    "--count",
-    type=click.Choice(["pixels", "images"]),
-    default="pixels",
-    show_default=True,
-    help="What is counted: pixels, or files with the class, as the loss of a query head does.",
-)
-@click.option(
-    "--beta",
-    metavar="B",
-    type=float,
-    help="Of effective-number, below 1 (default: (N - 1) / N, with N of the median class).",
-)
 @click.option("--clip", metavar="LEAST,LARGEST", help="Bounds of the weights: 0.1,10.")
-@click.option(
-    "--normalize",
-    type=click.Choice(["mean", "pixels", "none"]),
-    default="mean",
-    show_default=True,
-    help="What is 1 on average: the weights of the classes, or of the pixels.",
-)
 @click.option("--split", metavar="SPLIT", help="Whose label files count (default: train).")
 @click.option("--classes", metavar="A,B,C", help="Class names in the order of their labels.")
 @click.option("--classes-file", metavar="FILE", type=_FILE, help="Class names, one a line.")
@@ -88,10 +64,7 @@ def weights(
     source: str,
     method: str,
     all_methods: bool,
-    count: str,
-    beta: Optional[float],
     clip: Optional[str],
-    normalize: str,
     split: Optional[str],
     query_head: Optional[bool],
     output_format: str,
@@ -106,28 +79,21 @@ def weights(
 
     Exit codes: 0 printed, 2 not computed.
     """
-    from mmseg_fixkit.datasets.class_counts import class_counts, remarks
-    from mmseg_fixkit.datasets.class_weights import class_weights, rounded
+    from mmseg_fixkit.datasets.class_weights import class_counts, class_weights, remarks, rounded
 
     if all_methods and output_format == "list":
         raise FixkitError("--output-format list prints one method; leave --all-methods out")
     bounds = _clip(clip)
     stats, of_config = _stats(source, split, **scanning)
     counts = class_counts(stats, split)
-    computed = partial(
-        class_weights, stats, split=split, count=count, beta=beta, clip=bounds, normalize=normalize
-    )
     last = _no_object(of_config, query_head)
-    chosen = _comparable(count) if all_methods else [method]
-    table = {name: rounded([*computed(name), *last]) for name in chosen}
-    of_method = table.get(method) or next(iter(table.values()))
-    for text in remarks(counts, of_method, queries=bool(last) and count == "pixels"):
+    table = {
+        name: rounded([*class_weights(stats, name, split=split, clip=bounds), *last])
+        for name in (METHODS if all_methods else [method])
+    }
+    for text in remarks(counts, table[method], queries=bool(last)):
         console.note(text)
     click.echo(_shown(counts, table, output_format), nl=False)
-
-
-def _comparable(count: str) -> list[str]:
-    return [name for name in METHODS if count == "pixels" or name not in _OF_PIXELS]
 
 
 def _clip(text: Optional[str]) -> Optional[tuple[float, float]]:

@@ -65,6 +65,7 @@ def imported_by(*arguments: str) -> set[str]:
     [
         (["--help"], {"mmengine", "torch", "mmseg", "mmcv", "numpy"}),
         (["patch", "--help"], {"mmengine", "torch", "mmseg", "mmcv", "numpy"}),
+        (["weights", "--help"], {"mmengine", "torch", "mmseg", "mmcv", "numpy"}),
         (["patch", PSPNET, "--num-classes", "8", "--diff"], {"torch", "mmseg", "mmcv"}),
         (["patch", PSPNET, "--num-classes", "8"], {"torch", "mmseg", "mmcv"}),
         (["check", PSPNET], {"torch", "mmseg", "mmcv"}),

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from mmseg_fixkit.cli.output.scan_rows import percent
 from mmseg_fixkit.cli.output.terminal import cell, column, console_for, lines_of, table
-from mmseg_fixkit.datasets.class_counts import ClassCounts
+from mmseg_fixkit.datasets.class_weights import ClassCounts
 
 #: Method -> the weights of the classes, and that of "no object" where it is number N + 1.
 Weights = Mapping[str, Sequence[float]]
