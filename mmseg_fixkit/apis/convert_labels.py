@@ -27,7 +27,7 @@ from mmseg_fixkit.datasets.label_bits import LabelFileError, Map, unpack
 from mmseg_fixkit.datasets.multilabel_files import (
     FILE_PATTERN,
     VALUES,
-    Meaning,
+    OnValue,
     checked_format,
     checked_labels,
     decode,
@@ -197,7 +197,7 @@ def _crashed(job: Job) -> Done:
     return Done(job.name, fault=f"{job.name} ends the process that reads it")
 
 
-def _meaning(job: Job, read: Labels) -> Optional[Meaning]:
+def _meaning(job: Job, read: Labels) -> Optional[OnValue]:
     """Return what the planes of an image say "on" with; its faults are told later."""
     if read.kind not in ("planes", "files"):
         return None
@@ -212,7 +212,7 @@ def _convert(
     *,
     read: Labels,
     write: Labels,
-    known: Optional[Meaning],
+    known: Optional[OnValue],
     source: Path,
     out: Path,
     overwrite: bool,

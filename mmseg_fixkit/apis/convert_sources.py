@@ -15,7 +15,7 @@ from mmseg_fixkit.datasets.coco import CocoImage, read_coco, read_image
 from mmseg_fixkit.datasets.label_bits import LabelFileError, Map
 from mmseg_fixkit.datasets.multilabel_files import (
     FILE_PATTERN,
-    Meaning,
+    OnValue,
     Size,
     check_size,
     decode,
@@ -150,7 +150,7 @@ def _size(image: Optional[Path]) -> Optional[Size]:
     return (width, height) if turned else (height, width)
 
 
-def read_job(job: Job, read: Labels, known: Optional[Meaning]) -> tuple[Map, Optional[Meaning]]:
+def read_job(job: Job, read: Labels, known: Optional[OnValue]) -> tuple[Map, Optional[OnValue]]:
     """Return the map of an image, and what its planes say "on" with.
 
     Args:
@@ -175,8 +175,8 @@ def read_job(job: Job, read: Labels, known: Optional[Meaning]) -> tuple[Map, Opt
 
 
 def _read_files(
-    job: Job, read: Labels, image: Optional[Size], known: Optional[Meaning]
-) -> tuple[Map, Optional[Meaning]]:
+    job: Job, read: Labels, image: Optional[Size], known: Optional[OnValue]
+) -> tuple[Map, Optional[OnValue]]:
     files = label_file_names(job.source.as_posix(), read.names, read.pattern)
     planes = [_plane(Path(name), read.missing_ok) for name in files]
     size = image or next(plane.shape for plane in planes if plane is not None)

@@ -32,9 +32,16 @@ from mmseg_fixkit.core.errors import FixkitError
 from mmseg_fixkit.core.labels import LabelSpace
 from mmseg_fixkit.core.rule import select_rules
 from mmseg_fixkit.core.text import counted, listed
-from mmseg_fixkit.datasets.disk import Disk
 from mmseg_fixkit.datasets.label_bits import label_bits
-from mmseg_fixkit.datasets.layout import ALL, SPELLINGS, Layout, Split, Wanted, recognise
+from mmseg_fixkit.datasets.layout import (
+    ALL,
+    SPELLINGS,
+    Folder,
+    KnownPaths,
+    Layout,
+    Split,
+    detect_layout,
+)
 from mmseg_fixkit.datasets.multilabel_files import checked_format
 from mmseg_fixkit.rules.channels import weight_fault
 from mmseg_fixkit.rules.data_files import below_root, list_item
@@ -356,7 +363,7 @@ def _inspected(
         raise FixkitError(f"{root} is a file, but --data-root is to be a folder")
     if any(_of_two_images(dataset) for dataset in document.datasets):
         return asked, (f"{root} was not looked at: pairs of images are not recognised",)
-    return _recognised(document, asked, root, Disk(folder))
+    return _recognised(document, asked, root, Folder(folder))
 
 
 def _root(document: ConfigDocument, asked: DataLocation) -> Optional[str]:
@@ -398,15 +405,17 @@ def _of_two_images(dataset: Dataset) -> bool:
 
 
 def _recognised(
-    document: ConfigDocument, asked: DataLocation, root: str, disk: Disk
+    document: ConfigDocument, asked: DataLocation, root: str, disk: Folder
 ) -> tuple[DataLocation, tuple[str, ...]]:
     suffixes = (asked.img_suffix, asked.seg_map_suffix)
-    layout, reason = recognise(disk, Wanted(asked.img_dir, asked.ann_dir, asked.ann_file, suffixes))
+    layout, reason = detect_layout(
+        disk, KnownPaths(asked.img_dir, asked.ann_dir, asked.ann_file, suffixes)
+    )
     if layout is None:
         return asked, (_not_recognised(root, asked, reason),)
     if layout.base:
         root = f"{root.rstrip('/')}/{layout.base}"
-        asked, disk = replace(asked, data_root=root), Disk(Path(root))
+        asked, disk = replace(asked, data_root=root), Folder(Path(root))
     splits = {role: _files_of(split) for role in SPELLINGS for split in _read_by(layout, role)}
     given = (asked.img_dir, asked.ann_dir, asked.ann_file) != (None, None, None)
     kept = frozenset() if given else frozenset(_kept(document, disk))
@@ -426,7 +435,7 @@ def _files_of(split: Split) -> SplitFiles:
     return SplitFiles(*folders, split.img_suffix, split.seg_map_suffix)
 
 
-def _kept(document: ConfigDocument, disk: Disk) -> Iterator[tuple[str, str, str]]:
+def _kept(document: ConfigDocument, disk: Folder) -> Iterator[tuple[str, str, str]]:
     """The files of datasets that share their split with others, where they are all there.
 
     What one split was recognised as cannot stand for several datasets: ``train`` and ``aug`` of

@@ -116,23 +116,23 @@ def checked_map(values: Map, count: int, file: str) -> Map:
     Raises:
         LabelFileError: a value has a bit that is no label's, or is ignored but not 255.
     """
-    fault = map_fault(values, count)
+    fault = invalid_values_text(values, count)
     if fault:
         raise LabelFileError(f"{file} {fault}")
     return values.astype(map_type(count), copy=False)
 
 
-def map_fault(values: Map, count: int) -> Optional[str]:
+def invalid_values_text(values: Map, count: int) -> Optional[str]:
     """Say what is wrong with the values of a map; None if nothing is."""
     if values.dtype == np.uint8 and count >= IGNORE_BIT:
-        strays = values[(values > 127) & (values != IGNORED)]
+        invalid = values[(values > 127) & (values != IGNORED)]
     else:
-        strays = values[((values & ~_of(values, label_mask(count))) != 0) & (values != IGNORED)]
-    if not strays.size:
+        invalid = values[((values & ~_of(values, label_mask(count))) != 0) & (values != IGNORED)]
+    if not invalid.size:
         return None
     bits = ", ".join(str(bit) for bit in label_bits(count))
     return (
-        f"holds {values_in_words(strays)}, but {counted(count, 'label has', 'labels have')} the "
+        f"holds {values_in_words(invalid)}, but {counted(count, 'label has', 'labels have')} the "
         f"bits {bits}, and ignored pixels are 255; {_advice(values)}"
     )
 

@@ -1,19 +1,29 @@
 """A data folder -> its layout: which folders, lists and endings hold images and label maps.
 
-Pure: all follows from a :class:`Listing`; :mod:`mmseg_fixkit.datasets.disk` makes one
-of a real folder.
+All follows from a :class:`FolderView`; :class:`Folder` is that of a real folder.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from itertools import product
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import islice, product
+from pathlib import Path
 from posixpath import join, normpath, relpath
 from typing import Optional, Protocol
 
-from mmseg_fixkit.datasets.pairing import Given, Names, Pairing, pair, pair_listed
+from mmseg_fixkit.core.errors import FixkitError
+from mmseg_fixkit.datasets.pairing import (
+    IMAGE_SUFFIXES,
+    FileNames,
+    Given,
+    Pairing,
+    pair,
+    pair_listed,
+)
 
 #: What folders of images and of label maps are called, likelier names first; case is ignored.
 IMAGES = ("img_dir", "images", "image", "imgs", "img", "JPEGImages", "leftImg8bit", "rgb")
@@ -35,7 +45,7 @@ ALL = "all"
 
 
 @dataclass(frozen=True)
-class Row:
+class LayoutRow:
     """One usual layout: folders of images and label maps, and the lists that part them, if any."""
 
     images: str
@@ -50,18 +60,18 @@ LISTS = (
 
 #: The first row that fits counts.
 TABLE = (
-    Row("{images}/{split}", "{labels}/{split}"),
-    Row("{split}/{images}", "{split}/{labels}"),
-    Row("{images}_{split}", "{labels}_{split}"),
-    Row("{split}_{images}", "{split}_{labels}"),
-    Row("{split}", "{split}_{labels}"),
-    Row("{images}", "{labels}", LISTS),
-    Row("{images}", "{labels}"),
+    LayoutRow("{images}/{split}", "{labels}/{split}"),
+    LayoutRow("{split}/{images}", "{split}/{labels}"),
+    LayoutRow("{images}_{split}", "{labels}_{split}"),
+    LayoutRow("{split}_{images}", "{split}_{labels}"),
+    LayoutRow("{split}", "{split}_{labels}"),
+    LayoutRow("{images}", "{labels}", LISTS),
+    LayoutRow("{images}", "{labels}"),
 )
 
 
 @dataclass(frozen=True)
-class Wanted:
+class KnownPaths:
     """What is known already; ``{split}`` stands for any spelling of a split."""
 
     img_dir: Optional[str] = None
@@ -115,13 +125,13 @@ class Layout:
         return sum(split.pairing.pairs for split in self.splits)
 
 
-class Listing(Protocol):
+class FolderView(Protocol):
     """What is in a folder; paths are relative to it, and ``""`` is the folder itself."""
 
     def folders(self, path: str) -> tuple[str, ...]:
         """Names of the folders right in ``path``."""
 
-    def files(self, path: str) -> Names:
+    def files(self, path: str) -> FileNames:
         """Pictures below ``path`` at any depth."""
 
     def has(self, path: str) -> bool:
@@ -131,55 +141,58 @@ class Listing(Protocol):
         """The lines of a text file, as MMEngine's ``list_from_file`` reads them."""
 
 
-def recognise(listing: Listing, wanted: Optional[Wanted] = None) -> tuple[Optional[Layout], str]:
+def detect_layout(
+    view: FolderView, known: KnownPaths = KnownPaths()
+) -> tuple[Optional[Layout], str]:
     """Recognise the layout of a data folder: its own, or that of a folder at most two below it.
 
     Args:
-        listing: of the folder.
-        wanted: folders, lists and endings that are known.
+        view: of the folder.
+        known: folders, lists and endings that are known.
 
     Returns:
         The layout, or None and what stands in the way.
     """
-    known = wanted or Wanted()
     rows = tuple(_rows(known))
-    for bases in _bases(listing, known):
-        fits = [(base, _layout(listing, base, rows, known)) for base in bases]
+    for bases in _bases(view, known):
+        fits = [(base, _layout(view, base, rows, known)) for base in bases]
         found = [(base, layout) for base, layout in fits if layout is not None]
         if found:
             base, best = max(found, key=lambda fit: fit[1].pairs)
             return replace(best, others=tuple(b for b, _ in found if b != base)), ""
-    return None, _reason(listing, rows)
+    return None, _reason(view, rows)
 
 
-def _rows(wanted: Wanted) -> Iterator[Row]:
+def _rows(known: KnownPaths) -> Iterator[LayoutRow]:
     """Put what is known into the table; rows that become the same are tried once."""
-    lists = None if wanted.ann_file is None else (wanted.ann_file,) if wanted.ann_file else ()
+    lists = None if known.ann_file is None else (known.ann_file,) if known.ann_file else ()
     seen = []
     for row in TABLE:
         if lists is not None and bool(lists) != bool(row.lists):
             continue
-        images = row.images if wanted.img_dir is None else normpath(wanted.img_dir)
-        labels = row.labels if wanted.ann_dir is None else normpath(wanted.ann_dir)
-        filled = Row(images, labels, row.lists if lists is None else lists)
+        images = row.images if known.img_dir is None else normpath(known.img_dir)
+        labels = row.labels if known.ann_dir is None else normpath(known.ann_dir)
+        filled = LayoutRow(images, labels, row.lists if lists is None else lists)
         if filled not in seen:
             seen.append(filled)
             yield filled
 
 
-def _bases(listing: Listing, wanted: Wanted) -> Iterator[tuple[str, ...]]:
+def _bases(view: FolderView, known: KnownPaths) -> Iterator[tuple[str, ...]]:
     yield ("",)
-    if (wanted.img_dir, wanted.ann_dir, wanted.ann_file) == (None, None, None):
-        near = listing.folders("")[:20]
+    if (known.img_dir, known.ann_dir, known.ann_file) == (None, None, None):
+        near = view.folders("")[:20]
         yield near
-        yield tuple(join(a, b) for a in near for b in listing.folders(a)[:20])
+        yield tuple(join(a, b) for a in near for b in view.folders(a)[:20])
 
 
-def _layout(listing: Listing, base: str, rows: Iterable[Row], wanted: Wanted) -> Optional[Layout]:
+def _layout(
+    view: FolderView, base: str, rows: Iterable[LayoutRow], known: KnownPaths
+) -> Optional[Layout]:
     """Return the first row that finds a training split, else the first that finds anything."""
     found = []
     for row in rows:
-        splits = _best_of_each(_splits(listing, base, row, wanted))
+        splits = _best_of_each(_splits(view, base, row, known))
         if any(split.name in ("train", ALL) for split in splits):
             return Layout(splits, base)
         found += [Layout(splits, base)] if splits else []
@@ -194,21 +207,21 @@ def _best_of_each(splits: Iterable[Split]) -> tuple[Split, ...]:
     return tuple(best[name] for name in (*SPELLINGS, ALL) if name in best)
 
 
-def _splits(listing: Listing, base: str, row: Row, wanted: Wanted) -> Iterator[Split]:
+def _splits(view: FolderView, base: str, row: LayoutRow, known: KnownPaths) -> Iterator[Split]:
     """Try every image folder with every label folder and list of the same split."""
-    lists = list(_lists(listing, base, row))
+    lists = list(_lists(view, base, row))
     if not lists:
         return
-    labels = list(_folders(listing, base, row.labels))
+    labels = list(_folders(view, base, row.labels))
     for (images, a), (maps, b), (names, c) in product(
-        _folders(listing, base, row.images), labels, lists
+        _folders(view, base, row.images), labels, lists
     ):
-        said = {split for split in (a, b, c) if split}
-        if images != maps and len(said) < 2:
-            pairing = _pairing(listing, (images, maps), names, wanted)
+        spelt = {split for split in (a, b, c) if split}
+        if images != maps and len(spelt) < 2:
+            pairing = _pairing(view, (images, maps), names, known)
             if pairing is not None:
                 paths = (_inside(path, base) for path in (images, maps, names))
-                yield Split(next(iter(said), ALL), pairing, *paths)
+                yield Split(next(iter(spelt), ALL), pairing, *paths)
 
 
 def _inside(path: str, base: str) -> str:
@@ -216,24 +229,21 @@ def _inside(path: str, base: str) -> str:
 
 
 def _pairing(
-    listing: Listing, folders: tuple[str, str], names: str, wanted: Wanted
+    view: FolderView, folders: tuple[str, str], names: str, known: KnownPaths
 ) -> Optional[Pairing]:
-    images, maps = folders
-    pictures = (listing.files(images), listing.files(maps))
-
-    def has_image(name: str) -> bool:
-        return listing.has(join(images, name))
-
-    def has_label(name: str) -> bool:
-        return listing.has(join(maps, name))
-
+    images, maps = (view.files(folder) for folder in folders)
+    has_image, has_label = (partial(_has, view, folder) for folder in folders)
     if names:
-        lines = listing.lines(names)
-        return pair_listed(lines, *pictures, wanted.suffixes, (has_image, has_label))
-    return pair(*pictures, wanted.suffixes, has_label)
+        lines = view.lines(names)
+        return pair_listed(lines, images, maps, known.suffixes, (has_image, has_label))
+    return pair(images, maps, known.suffixes, has_label)
 
 
-def _folders(listing: Listing, base: str, template: str) -> Iterator[tuple[str, str]]:
+def _has(view: FolderView, folder: str, name: str) -> bool:
+    return view.has(join(folder, name))
+
+
+def _folders(view: FolderView, base: str, template: str) -> Iterator[tuple[str, str]]:
     """Yield the folders that fit ``template``, with the split that each is spelt for, or ``""``."""
     found = [(base, "")]
     for segment in template.split("/"):
@@ -242,7 +252,7 @@ def _folders(listing: Listing, base: str, template: str) -> Iterator[tuple[str, 
             found = [
                 (join(path, name), _split_of(match) or split)
                 for path, split in found
-                for name in listing.folders(path)
+                for name in view.folders(path)
                 for match in (fits(name),)
                 if match
             ]
@@ -273,7 +283,7 @@ def _split_of(match: re.Match[str]) -> str:
     return next((name for name, text in match.groupdict().items() if text), "")
 
 
-def _lists(listing: Listing, base: str, row: Row) -> Iterator[tuple[str, str]]:
+def _lists(view: FolderView, base: str, row: LayoutRow) -> Iterator[tuple[str, str]]:
     """Yield the lists of a row that are there, with their split; one empty entry without lists."""
     if not row.lists:
         yield "", ""
@@ -283,22 +293,90 @@ def _lists(listing: Listing, base: str, row: Row) -> Iterator[tuple[str, str]]:
             (path, split if "{split}" in template else "")
             for split, words in SPELLINGS.items()
             for path in (join(base, template.replace("{split}", word)) for word in words)
-            if listing.has(path)
+            if view.has(path)
         ]
         if found:
             yield from dict(found).items()
             return
 
 
-def _reason(listing: Listing, rows: Iterable[Row]) -> str:
+def _reason(view: FolderView, rows: Iterable[LayoutRow]) -> str:
     for row in rows:
-        images, maps = (list(_folders(listing, "", part)) for part in (row.images, row.labels))
+        images, maps = (list(_folders(view, "", part)) for part in (row.images, row.labels))
         for (one, a), (other, b) in product(images, maps):
-            if a == b and one != other and listing.files(one).names:
-                name = listing.files(one).names[0]
-                first = next(iter(listing.files(other).names), "no picture")
+            if a == b and one != other and view.files(one).names:
+                name = view.files(one).names[0]
+                first = next(iter(view.files(other).names), "no picture")
                 return (
                     f"no label map in {other} ({first}, …) goes with an image in {one} ({name}, …)"
                 )
-    here = ", ".join(listing.folders("")[:8])
+    here = ", ".join(view.folders("")[:8])
     return f"the folders in it are {here}" if here else "there is no folder in it"
+
+
+# --- a real folder ------------------------------------------------------------------------------
+
+#: Folders within folders that are looked into; links may lead round in circles.
+MAX_DEPTH = 8
+
+
+@dataclass
+class Folder:
+    """The listing of a real folder. At most ``limit`` names of a folder are read, each once."""
+
+    root: Path
+    limit: int = 100_000
+    _read: dict[str, FileNames] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        try:
+            next(os.scandir(self.root), None)
+        except OSError as error:
+            raise FixkitError(f"{self.root} cannot be read: {error.strerror}") from None
+
+    def folders(self, path: str) -> tuple[str, ...]:
+        """Names of the folders right in ``path``, sorted."""
+        return tuple(sorted(e.name for e in self._entries(path) if _is_folder(e)))
+
+    def files(self, path: str) -> FileNames:
+        """Pictures below ``path``; hidden ones are left out, as MMEngine leaves them out."""
+        if path not in self._read:
+            names = list(islice(self._walk(path), self.limit + 1))
+            self._read[path] = FileNames(tuple(sorted(names)), len(names) <= self.limit)
+        return self._read[path]
+
+    def has(self, path: str) -> bool:
+        """Whether there is such a file."""
+        return (self.root / path).is_file()
+
+    def lines(self, path: str) -> tuple[str, ...]:
+        """The lines of a text file, stripped, as ``BaseSegDataset`` reads them."""
+        try:
+            text = (self.root / path).read_text("utf-8")
+        except (OSError, ValueError):
+            return ()
+        return tuple(line.strip() for line in text.splitlines())
+
+    def _entries(self, path: str) -> Iterator[os.DirEntry[str]]:
+        try:
+            with os.scandir(self.root / path) as entries:
+                yield from islice(entries, self.limit + 1)
+        except OSError:
+            return
+
+    def _walk(self, path: str, depth: int = 0) -> Iterator[str]:
+        inner = []
+        for entry in self._entries(path):
+            if _is_folder(entry):
+                inner.append(entry.name)
+            elif entry.name.lower().endswith(IMAGE_SUFFIXES) and not entry.name.startswith("."):
+                yield entry.name
+        for name in inner if depth < MAX_DEPTH else ():
+            yield from (join(name, below) for below in self._walk(join(path, name), depth + 1))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False

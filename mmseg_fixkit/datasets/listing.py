@@ -15,14 +15,11 @@ from typing import Any, Optional
 
 from mmseg_fixkit.core.errors import FixkitError
 from mmseg_fixkit.core.labels import Color
-from mmseg_fixkit.datasets.disk import Disk
 from mmseg_fixkit.datasets.label_file import LabelFile, LabelReading, is_local
-from mmseg_fixkit.datasets.layout import ALL, SPELLINGS, Layout, recognise
-from mmseg_fixkit.datasets.pairing import PICTURES, pair
+from mmseg_fixkit.datasets.layout import ALL, SPELLINGS, Folder, Layout, detect_layout
+from mmseg_fixkit.datasets.pairing import IMAGE_SUFFIXES, pair
 from mmseg_fixkit.datasets.problems import NO_IMAGE, UNUSED
 from mmseg_fixkit.datasets.stats import BadFile
-
-Notes = tuple[str, ...]
 
 #: What :func:`mmengine.utils.is_abs` takes for absolute besides what the system does.
 _ABSOLUTE = ("http://", "https://", "s3://")
@@ -73,7 +70,7 @@ def files_of(source: Source) -> Iterator[LabelFile]:
     """
     check_source(source)
     if source.images is None:
-        for name in _walk(source.labels, source.seg_map_suffix or PICTURES):
+        for name in _walk(source.labels, source.seg_map_suffix or IMAGE_SUFFIXES):
             yield LabelFile(source.split, join(source.labels, name))
         return
     names: Iterable[str] = _names(source)
@@ -278,7 +275,7 @@ class Inventory:
     parts: tuple[Part, ...]
     classes: Optional[tuple[str, ...]] = None
     palette: Optional[tuple[Color, ...]] = None
-    notes: Notes = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def files(self) -> Iterator[LabelFile]:
@@ -331,32 +328,32 @@ def of_folder(
     return Inventory(parts, asked.classes, asked.palette, notes)
 
 
-def _beside(path: str, images: str, suffix: str) -> tuple[tuple[Source, ...], Notes]:
-    disks = Disk(Path(images)), Disk(Path(path))
-    found = pair(disks[0].files(""), disks[1].files(""), (None, suffix or None), disks[1].has)
+def _beside(path: str, images: str, suffix: str) -> tuple[tuple[Source, ...], tuple[str, ...]]:
+    folders = Folder(Path(images)), Folder(Path(path))
+    found = pair(folders[0].files(""), folders[1].files(""), (None, suffix or None), folders[1].has)
     if found is None:
-        first, other = (next(iter(disk.files("").names), "no picture") for disk in disks)
+        first, other = (next(iter(folder.files("").names), "no picture") for folder in folders)
         raise FixkitError(
             f"no label map in {path} ({other}, …) goes with an image in {images} ({first}, …)"
         )
     return (Source(_own_name(path), images, path, *found.suffixes),), ()
 
 
-def _alone(path: str, suffix: str) -> tuple[tuple[Source, ...], Notes]:
-    disk = Disk(Path(path))
+def _alone(path: str, suffix: str) -> tuple[tuple[Source, ...], tuple[str, ...]]:
+    folder = Folder(Path(path))
     if suffix:
         return (Source(_own_name(path), None, path, "", suffix),), ()
-    layout, why = recognise(disk)
+    layout, why = detect_layout(folder)
     if layout is not None:
         return _of_layout(path, layout), (_summary(path, layout),)
-    below = {name: _spelt(name) for name in disk.folders("")}
+    below = {name: _spelt(name) for name in folder.folders("")}
     if below and all(below.values()):
         return tuple(Source(s, None, join(path, name)) for name, s in below.items()), ()
     note = (
         f"{path} is no data set of a usual layout ({why}), so all pictures in it are taken for "
         "label maps; where some are images, give the folder of the label maps, or --seg-map-suffix"
     )
-    return (Source(_own_name(path), None, path),), (note,) if disk.folders("") else ()
+    return (Source(_own_name(path), None, path),), (note,) if folder.folders("") else ()
 
 
 def _own_name(path: str) -> str:

@@ -205,8 +205,8 @@ def _likely(values: NDArray[Any], labels: int, image: Optional[Size]) -> str:
 
 
 @dataclass(frozen=True)
-class Meaning:
-    """What says "on" in the plane files of a data set.
+class OnValue:
+    """What "on" is written as in the plane files of a dataset.
 
     Args:
         on: 1 or 255.
@@ -221,8 +221,8 @@ def read_planes(
     planes: Sequence[NDArray[Any]],
     files: Sequence[str],
     values: Union[str, int] = "auto",
-    earlier: Optional[Meaning] = None,
-) -> tuple[Map, Optional[Meaning]]:
+    on_value: Optional[OnValue] = None,
+) -> tuple[Map, Optional[OnValue]]:
     """Return the map of planes of 0 and 1, or of 0 and 255.
 
     Args:
@@ -230,7 +230,7 @@ def read_planes(
         files: the file of each plane.
         values: what "on" is written as; ``'auto'`` takes 1 where a plane has 1, and 255 where it
             has 255 and no 1. With 1, 255 is an ignored pixel; it is ignored for all labels.
-        earlier: what planes before these have shown.
+        on_value: what planes before these have shown.
 
     Returns:
         The map, and what is known now of what "on" is written as.
@@ -238,7 +238,7 @@ def read_planes(
     Raises:
         LabelFileError: a value is none of these, or two files mean different things.
     """
-    known = earlier if values == "auto" else Meaning(int(values))
+    known = on_value if values == "auto" else OnValue(int(values))
     tops = [int(plane.max(initial=0)) for plane in planes]
     for plane, file, top in zip(planes, files, tops):
         found = _meaning(plane, top, file, known)
@@ -250,8 +250,8 @@ def read_planes(
 
 
 def _meaning(
-    plane: NDArray[Any], top: int, file: str, known: Optional[Meaning]
-) -> Optional[Meaning]:
+    plane: NDArray[Any], top: int, file: str, known: Optional[OnValue]
+) -> Optional[OnValue]:
     """Check one plane, and return what its own values say."""
     if top == 0 and plane.min(initial=0) == 0:
         return None
@@ -259,7 +259,7 @@ def _meaning(
     fault = _mixed(ones, full, file, known)
     if fault:
         raise LabelFileError(f"{file} {fault}")
-    return Meaning(1 if ones else IGNORED, file)
+    return OnValue(1 if ones else IGNORED, file)
 
 
 def _look(plane: NDArray[Any], top: int, file: str) -> tuple[bool, bool]:
@@ -282,7 +282,7 @@ def _foreign(plane: NDArray[Any], legal: NDArray[np.bool_], file: str) -> str:
     return text
 
 
-def _mixed(ones: bool, full: bool, file: str, known: Optional[Meaning]) -> str:
+def _mixed(ones: bool, full: bool, file: str, known: Optional[OnValue]) -> str:
     if known is None:
         if ones and full:
             return (

@@ -10,7 +10,7 @@ from itertools import product
 from typing import Callable, Optional
 
 #: What the names of pictures end with. Label maps as JPEG are read too, though they lose values.
-PICTURES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".ppm")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".ppm")
 
 #: ``img_suffix`` and ``seg_map_suffix``; None for one that is still to be found.
 Suffixes = tuple[str, str]
@@ -28,7 +28,7 @@ _NUMBER_ONLY = re.compile(r"[\W_]*\d+[\W_]*")
 
 
 @dataclass(frozen=True)
-class Names:
+class FileNames:
     """Pictures below one folder, sorted; ``complete`` is False where not all were listed."""
 
     names: tuple[str, ...]
@@ -65,7 +65,7 @@ class Pairing:
 Has = Callable[[str], bool]
 
 
-def pair(images: Names, labels: Names, given: Given, has_label: Has) -> Optional[Pairing]:
+def pair(images: FileNames, labels: FileNames, given: Given, has_label: Has) -> Optional[Pairing]:
     """Find the endings that pair the most images with label maps.
 
     As ``BaseSegDataset.load_data_list`` does without an ``ann_file``: the label map of an image
@@ -93,8 +93,8 @@ def pair(images: Names, labels: Names, given: Given, has_label: Has) -> Optional
 
 def pair_listed(
     lines: Sequence[str],
-    images: Names,
-    labels: Names,
+    images: FileNames,
+    labels: FileNames,
     given: Given,
     has: tuple[Has, Has],
 ) -> Optional[Pairing]:
@@ -139,32 +139,32 @@ def _sample(names: Sequence[str], count: int) -> Sequence[str]:
     return names[:: max(1, len(names) // count)]
 
 
-def _beside(images: Names, labels: Sequence[str]) -> Iterator[str]:
+def _beside(images: FileNames, labels: Sequence[str]) -> Iterator[str]:
     """The images that stand where label maps would, so that a few labelled ones are found."""
     for label in labels:
         place = bisect_left(images.names, label)
         yield from images.names[max(0, place - 1) : place + 1]
 
 
-def _candidates(seeds: Sequence[str], labels: Names, given: Given) -> set[Suffixes]:
+def _candidates(seeds: Sequence[str], labels: FileNames, given: Given) -> set[Suffixes]:
     found = {ends for name in seeds for ends in _endings(name, labels)}
     if not labels.complete:
         own = {name[name.rindex(".") :] for name in seeds}
-        found |= set(product(own, PICTURES))
+        found |= set(product(own, IMAGE_SUFFIXES))
     found |= {(given[0] or s, given[1] or t) for s, t in found if given != (None, None)}
     if given[0] is not None and given[1] is not None:
         found.add((given[0], given[1]))
     return {ends for ends in found if all(g in (None, e) for g, e in zip(given, ends))}
 
 
-def _endings(name: str, labels: Names) -> Iterator[Suffixes]:
+def _endings(name: str, labels: FileNames) -> Iterator[Suffixes]:
     for cut in _cuts(name, labels):
         for label in _starting(labels, name[:cut]):
             if "/" not in label[cut:]:
                 yield name[cut:], label[cut:]
 
 
-def _cuts(name: str, labels: Names) -> Iterator[int]:
+def _cuts(name: str, labels: FileNames) -> Iterator[int]:
     """Where a suffix may begin: at dots, ``_`` and ``-``, or where label maps differ."""
     start = name.rfind("/") + 1
     yield from (i for i in range(start + 1, len(name)) if name[i] in "._-")
@@ -175,15 +175,15 @@ def _cuts(name: str, labels: Names) -> Iterator[int]:
             yield cut
 
 
-def _starting(names: Names, prefix: str, limit: int = 16) -> Sequence[str]:
+def _starting(names: FileNames, prefix: str, limit: int = 16) -> Sequence[str]:
     place = bisect_left(names.names, prefix)
     return [n for n in names.names[place : place + limit] if n.startswith(prefix)]
 
 
-def _rests(names: Names, line: str, given: Optional[str]) -> set[str]:
+def _rests(names: FileNames, line: str, given: Optional[str]) -> set[str]:
     if given is not None:
         return {given}
-    plain = () if names.complete else ("", *PICTURES)
+    plain = () if names.complete else ("", *IMAGE_SUFFIXES)
     rests = {n[len(line) :] for n in _starting(names, line)}.union(plain)
     return {rest for rest in rests if rest[:1] in ("", ".", "_", "-")} or rests
 
@@ -217,7 +217,7 @@ def _rank(ending: str) -> int:
     return 0 if _BETTER.search(ending) else 2 if _WORSE.search(ending) else 1
 
 
-def _counted(images: Names, labels: Names, ends: Suffixes, there: Has) -> Pairing:
+def _counted(images: FileNames, labels: FileNames, ends: Suffixes, there: Has) -> Pairing:
     complete = images.complete and labels.complete
     names = images.names if complete else _sample(images.names, SAMPLE)
     read = [name for name in names if name.endswith(ends[0])]

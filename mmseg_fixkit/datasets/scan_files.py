@@ -33,7 +33,7 @@ from mmseg_fixkit.datasets.label_file import (
     is_local,
 )
 from mmseg_fixkit.datasets.listing import Inventory, LabelOverrides, Source, of_folder, unpaired
-from mmseg_fixkit.datasets.pairing import PICTURES
+from mmseg_fixkit.datasets.pairing import IMAGE_SUFFIXES
 from mmseg_fixkit.datasets.problems import problems as all_problems
 from mmseg_fixkit.datasets.stats import BadFile, LabelStats, SplitStats, ordered_splits
 
@@ -144,7 +144,7 @@ def inventory_of(
     of_folders = {"--images": images, "--seg-map-suffix": asked and asked.seg_map_suffix}
     for option in (name for name, value in of_folders.items() if value):
         raise FixkitError(f"{option} is for a folder of label maps, but {target} is a config")
-    if str(target).lower().endswith(PICTURES):
+    if str(target).lower().endswith(IMAGE_SUFFIXES):
         raise FixkitError(f"{target} is one picture; give the folder of the label maps")
     document = load(target)
     return document.name, of_config(document, splits, asked)

@@ -29,7 +29,7 @@ def ignored_in(packed: Tensor) -> Tensor:
 def planes_of(packed: Tensor, labels: int) -> Iterator[Tensor]:
     """Yield where each label is on, in turn; ignored pixels as they come."""
     if labels > _HELD.get(packed.dtype, labels):
-        packed = widened(packed)
+        packed = as_int32(packed)
     for bit in label_bits(labels):
         yield (packed >> bit & 1).bool()
 
@@ -58,15 +58,15 @@ def pack(planes: Tensor, ignored: Optional[Tensor] = None) -> Tensor:
     return packed if ignored is None else packed.masked_fill(ignored, IGNORED)
 
 
-def strays(packed: Tensor, labels: int) -> Tensor:
+def invalid_values(packed: Tensor, labels: int) -> Tensor:
     """Return the values that have a bit of no label, ignored pixels left out."""
     if labels >= _HELD.get(packed.dtype, MAX_LABELS):
         return packed[:0]  # every bit is a label's
-    packed = widened(packed)
+    packed = as_int32(packed)
     return packed[((packed & ~label_mask(labels)) != 0) & ~ignored_in(packed)]
 
 
-def widened(packed: Tensor) -> Tensor:
+def as_int32(packed: Tensor) -> Tensor:
     """Return a map of 8 or 16 bit in 32, without a sign."""
     if packed.dtype == torch.int16:
         return packed.int() & 0xFFFF

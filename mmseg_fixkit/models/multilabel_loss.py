@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from mmseg_fixkit.core.errors import FixkitError
 from mmseg_fixkit.datasets.label_bits import bit_of
-from mmseg_fixkit.models.label_bits import strays, unpack
+from mmseg_fixkit.models.label_bits import invalid_values, unpack
 
 REDUCTIONS = ("none", "mean", "sum")
 
@@ -154,7 +154,7 @@ class MultiLabelLoss(nn.Module):
             )
         if label.device.type == "cpu" or self._compared < _COMPARED:
             self._compared += 1
-            foreign = strays(label, channels - 1)
+            foreign = invalid_values(label, channels - 1)
             if foreign.numel():
                 raise FixkitError(_too_many(foreign, channels))
 

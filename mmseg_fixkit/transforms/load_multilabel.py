@@ -14,7 +14,7 @@ from mmseg_fixkit.datasets.label_bits import LabelFileError, Map
 from mmseg_fixkit.datasets.multilabel_files import (
     FILE_PATTERN,
     VALUES,
-    Meaning,
+    OnValue,
     Size,
     check_size,
     checked_format,
@@ -89,7 +89,7 @@ class LoadMultiLabelAnnotations(BaseTransform):
         self.missing_ok = missing_ok
         self.ann_file = ann_file
         self.backend_args = backend_args
-        self._meaning: Optional[Meaning] = None
+        self._meaning: Optional[OnValue] = None
         self._coco = self._read_coco() if self.label_format == "coco" else None
 
     def _read_coco(self) -> CocoFile:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from mmseg_fixkit.datasets.label_bits import IGNORED, LabelFileError, Map, swap
 from mmseg_fixkit.datasets.multilabel_files import (
-    Meaning,
+    OnValue,
     checked_labels,
     read_planes,
     side_by_side,
@@ -62,7 +62,7 @@ class AddMultiLabelAuxiliaryCategory(BaseTransform):
     ) -> None:
         self.labels = None if labels is None else checked_labels(labels)
         self.values = values
-        self._meaning: Optional[Meaning] = None
+        self._meaning: Optional[OnValue] = None
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Put the labels of one image into one map, see the class."""

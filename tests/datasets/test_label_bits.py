@@ -95,7 +95,7 @@ def test_tensors_unpack_alike(sample: tuple[Any, Any]) -> None:
         found, where = bits.unpack(torch.from_numpy(array), len(planes))
         assert (found.numpy() == planes & ~ignored).all()
         assert (where.numpy() == ignored).all()
-        assert bits.strays(torch.from_numpy(array), len(planes)).numel() == 0
+        assert bits.invalid_values(torch.from_numpy(array), len(planes)).numel() == 0
 
 
 @given(labelled())
@@ -122,7 +122,7 @@ def test_255_is_ignored_in_every_width_and_carries_no_label(count: int, kind: An
 def test_a_bit_of_no_label_is_found_by_both(count: int, value: int) -> None:
     legal = value == IGNORED or not value & ~label_mask(count)
     packed = np.array([[value]], np.int32)
-    foreign = bits.strays(torch.from_numpy(packed), count).numel() > 0
+    foreign = bits.invalid_values(torch.from_numpy(packed), count).numel() > 0
     # In memory whatever has the flag is ignored; a file has to say 255.
     assert foreign == (not legal and not value >> 7 & 1)
     if legal:

@@ -13,9 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmseg_fixkit.core.errors import FixkitError
-from mmseg_fixkit.datasets.disk import Disk
-from mmseg_fixkit.datasets.layout import Layout, Split, Wanted, recognise
-from mmseg_fixkit.datasets.pairing import PICTURES, Names
+from mmseg_fixkit.datasets.layout import Folder, KnownPaths, Layout, Split, detect_layout
+from mmseg_fixkit.datasets.pairing import IMAGE_SUFFIXES, FileNames
 
 
 @dataclass
@@ -29,11 +28,11 @@ class Memory:
         parts = [p[len(path) :].lstrip("/").split("/") for p in self._below(path)]
         return tuple(sorted({p[0] for p in parts if len(p) > 1}))
 
-    def files(self, path: str) -> Names:
+    def files(self, path: str) -> FileNames:
         found = sorted(
-            relpath(p, path or ".") for p in self._below(path) if p.lower().endswith(PICTURES)
+            relpath(p, path or ".") for p in self._below(path) if p.lower().endswith(IMAGE_SUFFIXES)
         )
-        return Names(tuple(found if self.complete else found[::2]), self.complete)
+        return FileNames(tuple(found if self.complete else found[::2]), self.complete)
 
     def has(self, path: str) -> bool:
         return path in self.content
@@ -68,8 +67,8 @@ def pairs(listing: Memory, split: Split, base: str = "") -> set[tuple[str, str]]
     }
 
 
-def seen(listing: Memory, wanted: Wanted = Wanted()) -> Layout:  # noqa: B008
-    layout, reason = recognise(listing, wanted)
+def seen(listing: Memory, wanted: KnownPaths = KnownPaths()) -> Layout:  # noqa: B008
+    layout, reason = detect_layout(listing, wanted)
     assert layout is not None, reason
     return layout
 
@@ -225,7 +224,7 @@ def test_lists_of_whole_file_names_are_read_with_empty_suffixes() -> None:
     ],
 )
 def test_what_is_not_recognised_is_said(paths: list[str], reason: str) -> None:
-    layout, said = recognise(memory(*paths))
+    layout, said = detect_layout(memory(*paths))
     assert layout is None
     assert reason in said
 
@@ -233,13 +232,22 @@ def test_what_is_not_recognised_is_said(paths: list[str], reason: str) -> None:
 @pytest.mark.parametrize(
     ("wanted", "expected"),
     [
-        (Wanted("pics/{split}", "truth/{split}"), ("train", "pics/training", "truth/train", "")),
-        (Wanted("./pics/training/", "truth/train"), ("all", "pics/training", "truth/train", "")),
-        (Wanted("pics", "truth", "own/{split}.lst"), ("train", "pics", "truth", "own/train.lst")),
+        (
+            KnownPaths("pics/{split}", "truth/{split}"),
+            ("train", "pics/training", "truth/train", ""),
+        ),
+        (
+            KnownPaths("./pics/training/", "truth/train"),
+            ("all", "pics/training", "truth/train", ""),
+        ),
+        (
+            KnownPaths("pics", "truth", "own/{split}.lst"),
+            ("train", "pics", "truth", "own/train.lst"),
+        ),
     ],
 )
 def test_folders_that_are_given_are_found_however_splits_are_spelt(
-    wanted: Wanted, expected: tuple[str, ...]
+    wanted: KnownPaths, expected: tuple[str, ...]
 ) -> None:
     listing = memory("pics/training/a.jpg", "truth/train/a.png", "pics/b.jpg", "truth/b.png")
     listing.content["own/train.lst"] = ("b",)
@@ -249,9 +257,9 @@ def test_folders_that_are_given_are_found_however_splits_are_spelt(
 
 def test_suffixes_that_are_given_are_kept() -> None:
     files = ("images/a.jpg", "images/a.png", "labels/a.png", "labels/a_fine.png")
-    split = seen(memory(*files), Wanted(suffixes=(".png", "_fine.png"))).splits[0]
+    split = seen(memory(*files), KnownPaths(suffixes=(".png", "_fine.png"))).splits[0]
     assert split.pairing.suffixes == (".png", "_fine.png")
-    assert recognise(memory(*files), Wanted(suffixes=(".tif", None)))[0] is None
+    assert detect_layout(memory(*files), KnownPaths(suffixes=(".tif", None)))[0] is None
 
 
 def test_more_files_than_are_listed_are_looked_up_one_by_one() -> None:
@@ -272,17 +280,17 @@ def test_a_real_folder_is_listed_within_bounds(tmp_path: Path) -> None:
         (folder / name).touch()
     os.symlink(folder, folder / "again", target_is_directory=True)
     os.symlink(folder / "nowhere.jpg", folder / "broken.txt")
-    assert Disk(tmp_path).folders("") == ("images",)
-    whole = Disk(tmp_path, limit=10_000).files("images")
+    assert Folder(tmp_path).folders("") == ("images",)
+    whole = Folder(tmp_path, limit=10_000).files("images")
     assert whole.complete
     assert whole.has("scene/00.jpg")
     assert not whole.has("scene/.hidden.jpg")
-    part = Disk(tmp_path, limit=20).files("images")
+    part = Folder(tmp_path, limit=20).files("images")
     assert not part.complete
     assert len(part.names) == 21
-    assert Disk(tmp_path).files("nowhere") == Names(())
+    assert Folder(tmp_path).files("nowhere") == FileNames(())
 
 
 def test_a_folder_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     with pytest.raises(FixkitError, match="cannot be read"):
-        Disk(tmp_path / "nowhere")
+        Folder(tmp_path / "nowhere")

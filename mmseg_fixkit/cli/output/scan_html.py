@@ -36,7 +36,7 @@ from mmseg_fixkit.datasets.label_file import LabelFile
 from mmseg_fixkit.datasets.stats import LabelStats
 
 #: Images on a page, unless the caller says otherwise.
-PICTURES = 12
+IMAGE_SUFFIXES = 12
 
 _MOST_FILES = 20
 
@@ -87,7 +87,7 @@ def scan_html(
     diagnostics: Sequence[Diagnostic],
     *,
     files: Iterable[LabelFile] = (),
-    pictures: int = PICTURES,
+    pictures: int = IMAGE_SUFFIXES,
     read: Read = read_bytes,
 ) -> str:
     """Return the page of a scan.
