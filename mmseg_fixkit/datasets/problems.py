@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Callable, Optional
+from typing import TYPE_CHECKING, Callable, Optional
 
 from mmseg_fixkit.core.palettes import is_grey
 from mmseg_fixkit.core.text import counted
-from mmseg_fixkit.datasets.label_file import FileStats, LabelFile, LabelReading
 from mmseg_fixkit.datasets.stats import BadFile
+
+if TYPE_CHECKING:  # the rules know the problems by name, without NumPy and Pillow
+    from mmseg_fixkit.datasets.label_file import FileStats, LabelFile, LabelReading
 
 #: Names of problems, as keys of ``SplitStats.problems``.
 UNREADABLE = "unreadable"

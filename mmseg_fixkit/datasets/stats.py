@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union
 
 from mmseg_fixkit.core.errors import FixkitError
-from mmseg_fixkit.core.files import write_file
 
 if TYPE_CHECKING:
     from mmseg_fixkit.datasets.label_file import FileStats, LabelReading
@@ -306,6 +305,8 @@ def save_stats(stats: LabelStats, path: _Path) -> None:
     Raises:
         FixkitError: it cannot be written.
     """
+    from mmseg_fixkit.core.files import write_file
+
     write_file(path, f"{json.dumps(stats_to_json(stats), indent=1)}\n")
 
 

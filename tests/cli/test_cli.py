@@ -69,12 +69,20 @@ def imported_by(*arguments: str) -> set[str]:
         (["patch", PSPNET, "--num-classes", "8", "--diff"], {"torch", "mmseg", "mmcv"}),
         (["patch", PSPNET, "--num-classes", "8"], {"torch", "mmseg", "mmcv"}),
         (["check", PSPNET], {"torch", "mmseg", "mmcv"}),
-        (["rule", "MSF101"], {"torch", "mmseg", "mmcv", "mmengine"}),
+        (["rule", "MSF101"], {"torch", "mmseg", "mmcv", "mmengine", "numpy", "PIL"}),
     ],
     ids=lambda words: " ".join(sorted(words) if isinstance(words, set) else words),
 )
 def test_start_up_is_light(arguments: list[str], absent: set[str]) -> None:
     assert not imported_by(*arguments) & absent
+
+
+def test_the_rules_load_no_decoder() -> None:
+    code = "import sys, mmseg_fixkit.rules; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "mmseg_fixkit.rules.label_values" in loaded
+    assert not loaded & {"numpy", "PIL", "cv2", "mmengine", "torch"}
 
 
 def test_patch_of_pspnet_with_eight_classes() -> None:
