@@ -134,13 +134,11 @@ def image_size(file: Any) -> Size:
 
 
 def _as_pillow(data: bytes) -> Decoded:
+    found = _plain_png(data)
+    if found is not None:
+        return found
     with Image.open(BytesIO(data)) as image:
         mode, kind = image.mode, image.format or ""
-        if kind == "PNG" and mode in _ONE_CHANNEL and data[24] in _DEPTHS:
-            palette = image.palette.palette if image.palette else b""
-            found = _by_opencv(data, image.size[::-1], _DEPTHS[data[24]])
-            if found is not None:
-                return Decoded(found, mode, kind, bytes(palette))
         array = np.array(image)
         palette = bytes(image.getpalette("RGB") or ()) if mode == "P" else b""
         if array.ndim == 3 and mode not in ("RGB", "RGBA", "LA"):
@@ -150,43 +148,46 @@ def _as_pillow(data: bytes) -> Decoded:
     return Decoded(array, mode, kind, palette)
 
 
-#: PNG files of one channel: modes as Pillow names them, and types by their bit depth.
-_ONE_CHANNEL = frozenset(("L", "P", "I;16"))
-_DEPTHS: dict[int, type[np.unsignedinteger[Any]]] = {8: np.uint8, 16: np.uint16}
+#: Bit depth and colour type of PNG files of one channel -> mode as Pillow names it, and type.
+_PLAIN: dict[bytes, tuple[str, type]] = {
+    b"\x08\x00": ("L", np.uint8),
+    b"\x08\x03": ("P", np.uint8),
+    b"\x10\x00": ("I;16", np.uint16),
+}
 
 
-def _by_opencv(data: bytes, shape: tuple[int, ...], kind: type) -> Optional[Array]:
+def _plain_png(data: bytes) -> Optional[Decoded]:
     """Return the pixels of a PNG file of one channel; None where it is damaged or unusual.
 
-    libpng, which OpenCV decodes with, takes no file with too few rows.
+    OpenCV decodes it: its libpng takes no file with too few rows. It gets header and pixels alone,
+    as grey levels: so it gives the indices of a palette, and does not complain of other chunks.
+
+    Raises:
+        Exception: Pillow does not take the other chunks.
     """
     cv2 = _installed("cv2")
-    plain = _as_grey(data) if cv2 else b""
-    if not plain:
+    mode, kind = _PLAIN.get(data[24:26], ("", object))
+    if not (cv2 and mode and data.startswith(PNG_SIGNATURE)):
         return None
+    chunks = list(_chunks(data))
+    names = [name for name, _, _ in chunks]
+    width, height = struct.unpack_from(">II", data, 16)
+    large = width * height > (Image.MAX_IMAGE_PIXELS or width * height)
+    pixels = names.count(b"IDAT")
+    if large or not pixels or names[-pixels - 1 :] != [b"IDAT"] * pixels + [b"IEND"]:
+        return None
+    if not {*names} <= {b"IHDR", b"PLTE", b"IDAT", b"IEND"}:
+        Image.open(BytesIO(data)).close()
+    header = png_chunk(b"IHDR", data[16:25] + b"\0" + data[26:29])
+    plain = PNG_SIGNATURE + header + data[chunks[-pixels - 1][1] - 8 : chunks[-1][2] + 4]
     try:
         array: Any = cv2.imdecode(np.frombuffer(plain, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:  # larger than OpenCV reads
         return None
-    return array if np.shape(array) == shape and array.dtype == kind else None
-
-
-def _as_grey(data: bytes) -> bytes:
-    """Return header and pixels of a PNG file of one channel as one of grey levels.
-
-    So OpenCV gives the indices of a palette, and does not complain of other chunks on stderr.
-    Nothing is returned where a chunk is damaged, or others than the end follow the pixels.
-    """
-    pixels: list[bytes] = []
-    for name, content, whole in _chunks(data):
-        if not whole or (pixels and name not in (b"IDAT", b"IEND")):
-            break
-        if name == b"IDAT":
-            pixels.append(png_chunk(name, content))
-        if name == b"IEND":
-            header = png_chunk(b"IHDR", data[16:25] + b"\0" + data[26:29])
-            return b"".join((PNG_SIGNATURE, header, *pixels, png_chunk(b"IEND", b"")))
-    return b""
+    if np.shape(array) != (height, width) or array.dtype != kind:
+        return None
+    palette = next((data[at:end] for name, at, end in chunks if name == b"PLTE"), b"")
+    return Decoded(array, mode, "PNG", palette if mode == "P" else b"")
 
 
 def png_chunk(name: bytes, content: bytes) -> bytes:
@@ -195,23 +196,26 @@ def png_chunk(name: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + name + content + struct.pack(">I", crc)
 
 
-def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes, bool]]:
-    """Yield name and content of the chunks of a PNG file, and whether the checksum is right."""
-    at = 8
-    while at + 8 <= len(data):
-        end = at + 8 + int.from_bytes(data[at : at + 4], "big")
-        crc = zlib.crc32(data[at + 4 : end]).to_bytes(4, "big")
-        yield data[at + 4 : at + 8], data[at + 8 : end], data[end : end + 4] == crc
-        at = end + 4
+def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yield the names of a PNG file's chunks, and where their content begins and ends.
+
+    They end with ``IEND``, or before one whose checksum is wrong.
+    """
+    at, name = len(PNG_SIGNATURE), b""
+    while name != b"IEND" and at + 8 <= len(data):
+        start, end = at + 8, at + 8 + int.from_bytes(data[at : at + 4], "big")
+        name, at = data[at + 4 : start], end + 4
+        if data[end:at] != zlib.crc32(data[start - 4 : end]).to_bytes(4, "big"):
+            return
+        yield name, start, end
 
 
 #: Channels of PNG files by their colour type.
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
-#: First row, first column, and steps of the passes that a file is stored in.
+#: First row, first column, and steps of the passes that an interlaced file is stored in.
 _PASSES = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2))
 _ADAM7 = (*_PASSES, (1, 0, 2, 1))
-_IN_ONE = ((0, 0, 1, 1),)
 
 
 def _lacks_rows(data: bytes) -> bool:
@@ -222,11 +226,11 @@ def _lacks_rows(data: bytes) -> bool:
     """
     width, height, depth, color, _, _, interlaced = struct.unpack_from(">IIBBBBB", data, 16)
     needed = 0
-    for row, column, down, right in _ADAM7 if interlaced else _IN_ONE:
+    for row, column, down, right in _ADAM7 if interlaced else ((0, 0, 1, 1),):
         rows, columns = -(-(height - row) // down), -(-(width - column) // right)
         if columns > 0:
             needed += max(0, rows) * (1 + -(-columns * depth * _CHANNELS[color] // 8))
-    rest = b"".join(content for name, content, _ in _chunks(data) if name == b"IDAT")
+    rest = b"".join(data[at:end] for name, at, end in _chunks(data) if name == b"IDAT")
     inflater = zlib.decompressobj()
     while needed and (part := inflater.decompress(rest, min(needed, 1 << 20))):
         needed -= len(part)
