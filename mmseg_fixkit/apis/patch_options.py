@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
 # --- class weights -------------------------------------------------------------------------------
 
-#: What may stand beside numbers and the methods of ``class_balance``.
+#: What may stand beside numbers and the methods of ``datasets.class_weights``.
 WORDS = ("keep", "none")
 
 

@@ -98,7 +98,7 @@ def scan(
     """Read all label files, and find what is wrong with them.
 
     TARGET is a config (a file or a zoo name), whose label files are read as its pipeline reads
-    them, but before the cast to 8 bit; or a folder, which needs no OpenMMLab: a data set of a usual
+    them, but before the cast to 8 bit; or a folder, which needs no OpenMMLab: a dataset of a usual
     layout, or label maps. Several TARGETs are statistics that --save wrote, which are merged.
 
     Nothing is changed in place. --fix writes corrected copies to a new folder. A config is a Python
@@ -128,7 +128,7 @@ def scan(
             target = _single(targets)
             source, inventory = _listing(target, splits, images, asked)
             if fix is not None:
-                _recodings(fix, inventory)  # what cannot be done is said before all is read
+                _recodings(fix, inventory)  # what cannot be done is reported before all is read
             how = {"jobs": jobs, "executor": executor, "cache": not no_cache}
             stats = _scanned(source, inventory, how)
         found = findings(stats, *_codes(targets[0], _listed(select), _listed(ignore)))

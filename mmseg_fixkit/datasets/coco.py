@@ -76,7 +76,7 @@ def read_coco(content: bytes, labels: Sequence[str], file: str) -> CocoFile:
         if isinstance(error, FixkitError):
             raise
         raise LabelFileError(
-            f"{file} is not the JSON of a COCO data set: {type(error).__name__}: {error}"
+            f"{file} is not the JSON of a COCO dataset: {type(error).__name__}: {error}"
         ) from None
 
 

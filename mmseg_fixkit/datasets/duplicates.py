@@ -94,7 +94,7 @@ def find_duplicates(seen: Mapping[str, SplitIndex]) -> dict[str, dict[str, Probl
     The first :data:`MAX_FILES` of a pair of splits are named; of the others the number is known.
 
     Args:
-        seen: by split, in the order in which they are told.
+        seen: by split, in the order in which they are reported.
     """
     found: dict[str, dict[str, Problem]] = {split: {} for split in seen}
     for first, second in combinations(seen, 2):

@@ -66,7 +66,7 @@ def of_config(
         parts, left_out = _worth_reading(parts)
         notes += left_out
     palette = asked.palette or palette_for(known, names or ())
-    return Inventory(_told_apart(parts), names, palette, tuple(dict.fromkeys(notes)))
+    return Inventory(_distinguished(parts), names, palette, tuple(dict.fromkeys(notes)))
 
 
 def _of_splits(document: ConfigDocument, splits: Optional[Sequence[str]]) -> tuple[Dataset, ...]:
@@ -269,7 +269,7 @@ def _worth_reading(parts: tuple[Part, ...]) -> tuple[tuple[Part, ...], list[str]
     return tuple(kept), notes
 
 
-def _told_apart(parts: tuple[Part, ...]) -> tuple[Part, ...]:
+def _distinguished(parts: tuple[Part, ...]) -> tuple[Part, ...]:
     """Give the datasets of a split that are read in different ways names of their own."""
     readings: dict[str, list[LabelReading]] = {}
     for part in parts:

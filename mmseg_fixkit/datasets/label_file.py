@@ -157,7 +157,7 @@ class LabelReading:
 #: Colours of one file that are kept.
 COLORS = 1024
 
-#: What a file begins with that is something else under the name of a picture.
+#: What a file begins with that is something else under the name of an image.
 _OTHER_THINGS = (
     (b"version https://git-lfs", "is a pointer of Git LFS: run `git lfs pull` there"),
     (b"<!doctype html", "is a web page, as a failed download leaves it"),
@@ -311,7 +311,7 @@ def _undecoded(data: bytes, error: Exception) -> str:
     start = data[:64].lstrip().lower()
     for begin, what in _OTHER_THINGS:
         if start.startswith(begin):
-            return f"it is no picture; it {what}"
+            return f"it is not an image; it {what}"
     for kind, text in _REASONS:
         if isinstance(error, kind):
             return text.format(start=data[:8], error=_first_line(error))
@@ -322,7 +322,7 @@ def _undecoded(data: bytes, error: Exception) -> str:
 
 #: What a decoder raises -> what to say.
 _REASONS: tuple[tuple[type[Exception], str], ...] = (
-    (UnidentifiedImageError, "it is no picture that Pillow knows; it begins with {start!r}"),
+    (UnidentifiedImageError, "it is not an image that Pillow knows; it begins with {start!r}"),
     (Image.DecompressionBombError, "it is larger than Pillow decodes: {error}"),
     (MemoryError, "it is too large for the memory of this machine"),
 )

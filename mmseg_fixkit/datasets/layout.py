@@ -132,7 +132,7 @@ class FolderView(Protocol):
         """Names of the folders right in ``path``."""
 
     def files(self, path: str) -> FileNames:
-        """Pictures below ``path`` at any depth."""
+        """Images below ``path`` at any depth."""
 
     def has(self, path: str) -> bool:
         """Whether there is such a file."""
@@ -306,7 +306,7 @@ def _reason(view: FolderView, rows: Iterable[LayoutRow]) -> str:
         for (one, a), (other, b) in product(images, maps):
             if a == b and one != other and view.files(one).names:
                 name = view.files(one).names[0]
-                first = next(iter(view.files(other).names), "no picture")
+                first = next(iter(view.files(other).names), "no image")
                 return (
                     f"no label map in {other} ({first}, …) goes with an image in {one} ({name}, …)"
                 )
@@ -339,7 +339,7 @@ class Folder:
         return tuple(sorted(e.name for e in self._entries(path) if _is_folder(e)))
 
     def files(self, path: str) -> FileNames:
-        """Pictures below ``path``; hidden ones are left out, as MMEngine leaves them out."""
+        """Images below ``path``; hidden ones are left out, as MMEngine leaves them out."""
         if path not in self._read:
             names = list(islice(self._walk(path), self.limit + 1))
             self._read[path] = FileNames(tuple(sorted(names)), len(names) <= self.limit)

@@ -332,7 +332,7 @@ def _beside(path: str, images: str, suffix: str) -> tuple[tuple[Source, ...], tu
     folders = Folder(Path(images)), Folder(Path(path))
     found = pair(folders[0].files(""), folders[1].files(""), (None, suffix or None), folders[1].has)
     if found is None:
-        first, other = (next(iter(folder.files("").names), "no picture") for folder in folders)
+        first, other = (next(iter(folder.files("").names), "no image") for folder in folders)
         raise FixkitError(
             f"no label map in {path} ({other}, …) goes with an image in {images} ({first}, …)"
         )
@@ -350,7 +350,7 @@ def _alone(path: str, suffix: str) -> tuple[tuple[Source, ...], tuple[str, ...]]
     if below and all(below.values()):
         return tuple(Source(s, None, join(path, name)) for name, s in below.items()), ()
     note = (
-        f"{path} is no data set of a usual layout ({why}), so all pictures in it are taken for "
+        f"{path} is no dataset of a usual layout ({why}), so all images in it are taken for "
         "label maps; where some are images, give the folder of the label maps, or --seg-map-suffix"
     )
     return (Source(_own_name(path), None, path),), (note,) if folder.folders("") else ()
@@ -384,6 +384,6 @@ def _summary(path: str, layout: Layout) -> str:
     others = f"; {', '.join(layout.others)} in it would fit as well" if layout.others else ""
     base = join(path, layout.base) if layout.base else path
     return (
-        f"{base} is taken for a data set: images in {first.img_path} (…{first.img_suffix}), label "
+        f"{base} is taken for a dataset: images in {first.img_path} (…{first.img_suffix}), label "
         f"maps in {first.seg_map_path} (…{first.seg_map_suffix}){others}"
     )

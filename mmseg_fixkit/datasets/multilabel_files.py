@@ -33,7 +33,7 @@ FORMATS = {
     "coco": "one COCO JSON with polygons or RLE, a category for each label",
 }
 
-#: What a file of one label is called beside the label map that the data set names.
+#: What a file of one label is called beside the label map that the dataset names.
 FILE_PATTERN = "{stem}_{label}.png"
 
 #: How plane files say "on": recognised, 1 (255 is ignored then), or 255.
@@ -129,7 +129,7 @@ def read_bits(values: NDArray[Any], labels: int, file: str, image: Optional[Size
 
 
 def label_file_names(path: str, labels: Sequence[str], pattern: str) -> tuple[str, ...]:
-    """Return the file of each label, for the label map ``path`` that a data set names.
+    """Return the file of each label, for the label map ``path`` that a dataset names.
 
     Args:
         path: the folder and the stem of it are used.
@@ -210,7 +210,7 @@ class OnValue:
 
     Args:
         on: 1 or 255.
-        file: the file that showed it; None where the user said it.
+        file: the file that showed it; None where the user gave it.
     """
 
     on: int
@@ -291,8 +291,8 @@ def _mixed(ones: bool, full: bool, file: str, known: Optional[OnValue]) -> str:
             )
         return ""
     if known.on == IGNORED and ones:
-        told = "values=255 is given" if known.file is None else f"{known.file} holds 0 and 255"
-        return f"holds 1, but {told}"
+        stated = "values=255 is given" if known.file is None else f"{known.file} holds 0 and 255"
+        return f"holds 1, but {stated}"
     if known.on == 1 and full and known.file is not None:
         return (
             f"holds 255, but {known.file} holds 0 and 1: say values=1 if 255 means ignored, or "

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Callable, Optional
 
-#: What the names of pictures end with. Label maps as JPEG are read too, though they lose values.
+#: What the names of images end with. Label maps as JPEG are read too, though they lose values.
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".ppm")
 
 #: ``img_suffix`` and ``seg_map_suffix``; None for one that is still to be found.
@@ -29,7 +29,7 @@ _NUMBER_ONLY = re.compile(r"[\W_]*\d+[\W_]*")
 
 @dataclass(frozen=True)
 class FileNames:
-    """Pictures below one folder, sorted; ``complete`` is False where not all were listed."""
+    """Images below one folder, sorted; ``complete`` is False where not all were listed."""
 
     names: tuple[str, ...]
     complete: bool = True

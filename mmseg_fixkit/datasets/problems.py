@@ -79,9 +79,9 @@ def problems(file: LabelFile, stats: FileStats, reading: LabelReading) -> Proble
 def _is_ordinary(values: set[int], stats: FileStats, reading: LabelReading) -> bool:
     """Whether nothing below can find a fault: most files are so, and this is quick."""
     fitting = len(stats.shape) == 2 and values - reading.classes <= reading.ignored
-    told = reading.num_classes is not None or len(values) < _STRAY_VALUES_OF_UNKNOWN_CLASSES
+    known = reading.num_classes is not None or len(values) < _STRAY_VALUES_OF_UNKNOWN_CLASSES
     classes = not values.isdisjoint(reading.classes)
-    return fitting and told and classes and values != {0, 255} and stats.format not in _LOSSY
+    return fitting and known and classes and values != {0, 255} and stats.format not in _LOSSY
 
 
 def is_missing(stats: FileStats) -> bool:
@@ -120,13 +120,13 @@ def _kinds(stats: FileStats) -> str:
 
 
 def _grey(file: LabelFile, stats: FileStats, _: LabelReading) -> Optional[BadFile]:
-    if not _is_grey_picture(stats):
+    if not _is_grayscale(stats):
         return None
     values = tuple((color & 255, pixels) for color, pixels in stats.colors)
     return BadFile(file.label, stats.pixels, values[:_COLORS], f"mode {stats.mode}")
 
 
-def _is_grey_picture(stats: FileStats) -> bool:
+def _is_grayscale(stats: FileStats) -> bool:
     return len(stats.shape) == 3 and all(is_grey(color) for color, _ in stats.colors)
 
 

@@ -145,7 +145,7 @@ def inventory_of(
     for option in (name for name, value in of_folders.items() if value):
         raise FixkitError(f"{option} is for a folder of label maps, but {target} is a config")
     if str(target).lower().endswith(IMAGE_SUFFIXES):
-        raise FixkitError(f"{target} is one picture; give the folder of the label maps")
+        raise FixkitError(f"{target} is one image; give the folder of the label maps")
     document = load(target)
     return document.name, of_config(document, splits, asked)
 
@@ -190,7 +190,7 @@ def _check_not_empty(source: Source, found: Mapping[str, SplitStats]) -> None:
     if found.get(source.split, SplitStats()).files:
         return
     if source.images is None:
-        raise FixkitError(f"{source.labels} has no picture, but its label maps are to be read")
+        raise FixkitError(f"{source.labels} has no image, but its label maps are to be read")
     where = source.ann_file or f"{source.images} (names that end with {source.img_suffix!r})"
     raise FixkitError(
         f"{source.split} has no image: {where} lists none, and training stops with num_samples=0; "
@@ -267,7 +267,7 @@ def scan_files(
             there are many files, which also stand a decoder that crashes.
         cache: a file in which to remember what files hold; True for the usual place.
         progress: called with the number of files that are done, now and then.
-        problems: says what is wrong with a file; see ``label_files/problems.py``.
+        problems: says what is wrong with a file; see ``problems.py``.
 
     Raises:
         FixkitError: a decoder or an executor is not there.

@@ -44,7 +44,7 @@ def unreadable(context: ScanContext) -> Iterator[Diagnostic]:
     """Label files cannot be read.
 
     ## What it does
-    Decodes every label file whole. One that is cut off, empty, or no picture is found here, as is
+    Decodes every label file whole. One that is cut off, empty, or not an image is found here, as is
     one that may not be read.
 
     ## Why is this bad?
@@ -157,16 +157,16 @@ def label_without_image(context: ScanContext) -> Iterator[Diagnostic]:
 
 @rule("MSF414", "label-size-differs", reported=True)
 def size_differs(context: ScanContext) -> Iterator[Diagnostic]:
-    """A label map is not as large as its image.
+    """A label map differs in size from its image.
 
     ## What it does
-    Compares the sizes of each image, as it is loaded, and its label map. A phone's pictures lie on
+    Compares the sizes of each image, as it is loaded, and its label map. A phone's images lie on
     their side in the file and are turned by their EXIF data when they are loaded; label maps drawn
-    on the unturned picture are on their side then.
+    on the unturned image are on their side then.
 
     ## Why is this bad?
     The run stops where both are cropped or stacked (`stack expects each tensor to be equal size`),
-    or the label is stretched over another picture.
+    or the label is stretched over another image.
 
     ## Example
     An image of 4160 x 3120 and a label map of 1280 x 720.
@@ -176,7 +176,7 @@ def size_differs(context: ScanContext) -> Iterator[Diagnostic]:
     that are turned for good.
 
     ## Fix safety
-    There is no fix: whether a label map is stretched, cropped or of another picture, the sizes do
+    There is no fix: whether a label map is stretched, cropped or of another image, the sizes do
     not tell.
 
     ## References
@@ -230,7 +230,7 @@ def shifted(context: ScanContext) -> Iterator[Diagnostic]:
         outside = split.problems.get(p.OUT_OF_RANGE)
         if outside is not None and context.begins_at_one(split):
             zero = split.raw.get(0, 0)
-            said = f"0 has {counted(zero, 'pixel')}" if zero else "0 never occurs"
+            zeros = f"0 has {counted(zero, 'pixel')}" if zero else "0 never occurs"
             either = (
                 f"if 0 means 'ignored' in these files, {_patch(context, '--reduce-zero-label')}; "
                 f"if it is a class, there are {count + 1}"
@@ -240,7 +240,7 @@ def shifted(context: ScanContext) -> Iterator[Diagnostic]:
             yield context.finding(
                 key,
                 f"{name} labels go up to {count} in {of_files(outside, split)}, but "
-                f"{context.allowed}, and {said}: {either}",
+                f"{context.allowed}, and {zeros}: {either}",
                 problem=outside,
                 found=False,
                 expected=True,
@@ -355,13 +355,13 @@ def one_split_only(context: ScanContext) -> Iterator[Diagnostic]:
     is trained but never scored has none.
 
     ## Example
-    A rare class all of whose pictures went to validation.
+    A rare class all of whose images went to validation.
 
     ## Use instead
     A split that gives each class to both sides.
 
     ## Fix safety
-    There is no fix: a split is made by whoever knows the pictures.
+    There is no fix: a split is made by whoever knows the images.
 
     ## References
     `IoUMetric` of mmsegmentation 1.2.2.
@@ -384,7 +384,7 @@ def _one_sided(
     return context.finding(
         (there,),
         f"{there} labels have no pixel of {context.names(labels)}, but {here} labels have, so "
-        f"{result}; move some pictures from {here} to {there}",
+        f"{result}; move some images from {here} to {there}",
         found=[context.stats.name(label) for label in labels],
         expected=[],
         severity=Severity.WARNING,
@@ -408,34 +408,34 @@ def two_splits(context: ScanContext) -> Iterator[Diagnostic]:
     a copy of it. Maps with a single value are all alike, and are left out.
 
     ## Why is this bad?
-    The score says how well the model remembers these pictures, not how well it does on others.
+    The score says how well the model remembers these images, not how well it does on others.
 
     ## Example
     `val_dataloader` with the `ann_file` of training.
 
     ## Use instead
-    Splits that share no picture.
+    Splits that share no image.
 
     ## Fix safety
-    There is no fix: which pictures are to be held back is your choice.
+    There is no fix: which images are to be held back is your choice.
 
     ## References
     `BaseSegDataset.load_data_list` of mmsegmentation 1.2.2.
     """
     for name, split, problem in context.having(p.SAME_FILE):
-        said = f"the files of another split, {of_files(problem, split)}"
-        yield from _shared(context, name, problem, said)
+        what = f"the files of another split, {of_files(problem, split)}"
+        yield from _shared(context, name, problem, what)
     for name, split, problem in context.having(p.SAME_LABEL):
-        said = f"the same in another split, {of_files(problem, split)}"
-        yield from _shared(context, name, problem, said)
+        what = f"the same in another split, {of_files(problem, split)}"
+        yield from _shared(context, name, problem, what)
 
 
-def _shared(context: ScanContext, name: str, problem: Problem, said: str) -> Iterator[Diagnostic]:
-    """Say it of training and another split; validation and test are often the same."""
+def _shared(context: ScanContext, name: str, problem: Problem, what: str) -> Iterator[Diagnostic]:
+    """Report it of training and another split; validation and test are often the same."""
     if any(o.text.rpartition(" in ")[2].startswith("train") for o in problem.worst_files):
         yield context.finding(
             (name,),
-            f"{name} labels are {said}, but scores are to say something about other pictures: "
+            f"{name} labels are {what}, but scores are to say something about other images: "
             f"{worst(problem, pixels=False)}; leave them out of one of the two",
             problem=problem,
             found=problem.files,
@@ -453,7 +453,7 @@ def colour_twice(context: ScanContext) -> Iterator[Diagnostic]:
     has more than once.
 
     ## Why is this bad?
-    The class of such a pixel cannot be told, so the masks cannot be turned into class indices.
+    The class of such a pixel is not known, so the masks cannot be turned into class indices.
 
     ## Example
     A table of colours with `(0, 255, 0)` for `tree` and for `grass`.
@@ -475,8 +475,8 @@ def colour_twice(context: ScanContext) -> Iterator[Diagnostic]:
                 yield context.finding(
                     ("metainfo", "palette"),
                     f"metainfo.palette is {color} for {context.names(labels)}, but the "
-                    f"{name} labels have {counted(pixels, 'pixel')} of it, whose class cannot be "
-                    "told; give each class a colour of its own, and draw the masks with it",
+                    f"{name} labels have {counted(pixels, 'pixel')} of it, whose class is not "
+                    "known; give each class a colour of its own, and draw the masks with it",
                     problem=problem,
                     found=list(color),
                     expected=None,

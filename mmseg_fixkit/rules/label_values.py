@@ -29,7 +29,7 @@ def out_of_range(context: ScanContext) -> Iterator[Diagnostic]:
     names no file. Other losses clamp such labels or learn from them; `IoUMetric` leaves them out.
 
     ## Example
-    A pixel of 19 in the files of a data set with 19 classes.
+    A pixel of 19 in the files of a dataset with 19 classes.
 
     ## Use instead
     `mmseg-fix scan config.py --fix ignore --out DIR` for copies in which these pixels are ignored,
@@ -97,8 +97,8 @@ def _wrapped_advice(context: ScanContext, problem: Problem) -> str:
     if all(value % 257 == 0 for value in problem.values):
         shown = sorted(problem.values)
         table = ",".join(f"{value}={value // 257}" for value in shown[:3])
-        said = "all are multiples of 257, as when 8-bit labels are scaled to 16 bit; "
-        return f"{said}{context.command(f'remap:{table},…')} writes them back"
+        cause = "all are multiples of 257, as when 8-bit labels are scaled to 16 bit; "
+        return f"{cause}{context.command(f'remap:{table},…')} writes them back"
     return f"{context.command('remap:OLD=NEW,…')} writes 8-bit copies"
 
 
@@ -169,11 +169,11 @@ def _color_advice(context: ScanContext, problem: Problem, match: Optional[Match]
 
 
 @rule("MSF404", "label-is-grey-picture", reported=True)
-def grey_picture(context: ScanContext) -> Iterator[Diagnostic]:
+def grayscale_as_rgb(context: ScanContext) -> Iterator[Diagnostic]:
     """Label files hold each value three times.
 
     ## What it does
-    Looks for label files of several channels that are equal: grey pictures saved as colours.
+    Looks for label files of several channels that are equal: grayscale images saved as RGB.
 
     ## Why is this bad?
     The label map is (H, W, 3), and the loss stops, though one channel would be right.
@@ -193,7 +193,7 @@ def grey_picture(context: ScanContext) -> Iterator[Diagnostic]:
     for name, split, problem in context.having(p.GREY):
         yield context.finding(
             (name,),
-            f"{name} labels are grey pictures of several channels in {of_files(problem, split)}, "
+            f"{name} labels are grayscale images saved as RGB in {of_files(problem, split)}, "
             f"but one channel is needed: {worst(problem)}; {context.command('grey')} keeps one",
             problem=problem,
             found=problem.files,
@@ -259,7 +259,7 @@ def jpeg(context: ScanContext) -> Iterator[Diagnostic]:
     The masks in a lossless format, as the labelling tool has them: PNG.
 
     ## Fix safety
-    There is no fix: what was lost cannot be told.
+    There is no fix: what was lost is not known.
 
     ## References
     mantasu/glasses-detector 23; milesial/Pytorch-UNet 363.
@@ -295,7 +295,7 @@ def blurred(context: ScanContext) -> Iterator[Diagnostic]:
     Masks resized with nearest-neighbour interpolation, from the ones of full size.
 
     ## Fix safety
-    There is no fix: the class at a boundary cannot be told. `--fix ignore` writes copies in which
+    There is no fix: the class at a boundary is not known. `--fix ignore` writes copies in which
     values that are no class are ignored.
 
     ## References
@@ -322,18 +322,18 @@ def all_ignored(context: ScanContext) -> Iterator[Diagnostic]:
     Looks for files all of whose pixels are ignored, after zero-label reduction and label map.
 
     ## Why is this bad?
-    Nothing is learned from such a picture, and some losses divide by the number of pixels that
+    Nothing is learned from such an image, and some losses divide by the number of pixels that
     count: `nan`.
 
     ## Example
     A map of 0 alone, with `reduce_zero_label=True`.
 
     ## Use instead
-    A list of names (`ann_file`) without these pictures; or other classes, where a label map drops
+    A list of names (`ann_file`) without these images; or other classes, where a label map drops
     all that they show.
 
     ## Fix safety
-    There is no fix: whether the picture is of use, only you know.
+    There is no fix: whether the image is of use, only you know.
 
     ## References
     `CrossEntropyLoss` of mmsegmentation 1.2.2 with `avg_non_ignore=True`.
@@ -343,7 +343,7 @@ def all_ignored(context: ScanContext) -> Iterator[Diagnostic]:
             yield context.finding(
                 (name,),
                 f"{name} labels are {context.stats.ignore_index} (ignored) in every pixel of "
-                f"{of_files(problem, split)}, but a picture without a class teaches nothing: "
+                f"{of_files(problem, split)}, but an image without a class teaches nothing: "
                 f"{worst(problem, pixels=False)}; leave them out with an ann_file",
                 problem=problem,
                 found=context.stats.ignore_index,

@@ -191,5 +191,5 @@ def worst(problem: Problem, *, pixels: bool = True) -> str:
 
 
 def _bad(bad: BadFile, pixels: bool) -> str:
-    said = bad.text or (counted(bad.pixels, "pixel") if pixels else "")
-    return basename(bad.file) + (f" ({said})" if said else "")
+    detail = bad.text or (counted(bad.pixels, "pixel") if pixels else "")
+    return basename(bad.file) + (f" ({detail})" if detail else "")

@@ -160,7 +160,7 @@ def test_a_mode_that_is_not_known_is_refused_before_anything_is_read(wrong: str)
     ("arguments", "said"),
     [
         (["nowhere.py"], "there is no such file"),
-        (["farm/ann/train/2.png"], "is one picture"),
+        (["farm/ann/train/2.png"], "is one image"),
         (["farm", "farm"], "one config or folder is scanned at a time"),
         (["farm", "--split", "extra"], "--split is 'extra', but farm has train, val"),
         (["farm", "--fix", "ignore"], "--fix MODE needs --out DIR"),
@@ -168,7 +168,7 @@ def test_a_mode_that_is_not_known_is_refused_before_anything_is_read(wrong: str)
         (["farm/config.py", "--images", "farm/img"], "--images is for a folder"),
         (["farm", "--classes", "a,b", "--num-classes", "2"], "classes are given twice"),
         (["farm", "--executor", "fast"], "executor is 'fast'"),
-        (["empty"], "empty has no picture"),
+        (["empty"], "empty has no image"),
     ],
 )
 def test_wrong_use_is_one_sentence_and_exit_code_2(

@@ -273,7 +273,7 @@ def test_voc_has_its_splits_in_lists(tmp_path: Path) -> None:
     assert "JPEGImages" in inventory.notes[0]
 
 
-def test_all_pictures_of_another_folder_are_label_maps(tmp_path: Path) -> None:
+def test_all_images_of_another_folder_are_label_maps(tmp_path: Path) -> None:
     for name in ("x/1.png", "x/y/2.PNG", "x/.hidden.png", "x/notes.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"")
@@ -318,10 +318,10 @@ def test_files_of_other_endings_are_left_out_of_a_folder_if_asked(tmp_path: Path
     assert sorted(Path(file.label).name for file in found) == ["1_labelIds.png", "2_labelIds.png"]
 
 
-def test_a_folder_of_unknown_layout_says_that_all_pictures_are_read(tmp_path: Path) -> None:
+def test_a_folder_of_unknown_layout_says_that_all_images_are_read(tmp_path: Path) -> None:
     picture(tmp_path / "one/1.png")
     picture(tmp_path / "two/2.png")
-    assert "all pictures in it are taken for label maps" in of_folder(str(tmp_path)).notes[0]
+    assert "all images in it are taken for label maps" in of_folder(str(tmp_path)).notes[0]
 
 
 def with_step(path: Path, step: str) -> Path:

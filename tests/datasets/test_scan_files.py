@@ -341,9 +341,9 @@ HUGE = png_file(np.zeros((1, 1, 1), int), 8, 0).replace(
 BROKEN = {
     "rows": (png_file(np.ones((9, 9, 1), int), 8, 0, rows=5), "it is truncated"),
     "empty": (b"", "it is empty (0 bytes)"),
-    "page": (b"\n<!DOCTYPE html><html>", "it is no picture; it is a web page"),
+    "page": (b"\n<!DOCTYPE html><html>", "it is not an image; it is a web page"),
     "pointer": (b"version https://git-lfs.github.com/spec/v1\n", "pointer of Git LFS"),
-    "text": (b"hello there", "no picture that Pillow knows; it begins with b'hello th'"),
+    "text": (b"hello there", "not an image that Pillow knows; it begins with b'hello th'"),
     "cut": (WHOLE[:90], "it is truncated"),
     "head": (WHOLE[:20], "it is "),
     "jpeg": (encoded(KINDS["RGB"], "JPEG")[:400], "it is truncated"),

@@ -361,7 +361,7 @@ def test_faults_of_a_coco_json_are_told(tmp_path: Path) -> None:
     with pytest.raises(LabelFileError, match="'nuclei' is a label, but no category of"):
         LoadMultiLabelAnnotations(("cell", "nuclei"), "coco", ann_file=ann_file)
     Path(ann_file).write_text("[]")
-    with pytest.raises(LabelFileError, match="is not the JSON of a COCO data set"):
+    with pytest.raises(LabelFileError, match="is not the JSON of a COCO dataset"):
         LoadMultiLabelAnnotations(NAMES, "coco", ann_file=ann_file)
     with pytest.raises(LabelFileError, match="cannot be read: No such file"):
         LoadMultiLabelAnnotations(NAMES, "coco", ann_file=str(tmp_path / "no.json"))
