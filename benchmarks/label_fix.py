@@ -40,8 +40,7 @@ from PIL import Image
 from mmseg_fixkit.datasets.decode import decode
 from mmseg_fixkit.datasets.label_file import LabelFile, LabelReading
 from mmseg_fixkit.datasets.recode import parse_recoding
-from mmseg_fixkit.datasets.rewrite import png
-from mmseg_fixkit.datasets.rewrite import rewrite
+from mmseg_fixkit.datasets.rewrite import png, rewrite
 import cv2
 cv2.setNumThreads(1)
 source, out, jobs = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
@@ -148,7 +147,7 @@ def encoders(label: np.ndarray) -> dict[str, Callable[[], bytes]]:
         return write
 
     found: dict[str, Callable[[], bytes]] = {
-        "`png.py`: difference upwards, zlib 1 with runs": lambda: png(label),
+        "`rewrite.py`: difference upwards, zlib 1 with runs": lambda: png(label),
         "Pillow, as it is": pillow(),
         "Pillow, `compress_level=1`": pillow(compress_level=1),
         "Pillow, `compress_level=9`": pillow(compress_level=9),
