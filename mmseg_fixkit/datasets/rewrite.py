@@ -2,7 +2,7 @@
 
 The originals are only read. A new file is written to a folder of its own, read back with Pillow,
 compared, and then put in place in one step. A manifest in the new folder has a line for each file,
-so that a run that was interrupted goes on where it was.
+so that a run that was interrupted goes on where it was, and ends with the report.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from mmseg_fixkit.datasets.recode import VOID, Changes, LabelMapping, RewrittenL
 
 AnyPath = Union[str, Path]
 
-#: In the new folder: one line of JSON for each file.
+#: In the new folder: one line of JSON for each file, and one with the report.
 MANIFEST = "mmseg-fix.jsonl"
 #: Where files are written before they take their places.
 SCRATCH = ".mmseg-fix"
@@ -90,7 +90,7 @@ def rewrite(
                     manifest.add(entry)
                 if progress is not None:
                     progress(number)
-            return manifest.summary.report(str(target))
+            return manifest.finished(str(target))
     finally:
         shutil.rmtree(target / SCRATCH, ignore_errors=True)
 
@@ -256,7 +256,7 @@ class ManifestEntry:
 
     @classmethod
     def of_line(cls, line: str) -> Optional[ManifestEntry]:
-        """Read a line; None if it was cut off."""
+        """Read a line; None if it was cut off, or is the report."""
         try:
             found = json.loads(line)
             pairs = {key: tuple(found[key] or ()) or None for key in ("was", "now")}
@@ -430,6 +430,13 @@ class Manifest:
         assert self._file is not None
         self._file.write(entry.line)
         self.summary.add(entry)
+
+    def finished(self, out: str) -> RewriteReport:
+        """Return the report, after it is written as the last line."""
+        assert self._file is not None
+        report = self.summary.report(out)
+        self._file.write(json.dumps({"files": report.files, **asdict(report)}) + "\n")
+        return report
 
 
 def _check_folder(folder: Path) -> None:
