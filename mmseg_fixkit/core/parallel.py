@@ -9,18 +9,21 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, Callable, Generic, Optional, TypeVar
+from threading import Thread
+from typing import TYPE_CHECKING, Any, Callable, Generic, Optional, TypeVar, Union
 
 from mmseg_fixkit.core.errors import FixkitError
 from mmseg_fixkit.core.text import listed
 
 if TYPE_CHECKING:  # one config, or one file, is read without it
-    from concurrent.futures import Executor
+    from multiprocessing.connection import Connection
+    from multiprocessing.process import BaseProcess
+    from queue import SimpleQueue
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -29,8 +32,14 @@ Result = TypeVar("Result")
 Chunk = tuple[Item, ...]
 Chunks = Iterable[tuple[Item, ...]]
 
-#: Chunks under way for each worker, with the one that it works on.
+#: What a call gave, and what it raised: results before that count.
+_Outcome = tuple[list[Any], Optional[Exception]]
+
+#: Chunks that are done or under way, for each worker, while an earlier one is waited for.
 _AHEAD = 3
+
+#: Seconds that each thread has to end after Ctrl-C.
+_HURRY = 0.2
 
 _DASK = "dask://"
 
@@ -80,18 +89,15 @@ def each(
     crashed: Optional[Callable[[Item], Result]] = None,
     size: int = 1,
 ) -> Iterator[Result]:
-    """Yield the result of each item, in order; one job does them here.
+    """Yield the result of each item, in order; one job does them here. See :func:`results`.
 
     Args:
         call: what to do; what it raises is raised here.
         items: any number of them.
         jobs: how many workers.
-        executor: see :func:`results`.
-        crashed: see :class:`Work`; where left out, such an item is an error.
+        executor: of :func:`results`.
+        crashed: of :class:`Work`; where left out, such an item raises ``FixkitError``.
         size: how many items go to a worker at once.
-
-    Raises:
-        FixkitError: see :func:`results`; or an item ends the process that works on it.
     """
     if jobs <= 1:
         return map(call, items)
@@ -115,9 +121,9 @@ def results(
     """Yield what becomes of each chunk, in order; one that is split up gives several.
 
     Args:
-        work: what to do.
+        work: what to do with them.
         chunks: any number of them.
-        jobs: how many workers.
+        jobs: how many workers; a cluster has its own.
         executor: ``threads``, ``processes`` or ``dask://host:port``.
 
     Raises:
@@ -133,100 +139,175 @@ def results(
     return _in_pool(_POOLS[executor], work, chunks, jobs)
 
 
-def _ahead(
-    submit: Callable[[Chunk[Item]], Any], chunks: Chunks[Item], limit: int
-) -> Iterator[tuple[Chunk[Item], Any]]:
-    """Yield chunks with their futures, ``limit`` of which are under way at once."""
-    waiting: deque[tuple[Chunk[Item], Any]] = deque()
-    for chunk in chunks:
-        waiting.append((chunk, submit(chunk)))
-        if len(waiting) >= limit:
-            yield waiting.popleft()
-    yield from waiting
-
-
 # --- on this machine ----------------------------------------------------------------------------
 
 
 def _in_pool(
-    open_pool: _Pool, work: Work[Item, Result], chunks: Chunks[Item], jobs: int, ahead: int = _AHEAD
+    pool_type: type[_Pool], work: Work[Item, Result], chunks: Chunks[Item], jobs: int
 ) -> Iterator[Result]:
-    """Yield results; where a process ends, the items under way are done one by one.
-
-    With one process at work on one item it is clear which one ended it.
-    """
-    left = iter(chunks)
-    while True:
-        with open_pool(jobs) as pool:
-            again = yield from _until_broken(pool, work, left, jobs * ahead)
-        if not again:
-            return
-        if jobs * ahead == 1:
-            yield from map(work.crashed, again)
-        else:
-            yield from _in_pool(open_pool, work, ((item,) for item in again), 1, ahead=1)
-
-
-def _until_broken(
-    pool: Executor, work: Work[Item, Result], left: Iterator[Chunk[Item]], limit: int
-) -> Generator[Result, None, list[Item]]:
-    """Yield results until a process ends; return the items that were under way then."""
-    from concurrent.futures import BrokenExecutor, Future
-
-    again: list[Item] = []
-
-    def submit(chunk: Chunk[Item]) -> Future[Result]:
-        try:
-            return pool.submit(work.call, chunk)
-        except BrokenExecutor as error:
-            future: Future[Result] = Future()
-            future.set_exception(error)
-            return future
-
-    while_whole = iter(lambda: None if again else next(left, None), None)
-    under_way = _ahead(submit, while_whole, limit)
-    for chunk, future in under_way:
-        try:
-            result = future.result()
-        except BrokenExecutor:
-            again += chunk  # from here on nothing more is submitted
-            again += (item for other, _ in under_way for item in other)
-        else:
-            yield result
-    return again
+    """Yield results in order; each worker has one chunk, and some results wait for their turn."""
+    left, given, turn = iter(chunks), 0, 0
+    done: dict[int, _Outcome] = {}
+    with _single_threaded_opencv(), pool_type(work, jobs) as pool:
+        while True:
+            free = jobs - (given - turn - len(done))
+            for chunk in islice(left, min(free, jobs * _AHEAD - (given - turn))):
+                pool.submit(given, chunk)
+                given += 1
+            if given == turn:
+                return
+            done.update(pool.finished(wait=turn not in done))
+            if turn in done:
+                results, error = done.pop(turn)
+                turn += 1
+                yield from results
+                if error is not None:
+                    raise error
 
 
-@contextmanager
-def _threads(jobs: int) -> Iterator[Executor]:
-    from concurrent.futures import ThreadPoolExecutor
-
-    pool = ThreadPoolExecutor(jobs)
+def _outcome(call: Callable[[Any], Any], chunk: Any) -> _Outcome:
     try:
-        with _single_threaded_opencv():
-            yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
+        return [call(chunk)], None
+    except Exception as error:
+        return [], error
 
 
 @contextmanager
-def _processes(jobs: int) -> Iterator[Executor]:
-    """Start processes; where this is left in a hurry, as by Ctrl-C, they are ended at once."""
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
+def _ctrl_c_held_up() -> Iterator[None]:
+    """Keep Ctrl-C waiting; what is started meanwhile never gets it, only the first thread does."""
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    try:
+        signal.pthread_sigmask(
+            signal.SIG_BLOCK, {signal.SIGINT}
+        )  # which may raise what came before
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
-    context = get_context("fork") if can_fork() else None
-    ignore_ctrl_c = (signal.SIGINT, signal.SIG_IGN)  # the first process ends the others
-    with _single_threaded_opencv():
-        pool = ProcessPoolExecutor(jobs, context, signal.signal, ignore_ctrl_c)
+
+class _Threads:
+    """Threads that share one queue. Its locks are not Python's: Ctrl-C leaves none of them held."""
+
+    def __init__(self, work: Work[Any, Any], jobs: int) -> None:
+        from queue import SimpleQueue
+
+        self._call = work.call
+        self._todo: SimpleQueue[Optional[tuple[int, Any]]] = SimpleQueue()
+        self._done: SimpleQueue[tuple[int, _Outcome]] = SimpleQueue()
+        self._threads = [Thread(target=self._work, daemon=True) for _ in range(jobs)]
+
+    def __enter__(self) -> _Threads:
+        with _ctrl_c_held_up():
+            for thread in self._threads:
+                thread.start()
+        return self
+
+    def __exit__(self, kind: Optional[type[BaseException]], *rest: object) -> None:
+        for _ in self._threads:
+            self._todo.put(None)
+        for thread in self._threads:  # a network may let one wait for minutes
+            thread.join(_HURRY if kind is KeyboardInterrupt else None)
+
+    def submit(self, number: int, chunk: Any) -> None:
+        self._todo.put((number, chunk))
+
+    def finished(self, *, wait: bool) -> Iterator[tuple[int, _Outcome]]:
+        if wait:
+            yield self._done.get()
+        while not self._done.empty():
+            yield self._done.get()
+
+    def _work(self) -> None:
+        for number, chunk in iter(self._todo.get, None):
+            self._done.put((number, _outcome(self._call, chunk)))
+
+
+class _Processes:
+    """Processes with a pipe each; one that finds its pipe closed ends, whatever ended this one.
+
+    No thread and no lock is between them and this process: where it is left in a hurry, as by
+    Ctrl-C, they are killed, and one that crashes leaves no doubt about which chunk did it.
+    """
+
+    def __init__(self, work: Work[Any, Any], jobs: int) -> None:
+        from multiprocessing import get_context
+
+        self._context: Any = get_context("fork") if can_fork() else get_context()
+        self._work, self._jobs = work, jobs
+        self._processes: dict[Connection, BaseProcess] = {}
+        self._idle: list[Connection] = []
+        self._busy: dict[Connection, tuple[int, Any]] = {}
+
+    def __enter__(self) -> _Processes:
+        self._idle = [self._started() for _ in range(self._jobs)]
+        return self
+
+    def __exit__(self, kind: Optional[type[BaseException]], *rest: object) -> None:
+        if kind is not None:
+            with _ctrl_c_held_up():
+                for process in self._processes.values():
+                    process.kill()
+        for pipe in self._processes:
+            pipe.close()
+        for process in self._processes.values():
+            process.join()
+
+    def submit(self, number: int, chunk: Any) -> None:
+        self._busy[self._sent(chunk)] = (number, chunk)
+
+    def finished(self, *, wait: bool) -> Iterator[tuple[int, _Outcome]]:
+        from multiprocessing.connection import wait as readable
+
+        answered = readable(list(self._busy), None if wait else 0)
+        for pipe in [pipe for pipe in self._busy if pipe in answered]:
+            number, chunk = self._busy.pop(pipe)
+            yield number, self._received(pipe, chunk)
+
+    def _started(self) -> Connection:
+        with _ctrl_c_held_up():
+            ours, theirs = self._context.Pipe()
+            inherited = [*self._processes, ours] if can_fork() else []
+            arguments = (self._work.call, theirs, inherited)
+            process = self._context.Process(target=_serve, args=arguments, daemon=True)
+            process.start()
+            self._processes[ours] = process
+            theirs.close()
+        connection: Connection = ours
+        return connection
+
+    def _sent(self, chunk: Any) -> Connection:
+        pipe = self._idle.pop()
+        with suppress(OSError):  # it has ended, which is found when its answer is read
+            pipe.send(chunk)
+        return pipe
+
+    def _received(self, pipe: Connection, chunk: Any) -> _Outcome:
+        """Return what a process answers; where it has ended, do the items one by one."""
         try:
-            yield pool
-        except BaseException:
-            processes = list((pool._processes or {}).values())
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in processes:
-                process.kill()
-            raise
-        pool.shutdown()
+            outcome: _Outcome = pipe.recv()
+        except (EOFError, OSError):
+            self._processes.pop(pipe).join()
+            self._idle.append(self._started())
+            if len(chunk) == 1:
+                return _outcome(self._work.crashed, chunk[0])
+            parts = [self._received(self._sent((item,)), (item,)) for item in chunk]
+            error = next((error for _, error in parts if error), None)
+            return [result for found, _ in parts for result in found], error
+        self._idle.append(pipe)
+        return outcome
+
+
+def _serve(call: Callable[[Any], Any], pipe: Connection, others: Iterable[Connection]) -> None:
+    """Do chunks until the other end of the pipe is closed, as it is when its process ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process ends the others
+    for other in others:  # what a fork copied would keep the pipes open
+        other.close()
+    with suppress(EOFError, OSError):
+        while True:
+            pipe.send(_outcome(call, pipe.recv()))
 
 
 @contextmanager
@@ -243,8 +324,8 @@ def _single_threaded_opencv() -> Iterator[None]:
             cv2.setNumThreads(threads)
 
 
-_Pool = Callable[[int], AbstractContextManager["Executor"]]
-_POOLS: dict[str, _Pool] = {"threads": _threads, "processes": _processes}
+_Pool = Union[_Threads, _Processes]
+_POOLS: dict[str, type[_Pool]] = {"threads": _Threads, "processes": _Processes}
 
 
 # --- a cluster ----------------------------------------------------------------------------------
@@ -263,8 +344,14 @@ def _on_cluster(work: Work[Item, Result], chunks: Chunks[Item], address: str) ->
         if not threads:
             raise FixkitError(f"the cluster at {address} has no workers; start some")
         submit = partial(client.submit, work.call, pure=False)
-        for chunk, future in _ahead(submit, chunks, threads * _AHEAD):
-            yield from _from_cluster(distributed.KilledWorker, work, submit, chunk, future)
+        fetch = partial(_from_cluster, distributed.KilledWorker, work, submit)
+        under_way: deque[tuple[Chunk[Item], Any]] = deque()
+        for chunk in chunks:
+            under_way.append((chunk, submit(chunk)))
+            if len(under_way) >= threads * _AHEAD:
+                yield from fetch(*under_way.popleft())
+        for chunk, future in under_way:
+            yield from fetch(chunk, future)
 
 
 @contextmanager

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -106,6 +108,73 @@ def test_items_are_taken_as_results_are(executor: str, jobs: int) -> None:
     assert [next(found) for _ in range(4)] == [0, 1, 4, 9]
     assert len(taken) <= 4 + 2 * 3 * jobs
     del found  # which ends the workers
+
+
+ENDLESS = """
+import itertools, sys, time
+from mmseg_fixkit.core.parallel import each
+def work(number):
+    time.sleep(number % 3 / 1000)
+    return number
+try:
+    for number in each(work, itertools.count(), 2, sys.argv[1]):
+        if number == 20:
+            print("works", flush=True)
+except KeyboardInterrupt:
+    print("stopped")
+"""
+
+
+@contextmanager
+def endless_work(executor: str) -> Iterator[subprocess.Popen[str]]:
+    """Start a process that has work without end; its workers hold its output open."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", ENDLESS, executor],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    with process:
+        try:
+            assert process.stdout
+            assert process.stdout.readline() == "works\n"
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def interrupt(executor: str, after: float, *, whole_group: bool) -> None:
+    with endless_work(executor) as process:
+        time.sleep(after)
+        (os.killpg if whole_group else os.kill)(process.pid, signal.SIGINT)
+        assert process.communicate(timeout=20) == ("stopped\n", "")
+        assert process.returncode == 0
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize("whole_group", [True, False])  # a terminal interrupts the whole group
+def test_ctrl_c_ends_all_workers_at_once(executor: str, whole_group: bool) -> None:
+    interrupt(executor, 0.01, whole_group=whole_group)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("turn", range(20))
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_ctrl_c_ends_all_workers_at_any_moment(executor: str, turn: int) -> None:
+    interrupt(executor, random.random() / 10, whole_group=turn % 2 == 0)
+
+
+def test_workers_end_when_their_process_is_killed() -> None:
+    with endless_work("processes") as process:
+        process.kill()
+        assert process.communicate(timeout=20) == ("", "")  # at the end of all that hold it open
+
+
+def test_ctrl_c_is_not_held_up_afterwards() -> None:
+    assert list(each(abs, range(3), 2, "processes")) == [0, 1, 2]
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 def test_pools_are_loaded_when_they_are_needed() -> None:
