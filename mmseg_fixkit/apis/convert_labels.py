@@ -22,10 +22,10 @@ from mmseg_fixkit.apis.convert_sources import (
 )
 from mmseg_fixkit.core.errors import FixkitError
 from mmseg_fixkit.core.files import lies_in, replacing
+from mmseg_fixkit.core.label_formats import FILE_PATTERN
 from mmseg_fixkit.core.parallel import chunk_size, cores, each
 from mmseg_fixkit.datasets.label_bits import LabelFileError, Map, unpack
 from mmseg_fixkit.datasets.multilabel_files import (
-    FILE_PATTERN,
     VALUES,
     OnValue,
     checked_format,

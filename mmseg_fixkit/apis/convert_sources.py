@@ -11,10 +11,10 @@ from typing import Any, Optional, Union
 from numpy.typing import NDArray
 
 from mmseg_fixkit.core.errors import FixkitError
+from mmseg_fixkit.core.label_formats import FILE_PATTERN
 from mmseg_fixkit.datasets.coco import CocoImage, read_coco, read_image
 from mmseg_fixkit.datasets.label_bits import LabelFileError, Map
 from mmseg_fixkit.datasets.multilabel_files import (
-    FILE_PATTERN,
     OnValue,
     Size,
     check_size,

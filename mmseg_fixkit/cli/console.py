@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
+
+
+def has_colors() -> bool:
+    """Whether stdout shows colours, and they are wanted (https://no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
 def markdown(text: str) -> None:
@@ -15,7 +21,7 @@ def markdown(text: str) -> None:
     from rich.console import Console
     from rich.markdown import Markdown
 
-    console = Console()
+    console = Console(no_color=not has_colors())
     console.width = min(console.width, 100)
     console.print(Markdown(text))
 
@@ -29,7 +35,7 @@ def diff(text: str) -> None:
     from rich.text import Text
 
     styles = {"+": "green", "-": "red", "@": "cyan"}
-    console = Console(highlight=False)
+    console = Console(highlight=False, no_color=not has_colors())
     for line in text.splitlines():
         console.print(Text(line, style=styles.get(line[:1], "")), soft_wrap=True)
 

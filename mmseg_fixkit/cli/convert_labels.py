@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Callable, Optional
 import click
 
 from mmseg_fixkit.cli import console
+from mmseg_fixkit.core.label_formats import FILE_PATTERN, FORMATS
 from mmseg_fixkit.core.text import counted
 
 if TYPE_CHECKING:
@@ -17,10 +18,8 @@ if TYPE_CHECKING:
 
 _PATH = click.Path(path_type=Path)
 
-#: As in ``label_planes.py`` and ``multilabel/convert.py``, which load NumPy; ``--help`` does not.
-FORMATS = ("bits", "planes", "files", "coco")
+#: As in ``apis/convert_labels.py``, which loads NumPy; ``--help`` does not.
 TARGETS = ("bits", "planes", "files")
-FILE_PATTERN = "{stem}_{label}.png"
 
 
 @click.command("convert-labels")
@@ -29,7 +28,7 @@ FILE_PATTERN = "{stem}_{label}.png"
 @click.option(
     "--from",
     "label_format",
-    type=click.Choice(FORMATS),
+    type=click.Choice(tuple(FORMATS)),
     required=True,
     help="What SOURCE holds: maps of bits, planes side by side (PaddleSeg), a file for each label, "
     "or a COCO JSON.",

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, Callable, Optional
 
 import click
 
+from mmseg_fixkit.cli import console
 from mmseg_fixkit.core.errors import FixkitError
 
 #: How each part of an explanation looks on a terminal.
@@ -127,8 +128,7 @@ def _width() -> int:
 
 
 def _style() -> Optional[Callable[[str, str], str]]:
-    coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    return _marked if coloured else None
+    return _marked if console.has_colors() else None
 
 
 def _marked(text: str, kind: str) -> str:

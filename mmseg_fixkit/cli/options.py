@@ -1,22 +1,83 @@
-"""Class options of the command line -> what the library takes."""
+"""Options that say what the classes are: the same for each verb that takes them."""
 
 from __future__ import annotations
 
 import os
 import re
+from functools import wraps
 from pathlib import Path
-from typing import Optional
+from typing import Any, Callable, Optional
+
+import click
 
 from mmseg_fixkit.core.errors import FixkitError
 from mmseg_fixkit.core.labels import Color, LabelSpace, read_class_names
 from mmseg_fixkit.core.palettes import parse_color
 from mmseg_fixkit.core.text import listed
 
+_NAMES = (
+    click.option("--classes", metavar="A,B,C", help="Class names in the order of their labels."),
+    click.option(
+        "--classes-file",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="Class names, one a line.",
+    ),
+    click.option(
+        "--num-classes",
+        metavar="N",
+        type=int,
+        help="Only how many; they are named class_0, class_1, …",
+    ),
+)
+_PALETTE = click.option(
+    "--palette",
+    metavar="COLOURS|FILE",
+    help="A colour for each class: '128,64,128;0,0,142' or '#804080;#00008e', or a file with one "
+    "a line.",
+)
+_VALUES = (
+    click.option(
+        "--ignore-index", metavar="I", type=int, help="The label value that is not counted (255)."
+    ),
+    click.option(
+        "--reduce-zero-label/--no-reduce-zero-label",
+        default=None,
+        help="Whether label files hold 0 for 'ignored' and 1..N for the classes.",
+    ),
+)
 
-def labels_from(
-    classes: Optional[str],
-    classes_file: Optional[Path],
-    num_classes: Optional[int],
+
+def class_options(*, palette: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add the options of classes to a command, which gets them as the library takes them.
+
+    They are ``labels``, the names or None, ``ignore_index``, ``reduce_zero_label``, and with
+    ``palette`` the colours or None.
+    """
+
+    def decorated(command: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(command)
+        def call(
+            *args: Any,
+            classes: Optional[str],
+            classes_file: Optional[Path],
+            num_classes: Optional[int],
+            **others: Any,
+        ) -> Any:
+            if palette:
+                others["palette"] = _palette_from(others["palette"])
+            labels = _labels_from(classes, classes_file, num_classes)
+            return command(*args, labels=labels, **others)
+
+        for option in reversed((*_NAMES, *([_PALETTE] if palette else []), *_VALUES)):
+            call = option(call)
+        return call
+
+    return decorated
+
+
+def _labels_from(
+    classes: Optional[str], classes_file: Optional[Path], num_classes: Optional[int]
 ) -> Optional[tuple[str, ...]]:
     """Return the classes that the options give; None if they give none.
 
@@ -38,7 +99,7 @@ def labels_from(
     return None if source is None else read_class_names(source)
 
 
-def palette_from(palette: Optional[str]) -> Optional[tuple[Color, ...]]:
+def _palette_from(palette: Optional[str]) -> Optional[tuple[Color, ...]]:
     """Return the colours that ``--palette`` gives, itself or as a file; None if it is not given.
 
     Raises:

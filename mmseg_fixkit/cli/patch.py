@@ -2,50 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, NoReturn, Optional
 
 import click
 
 from mmseg_fixkit.cli import console
-from mmseg_fixkit.cli.options import labels_from, palette_from
+from mmseg_fixkit.cli.options import class_options
 from mmseg_fixkit.core.errors import FixkitError
+from mmseg_fixkit.core.label_formats import FORMATS
 from mmseg_fixkit.core.text import counted, listed
 from mmseg_fixkit.datasets.class_weights import METHODS
 
+if TYPE_CHECKING:
+    from mmseg_fixkit.core.labels import Color
+
 _FILE = click.Path(path_type=Path)
+
+#: Options that mean something for PaddleSeg too, or are as they are where nothing is given.
+_OF_PADDLESEG = {"multilabel", "guards"}
 
 
 @click.command
 @click.argument("config")
-@click.option("--classes", metavar="A,B,C", help="Class names in the order of their labels.")
-@click.option("--classes-file", metavar="FILE", type=_FILE, help="Class names, one a line.")
-@click.option(
-    "--num-classes",
-    metavar="N",
-    type=int,
-    help="Only how many; they are named class_0, class_1, …",
-)
-@click.option(
-    "--palette",
-    metavar="COLOURS|FILE",
-    help="A colour for each class: '128,64,128;0,0,142' or '#804080;#00008e', or a file with one "
-    "a line.",
-)
+@class_options(palette=True)
 @click.option(
     "--class-weight",
     metavar="W0,W1,…|keep|none|METHOD",
     help="N weights for the losses; query heads get one more for 'no object'. A METHOD computes "
     f"them from the training labels: {', '.join(METHODS)}.",
-)
-@click.option(
-    "--ignore-index", metavar="I", type=int, help="The label value that is not counted (255)."
-)
-@click.option(
-    "--reduce-zero-label/--no-reduce-zero-label",
-    default=None,
-    help="Whether label files hold 0 for 'ignored' and 1..N for the classes.",
 )
 @click.option(
     "--data-root", metavar="DIR", help="Where the data is; usual layouts in it are recognised."
@@ -68,7 +54,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--multilabel", is_flag=True, help="Let a pixel have several labels, or none.")
 @click.option(
     "--label-format",
-    type=click.Choice(["bits", "planes", "files", "coco"]),
+    type=click.Choice(tuple(FORMATS)),
     help="How label files hold several labels: as bits of a map (default), as planes side by side "
     "(PaddleSeg), as a file a label, or as COCO's JSON.",
 )
@@ -97,10 +83,8 @@ _FILE = click.Path(path_type=Path)
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
 def patch(
     config: str,
-    classes: Optional[str],
-    classes_file: Optional[Path],
-    num_classes: Optional[int],
-    palette: Optional[str],
+    labels: Optional[Sequence[str]],
+    palette: Optional[Sequence[Color]],
     output: Optional[Path],
     in_place: bool,
     flat: bool,
@@ -121,19 +105,19 @@ def patch(
     """
     from mmseg_fixkit.apis.patch import patch as plan_patch
     from mmseg_fixkit.cli.output.text import patch_text
+    from mmseg_fixkit.config.paddleseg import is_paddleseg
 
     given = {"-o": output, "--in-place": in_place, "--cfg-options": cfg_options}
     _one_at_most([name for name, value in given.items() if value])
     _one_at_most([name for name, value in (("--in-place", in_place), ("--flat", flat)) if value])
-    labels = labels_from(classes, classes_file, num_classes)
-    if config.endswith((".yml", ".yaml")):
-        from mmseg_fixkit.cli.paddleseg import patch_if_paddleseg
-
+    if is_paddleseg(config):
         others = {**options, "--palette": palette, "--flat": flat, "--cfg-options": cfg_options}
-        patch_if_paddleseg(
-            config, labels, others, output=output, in_place=in_place, diff=diff, overwrite=overwrite
-        )
-    planned = plan_patch(config, labels, palette=palette_from(palette), **options)
+        _check_for_paddleseg(others)
+        target = Path(config) if in_place else output
+        # "No" is what an absent flag says, so that only "yes" is a wish.
+        multilabel = True if options["multilabel"] else None
+        _patch_paddleseg(config, labels, multilabel, target, diff, overwrite or in_place)
+    planned = plan_patch(config, labels, palette=palette, **options)
     for text in planned.notes:
         console.note(text)
     target = output or default_output(config)
@@ -157,6 +141,46 @@ def patch(
         closing = f"{state}: {changes}, proved by loading it again."
     click.echo(f"{patch_text(planned.plan, planned.plan.remaining)}{closing}")
     raise SystemExit(1 if planned.plan.remaining else 0)
+
+
+def _patch_paddleseg(
+    config: str,
+    labels: Optional[Sequence[str]],
+    multilabel: Optional[bool],
+    output: Optional[Path],
+    diff: bool,
+    overwrite: bool,
+) -> NoReturn:
+    from mmseg_fixkit.apis.paddleseg import patch_paddleseg
+    from mmseg_fixkit.cli.output.text import patch_text
+
+    count = None if labels is None else len(labels)
+    planned = patch_paddleseg(config, count, multilabel=multilabel)
+    for text in planned.notes:
+        console.note(text)
+    if diff:
+        console.diff(planned.diff())
+        raise SystemExit(1 if planned.diff() or planned.left else 0)
+    target = output or Path(config).with_name(f"{Path(config).stem}_fixed.yml")
+    if not planned.applied:
+        closing = f"{config}: nothing to do."
+    elif planned.write(target, overwrite=overwrite):
+        changes = counted(len(planned.applied), "change")
+        closing = f"wrote {target}: {changes}, proved by loading it again."
+    else:
+        closing = f"{target} is up to date."
+    click.echo(f"{patch_text(planned, planned.left)}{closing}")
+    raise SystemExit(1 if planned.left else 0)
+
+
+def _check_for_paddleseg(options: Mapping[str, Any]) -> None:
+    given = {name for name, value in options.items() if value not in (None, False)}
+    for name in sorted(given - _OF_PADDLESEG):
+        option = name if name.startswith("-") else f"--{name.replace('_', '-')}"
+        raise FixkitError(
+            f"{option} is for MMSegmentation configs; a PaddleSeg config takes --classes, "
+            "--num-classes, --multilabel, -o, --in-place, --diff and --overwrite"
+        )
 
 
 def _one_at_most(options: Sequence[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,11 +14,13 @@ import click
 
 from mmseg_fixkit.cli import console
 from mmseg_fixkit.cli.check import INTERRUPTED
+from mmseg_fixkit.cli.options import class_options
 from mmseg_fixkit.cli.output import REPORTERS, reporter
 from mmseg_fixkit.core.errors import FixkitError
 
 if TYPE_CHECKING:
     from mmseg_fixkit.core.diagnostics import Diagnostic
+    from mmseg_fixkit.core.labels import Color
     from mmseg_fixkit.datasets.listing import Inventory, LabelOverrides
     from mmseg_fixkit.datasets.recode import LabelMapping
     from mmseg_fixkit.datasets.stats import LabelStats
@@ -55,16 +56,7 @@ _LONG = 1.0
 @click.option("--output-file", metavar="F", type=_FILE, help="Write it to this file instead.")
 @click.option("--save", metavar="F", type=_FILE, help="Save the statistics, to merge them later.")
 @click.option("--no-cache", is_flag=True, help="Read every file again.")
-@click.option("--classes", metavar="A,B,C", help="The classes, where they are not the config's.")
-@click.option("--classes-file", metavar="F", type=_FILE, help="A file with one class a line.")
-@click.option("--num-classes", metavar="N", type=click.IntRange(min=1), help="How many.")
-@click.option("--palette", metavar="COLOURS", help="Their colours: '128,64,128;…', or a file.")
-@click.option("--ignore-index", metavar="I", type=int, help="The label that is not counted.")
-@click.option(
-    "--reduce-zero-label/--no-reduce-zero-label",
-    default=None,
-    help="Whether 0 in the files means ignored.",
-)
+@class_options(palette=True)
 @click.option("--images", metavar="DIR", type=_FILE, help="The images of a folder of label maps.")
 @click.option("--seg-map-suffix", metavar="S", help="What label maps in a folder end with.")
 @click.option("--select", metavar="CODES", help="Look only for codes that begin so: MSF401.")
@@ -83,10 +75,8 @@ def scan(
     output_file: Optional[Path],
     save: Optional[Path],
     no_cache: bool,
-    classes: Optional[str],
-    classes_file: Optional[Path],
-    num_classes: Optional[int],
-    palette: Optional[str],
+    labels: Optional[Sequence[str]],
+    palette: Optional[Sequence[Color]],
     ignore_index: Optional[int],
     reduce_zero_label: Optional[bool],
     images: Optional[Path],
@@ -107,15 +97,13 @@ def scan(
 
     Exit codes: 0 nothing found, 1 something found, 2 not scanned.
     """
-    from mmseg_fixkit.cli.options import labels_from, palette_from
     from mmseg_fixkit.datasets.scan_files import label_overrides
     from mmseg_fixkit.rules.label_sets import findings
 
     if (fix is None) != (out is None):
         raise FixkitError("--fix MODE needs --out DIR, and --out needs --fix")
-    names = labels_from(classes, classes_file, num_classes)
     asked = replace(
-        label_overrides(names, palette_from(palette), ignore_index, reduce_zero_label),
+        label_overrides(labels, palette, ignore_index, reduce_zero_label),
         seg_map_suffix=seg_map_suffix,
     )
     with ended_by_ctrl_c():
@@ -281,8 +269,7 @@ def _text(
     if output_format == "text":
         from mmseg_fixkit.cli.output.scan_text import scan_text
 
-        colored = not plain and sys.stdout.isatty() and "NO_COLOR" not in os.environ
-        return scan_text(stats, found, _width(plain), colored)
+        return scan_text(stats, found, _width(plain), not plain and console.has_colors())
     from mmseg_fixkit.core.diagnostics import Report
 
     return reporter(output_format)([Report(stats.source, None, tuple(found))], [])

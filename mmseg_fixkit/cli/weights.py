@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Optional
 import click
 
 from mmseg_fixkit.cli import console
-from mmseg_fixkit.cli.options import labels_from
+from mmseg_fixkit.cli.options import class_options
 from mmseg_fixkit.core.errors import FixkitError
 from mmseg_fixkit.datasets.class_weights import METHODS
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from mmseg_fixkit.datasets.class_weights import ClassCounts
     from mmseg_fixkit.datasets.listing import Inventory, LabelOverrides
     from mmseg_fixkit.datasets.stats import LabelStats
-
-_FILE = click.Path(path_type=Path)
 
 TRAINING = "train"
 
@@ -37,15 +35,7 @@ TRAINING = "train"
 @click.option("--all-methods", is_flag=True, help="Compare all methods in one table.")
 @click.option("--clip", metavar="LEAST,LARGEST", help="Bounds of the weights: 0.1,10.")
 @click.option("--split", metavar="SPLIT", help="Whose label files count (default: train).")
-@click.option("--classes", metavar="A,B,C", help="Class names in the order of their labels.")
-@click.option("--classes-file", metavar="FILE", type=_FILE, help="Class names, one a line.")
-@click.option("--num-classes", metavar="N", type=int, help="Only how many.")
-@click.option("--ignore-index", metavar="I", type=int, help="The label that is not counted.")
-@click.option(
-    "--reduce-zero-label/--no-reduce-zero-label",
-    default=None,
-    help="Whether 0 in the files means ignored.",
-)
+@class_options(palette=False)
 @click.option(
     "--query-head/--no-query-head",
     default=None,
@@ -121,9 +111,7 @@ def _stats(
     *,
     jobs: Optional[int],
     no_cache: bool,
-    classes: Optional[str],
-    classes_file: Optional[Path],
-    num_classes: Optional[int],
+    labels: Optional[Sequence[str]],
     ignore_index: Optional[int],
     reduce_zero_label: Optional[bool],
 ) -> tuple[LabelStats, Optional[float]]:
@@ -131,8 +119,7 @@ def _stats(
     from mmseg_fixkit.datasets.scan_files import label_overrides
     from mmseg_fixkit.datasets.stats import are_stats
 
-    names = labels_from(classes, classes_file, num_classes)
-    asked = label_overrides(names, None, ignore_index, reduce_zero_label)
+    asked = label_overrides(labels, None, ignore_index, reduce_zero_label)
     if are_stats(source):
         return _saved(source, asked), None
     name, inventory, no_object = _listed(source, split, asked)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmseg_fixkit.core.errors import FixkitError
+from mmseg_fixkit.core.label_formats import FORMATS
 from mmseg_fixkit.datasets.label_bits import (
     IGNORED,
     MAX_PNG_LABELS,
@@ -24,17 +25,6 @@ from mmseg_fixkit.datasets.label_bits import (
     unpack,
     values_in_words,
 )
-
-#: How labels stand in files.
-FORMATS = {
-    "bits": "one grey PNG an image, of 8 or 16 bit, whose bits are the labels",
-    "planes": "one grey PNG of shape (H, L * W) an image, a plane for each label side by side",
-    "files": "one single-channel file for each image and label",
-    "coco": "one COCO JSON with polygons or RLE, a category for each label",
-}
-
-#: What a file of one label is called beside the label map that the dataset names.
-FILE_PATTERN = "{stem}_{label}.png"
 
 #: How plane files say "on": recognised, 1 (255 is ignored then), or 255.
 VALUES = ("auto", 1, 255)

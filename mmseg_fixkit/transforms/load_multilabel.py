@@ -9,10 +9,10 @@ from mmcv.transforms import BaseTransform
 from mmengine import fileio
 
 from mmseg_fixkit.core.errors import FixkitError
+from mmseg_fixkit.core.label_formats import FILE_PATTERN
 from mmseg_fixkit.datasets.coco import CocoFile, read_coco, read_image
 from mmseg_fixkit.datasets.label_bits import LabelFileError, Map
 from mmseg_fixkit.datasets.multilabel_files import (
-    FILE_PATTERN,
     VALUES,
     OnValue,
     Size,

@@ -381,6 +381,7 @@ def test_colours_are_for_terminals_that_want_them(monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv("NO_COLOR", raising=False)
     assert "\x1b[" in on_a_terminal(error, TERM="xterm")[1]
     assert "\x1b[" not in on_a_terminal(error, NO_COLOR="1")[1]
+    assert "\x1b[" in on_a_terminal(error, NO_COLOR="")[1]  # an empty one is none
     assert "\x1b[" not in run(error).stdout
 
 
