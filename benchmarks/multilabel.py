@@ -32,7 +32,6 @@ from PIL import Image
 
 import mmseg_fixkit.runtime  # noqa: F401 - registers
 from mmseg_fixkit.datasets.label_bits import pack
-from mmseg_fixkit.datasets.multilabel_files import joined
 from mmseg_fixkit.models.multilabel_loss import MultiLabelLoss
 
 COUNTS = (4, 8, 16)
@@ -83,7 +82,7 @@ def write(folder: Path, count: int) -> dict[str, str]:
         Image.fromarray(pack(planes)).save(paths["bits"])
     else:
         paths["bits"] = paths["planes"]  # a PNG has no bits for more
-    Image.fromarray(joined(planes)).save(paths["planes"])
+    Image.fromarray(np.concatenate(planes, axis=1)).save(paths["planes"])
     return paths
 
 

@@ -1,4 +1,4 @@
-"""Label files from one format to another, in parallel, each read back before it is left."""
+"""Multi-label files of any format to maps of bits, each read back before it is left."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Optional, Union
+from typing import Callable, Optional, Union
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mmseg_fixkit.apis.convert_sources import (
     Job,
-    Labels,
     PathLike,
+    SourceFormat,
     content_of,
     jobs_of,
     read_job,
@@ -32,37 +31,23 @@ from mmseg_fixkit.datasets.multilabel_files import (
     checked_labels,
     decode,
     encode,
-    joined,
     label_file_names,
-    planes_in,
 )
-
-#: What can be written.
-TARGETS = ("bits", "planes", "files")
 
 
 @dataclass(frozen=True)
 class Done:
-    """What came of one image.
-
-    Args:
-        source: the file.
-        written: files that were written.
-        kept: files that were there already, with the same content.
-        fault: why there are none.
-        pixels: how many pixels each label has.
-    """
+    """What came of one image: its source, and why there is no map, or the pixels of each label."""
 
     source: str
-    written: int = 0
-    kept: int = 0
+    written: bool = False
     fault: str = ""
     pixels: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Converted:
-    """What came of a data set, by image in their order."""
+    """What came of a dataset, by image in their order."""
 
     labels: tuple[str, ...]
     images: tuple[Done, ...]
@@ -79,8 +64,8 @@ class Converted:
 
     @property
     def kept(self) -> int:
-        """How many files were there already."""
-        return sum(done.kept for done in self.images)
+        """How many files were there already, with the same content."""
+        return len(self.images) - len(self.faults) - self.written
 
     @property
     def pixels(self) -> dict[str, int]:
@@ -89,7 +74,7 @@ class Converted:
         return dict(zip(self.labels, (sum(column) for column in zip(*found))))
 
     def images_with(self, label: str) -> int:
-        """Return in how many images a label is."""
+        """Return how many images have a label."""
         index = self.labels.index(label)
         return sum(1 for done in self.images if done.pixels and done.pixels[index])
 
@@ -100,9 +85,7 @@ def convert_labels(
     labels: Union[int, Sequence[str]],
     out: PathLike,
     *,
-    to: str = "bits",
     file_pattern: str = FILE_PATTERN,
-    out_pattern: str = FILE_PATTERN,
     values: Union[str, int] = "auto",
     missing_ok: bool = False,
     images: Optional[PathLike] = None,
@@ -110,20 +93,18 @@ def convert_labels(
     jobs: Optional[int] = None,
     on_done: Optional[Callable[[int, int], None]] = None,
 ) -> Converted:
-    """Convert the label files below a folder, or those of a COCO JSON.
+    """Convert the label files below a folder, or those of a COCO JSON, to maps of bits.
 
-    Every file is written beside its place first, read back and compared. What is there already
-    with the same content is left alone, so that a conversion that was stopped goes on. A file with
-    a fault does not stop the others.
+    Every map is read back and compared before it takes its place. What is there already with the
+    same content is left alone, so that a conversion that was stopped goes on. A file with a fault
+    does not stop the others.
 
     Args:
         source: a folder, or the JSON of ``'coco'``.
         label_format: see ``LoadMultiLabelAnnotations``.
         labels: names in the order of their bits, or how many.
         out: a folder; folders below the source are made again below it.
-        to: ``'bits'``, ``'planes'`` or ``'files'``.
         file_pattern: of ``'files'``: see ``LoadMultiLabelAnnotations``.
-        out_pattern: likewise, of what is written.
         values: of ``'planes'`` and ``'files'``: see ``LoadMultiLabelAnnotations``.
         missing_ok: likewise, of ``'files'``.
         images: the folder of the images, to compare sizes with; without them, the number of planes
@@ -136,23 +117,16 @@ def convert_labels(
         FixkitError: an argument makes no sense, or there is nothing to convert.
     """
     names = checked_labels(labels)
-    read = Labels(names, checked_format(label_format, len(names)), file_pattern, values, missing_ok)
-    write = Labels(names, checked_format(to, len(names)), out_pattern)
-    _check(read, write, Path(source), Path(out))
+    checked_format("bits", len(names))
+    kind = checked_format(label_format, len(names))
+    read = SourceFormat(names, kind, file_pattern, values, missing_ok)
+    _check(read, Path(source), Path(out))
     work = tuple(with_images(jobs_of(read, Path(source)), images))
     if not work:
         raise FixkitError(f"there is no label file of the format {label_format!r} in {source}")
-    _check_apart(work)
+    _check_distinct(work)
     known = next((m for m in (_meaning(job, read) for job in work) if m is not None), None)
-    step = partial(
-        _convert,
-        read=read,
-        write=write,
-        known=known,
-        source=Path(source),
-        out=Path(out),
-        overwrite=overwrite,
-    )
+    step = partial(_convert, read, known, Path(source), Path(out), overwrite)
     processes = min(jobs or cores(), len(work))
     size = chunk_size(len(work), processes)
     done = []
@@ -163,9 +137,7 @@ def convert_labels(
     return Converted(names, tuple(done))
 
 
-def _check(read: Labels, write: Labels, source: Path, out: Path) -> None:
-    if write.kind not in TARGETS:
-        raise FixkitError(f"to is {write.kind!r}, but {', '.join(TARGETS)} can be written")
+def _check(read: SourceFormat, source: Path, out: Path) -> None:
     if read.values not in VALUES:
         raise FixkitError(f"values is {read.values!r}, but it has to be one of {VALUES}")
     if not source.exists():
@@ -177,11 +149,10 @@ def _check(read: Labels, write: Labels, source: Path, out: Path) -> None:
         raise FixkitError(
             f"{out} lies in {source}, where it would be read again; converted labels go elsewhere"
         )
-    for side in (read, write):
-        label_file_names("folder/stem.png", side.names, side.pattern)
+    label_file_names("folder/stem.png", read.names, read.pattern)
 
 
-def _check_apart(work: Iterable[Job]) -> None:
+def _check_distinct(work: Iterable[Job]) -> None:
     """Make sure that no two images would be written to one file."""
     places: dict[str, Job] = {}
     for job in work:
@@ -197,8 +168,8 @@ def _crashed(job: Job) -> Done:
     return Done(job.name, fault=f"{job.name} ends the process that reads it")
 
 
-def _meaning(job: Job, read: Labels) -> Optional[OnValue]:
-    """Return what the planes of an image say "on" with; its faults are told later."""
+def _meaning(job: Job, read: SourceFormat) -> Optional[OnValue]:
+    """Return what the planes of an image say "on" with; its faults are reported later."""
     if read.kind not in ("planes", "files"):
         return None
     try:
@@ -208,44 +179,23 @@ def _meaning(job: Job, read: Labels) -> Optional[OnValue]:
 
 
 def _convert(
-    job: Job,
-    *,
-    read: Labels,
-    write: Labels,
-    known: Optional[OnValue],
-    source: Path,
-    out: Path,
-    overwrite: bool,
+    read: SourceFormat, known: Optional[OnValue], source: Path, out: Path, overwrite: bool, job: Job
 ) -> Done:
-    name = job.name
     try:
         packed, _ = read_job(job, read, known)
-        contents = _contents(packed, out / f"{job.stem}.png", write)
-        written = sum(_put(*content, source, overwrite) for content in contents.items())
+        written = _put(out / f"{job.stem}.png", packed, source, overwrite)
     except FixkitError as error:
-        return Done(name, fault=str(error))
+        return Done(job.name, fault=str(error))
     except OSError as error:
-        return Done(name, fault=f"{name}: {error.strerror or error}")
+        return Done(job.name, fault=f"{job.name}: {error.strerror or error}")
     planes, _ = unpack(packed, len(read.names))
-    pixels = tuple(int(plane.sum()) for plane in planes)
-    return Done(name, written, len(contents) - written, pixels=pixels)
+    return Done(job.name, written, pixels=tuple(int(plane.sum()) for plane in planes))
 
 
-def _contents(packed: Map, target: Path, write: Labels) -> dict[Path, NDArray[Any]]:
-    """Return what is to be written, by file."""
-    if write.kind == "bits":
-        return {target: packed}
-    planes = planes_in(packed, len(write.names))
-    if write.kind == "planes":
-        return {target: joined(planes)}
-    files = label_file_names(target.as_posix(), write.names, write.pattern)
-    return dict(zip(map(Path, files), planes))
-
-
-def _put(file: Path, values: NDArray[Any], source: Path, overwrite: bool) -> bool:
+def _put(file: Path, packed: Map, source: Path, overwrite: bool) -> bool:
     """Write one file unless it is there already; return whether it was written."""
     if file.exists():
-        if _holds(file, values):
+        if _holds(file, packed):
             return False
         if not overwrite:
             raise LabelFileError(f"{file} exists with another content; --overwrite replaces it")
@@ -253,14 +203,14 @@ def _put(file: Path, values: NDArray[Any], source: Path, overwrite: bool) -> boo
         raise LabelFileError(f"{file} is a link to a file of {source}, which stays as it is")
     file.parent.mkdir(parents=True, exist_ok=True)
     with replacing(file) as temporary:
-        temporary.write_bytes(encode(values))
-        if not _holds(temporary, values):
+        temporary.write_bytes(encode(packed))
+        if not _holds(temporary, packed):
             raise LabelFileError(f"{file} reads back as something else than was written")
     return True
 
 
-def _holds(file: Path, values: NDArray[Any]) -> bool:
+def _holds(file: Path, packed: Map) -> bool:
     try:
-        return np.array_equal(decode(content_of(file), str(file)), values)
+        return np.array_equal(decode(content_of(file), str(file)), packed)
     except LabelFileError:
         return False

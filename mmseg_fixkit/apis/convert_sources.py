@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from mmseg_fixkit.core.errors import FixkitError
 from mmseg_fixkit.core.label_formats import FILE_PATTERN
 from mmseg_fixkit.datasets.coco import CocoImage, read_coco, read_image
+from mmseg_fixkit.datasets.decode import image_size
 from mmseg_fixkit.datasets.label_bits import LabelFileError, Map
 from mmseg_fixkit.datasets.multilabel_files import (
     OnValue,
@@ -31,13 +33,10 @@ PathLike = Union[str, "os.PathLike[str]"]
 _IMAGES = (".png", ".bmp", ".tif", ".tiff", ".gif")
 _PHOTOS = (".jpg", ".jpeg", ".webp")
 
-#: The EXIF tag of how a camera was held; above 4, the sides change places.
-_ORIENTATION = 274
-
 
 @dataclass(frozen=True)
-class Labels:
-    """How the labels of a data set stand in files; see :func:`convert_labels`."""
+class SourceFormat:
+    """How the labels of a dataset stand in files; see ``convert_labels``."""
 
     names: tuple[str, ...]
     kind: str
@@ -48,19 +47,12 @@ class Labels:
 
 @dataclass(frozen=True)
 class Job:
-    """The labels of one image.
-
-    Args:
-        source: what to read.
-        stem: the path of the map below its folder, without the suffix.
-        coco: the image in a JSON.
-        image: its file, to compare sizes with.
-    """
+    """The labels of one image."""
 
     source: Path
-    stem: str
+    stem: str  # the path of the map below its folder, without the suffix
     coco: Optional[CocoImage] = None
-    image: Optional[Path] = None
+    image: Optional[Path] = None  # to compare sizes with
 
     @property
     def name(self) -> str:
@@ -68,7 +60,7 @@ class Job:
         return str(self.source) if self.coco is None else f"{self.source}: {self.coco.name}"
 
 
-def jobs_of(read: Labels, source: Path) -> Iterator[Job]:
+def jobs_of(read: SourceFormat, source: Path) -> Iterator[Job]:
     """Yield the images that have labels below a folder, or in a JSON."""
     if read.kind == "coco":
         coco = read_coco(content_of(source), read.names, str(source))
@@ -86,32 +78,22 @@ def _files(source: Path) -> Iterable[Path]:
     return sorted(p for p in found if not p.name.startswith("."))
 
 
-def _grouped(read: Labels, source: Path) -> Iterator[Job]:
+def _grouped(read: SourceFormat, source: Path) -> Iterator[Job]:
     """Yield a job for each image of which at least one label has a file."""
-    places: dict[str, Path] = {}
-    for file in _files(source):
-        relative = file.relative_to(source).as_posix()
-        for label in range(len(read.names)):
-            base = _base(relative, read, label)
-            if base is not None:
-                places.setdefault(base, source / f"{base}.png")
-    yield from (Job(path, base) for base, path in sorted(places.items()))
+    names = [_file_name(read, label) for label in range(len(read.names))]
+    files = [file.relative_to(source).as_posix() for file in _files(source)]
+    found = (name.fullmatch(file) for file in files for name in names)
+    stems = {f"{match['folder'] or ''}{match['stem']}" for match in found if match}
+    yield from (Job(source / f"{stem}.png", stem) for stem in sorted(stems))
 
 
-def _base(relative: str, read: Labels, label: int) -> Optional[str]:
-    """Return the image that a file is for, without a suffix, if it is one of this label."""
+def _file_name(read: SourceFormat, label: int) -> re.Pattern[str]:
+    """Return what matches the paths of the files of a label."""
     pattern = read.pattern.format(stem="\0", label=read.names[label], index=label)
-    before, mark, after = pattern.partition("\0")
-    if not mark or "\0" in after:
+    if pattern.count("\0") != 1:
         raise FixkitError(f"file_pattern is {read.pattern!r}, but it needs {{stem}} once")
-    depth = pattern.count("/")
-    parts = relative.split("/")
-    above, below = "/".join(parts[: len(parts) - depth - 1]), "/".join(parts[-depth - 1 :])
-    fits = below.startswith(before) and below.endswith(after)
-    stem = below[len(before) : len(below) - len(after)]
-    if not fits or not stem or "/" in stem:
-        return None
-    return f"{above}/{stem}" if above else stem
+    before, after = map(re.escape, pattern.split("\0"))
+    return re.compile(f"(?P<folder>.*/)?{before}(?P<stem>[^/]+){after}", re.DOTALL)
 
 
 def with_images(work: Iterable[Job], images: Optional[PathLike]) -> Iterator[Job]:
@@ -137,26 +119,16 @@ def with_images(work: Iterable[Job], images: Optional[PathLike]) -> Iterator[Job
 
 def _size(image: Optional[Path]) -> Optional[Size]:
     """Return height and width as the host loads an image: turned as its camera says."""
-    if image is None:
-        return None
-    from PIL import Image
-
     try:
-        with Image.open(image) as opened:
-            width, height = opened.size
-            turned = opened.getexif().get(_ORIENTATION, 1) > 4
-    except OSError as error:
+        return None if image is None else image_size(image).shape()
+    except Exception as error:  # Pillow raises what it likes at broken files
         raise LabelFileError(f"{image} cannot be read as an image: {error}") from None
-    return (width, height) if turned else (height, width)
 
 
-def read_job(job: Job, read: Labels, known: Optional[OnValue]) -> tuple[Map, Optional[OnValue]]:
-    """Return the map of an image, and what its planes say "on" with.
-
-    Args:
-        job: the image.
-        read: how its labels stand in files.
-        known: what planes of other images say "on" with.
+def read_job(
+    job: Job, read: SourceFormat, known: Optional[OnValue]
+) -> tuple[Map, Optional[OnValue]]:
+    """Return the map of an image, and what its planes say "on" with; ``known`` is of others.
 
     Raises:
         LabelFileError: its files do not hold what they should.
@@ -175,7 +147,7 @@ def read_job(job: Job, read: Labels, known: Optional[OnValue]) -> tuple[Map, Opt
 
 
 def _read_files(
-    job: Job, read: Labels, image: Optional[Size], known: Optional[OnValue]
+    job: Job, read: SourceFormat, image: Optional[Size], known: Optional[OnValue]
 ) -> tuple[Map, Optional[OnValue]]:
     files = label_file_names(job.source.as_posix(), read.names, read.pattern)
     planes = [_plane(Path(name), read.missing_ok) for name in files]

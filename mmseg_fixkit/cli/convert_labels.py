@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
 _PATH = click.Path(path_type=Path)
 
-#: As in ``apis/convert_labels.py``, which loads NumPy; ``--help`` does not.
-TARGETS = ("bits", "planes", "files")
-
 
 @click.command("convert-labels")
 @click.argument("source", type=_PATH)
@@ -34,9 +31,6 @@ TARGETS = ("bits", "planes", "files")
     "or a COCO JSON.",
 )
 @click.option(
-    "--to", type=click.Choice(TARGETS), default="bits", show_default=True, help="What to write."
-)
-@click.option(
     "--labels", metavar="A,B,C", required=True, help="The labels in the order of their bits."
 )
 @click.option(
@@ -45,12 +39,6 @@ TARGETS = ("bits", "planes", "files")
     show_default=True,
     help="With --from files: what the file of a label is called; '{label}/{stem}.png' for a "
     "folder each.",
-)
-@click.option(
-    "--out-pattern",
-    default=FILE_PATTERN,
-    show_default=True,
-    help="With --to files: likewise, of what is written.",
 )
 @click.option(
     "--values",
@@ -69,22 +57,20 @@ def convert_labels(
     source: Path,
     out: Path,
     label_format: str,
-    to: str,
     labels: str,
     file_pattern: str,
-    out_pattern: str,
     values: str,
     missing_ok: bool,
     images: Optional[Path],
     overwrite: bool,
     jobs: Optional[int],
 ) -> None:
-    """Convert label files of several labels a pixel.
+    """Convert multi-label files to maps of bits.
 
-    SOURCE is a folder, or the JSON of a COCO data set. The result are grey PNGs whose bits are the
-    labels (bits 0 to 6, then 8 and up; 255 is ignored), or planes. Every file is read back and
-    compared before it is left in its place; files that are there already are left alone, so that a
-    conversion that was stopped goes on. A file with a fault is named, and the others go on.
+    SOURCE is a folder, or the JSON of a COCO dataset. The results are grey PNGs whose bits are the
+    labels (bits 0 to 6, then 8 and up; 255 is ignored). Every file is read back and compared before
+    it is left in its place; files that are there already are left alone, so that a conversion that
+    was stopped goes on. A file with a fault is named, and the others go on.
 
     Exit codes: 0 converted, 1 some files have faults, 2 nothing was converted.
     """
@@ -95,9 +81,7 @@ def convert_labels(
         label_format,
         [name.strip() for name in labels.split(",")],
         out,
-        to=to,
         file_pattern=file_pattern,
-        out_pattern=out_pattern,
         values=values if values == "auto" else int(values),
         missing_ok=missing_ok,
         images=images,
@@ -105,7 +89,7 @@ def convert_labels(
         jobs=jobs,
         on_done=_progress(),
     )
-    _tell(done, out)
+    _print_result(done, out)
     raise SystemExit(1 if done.faults else 0)
 
 
@@ -122,7 +106,7 @@ def _progress() -> Optional[Callable[[int, int], None]]:
     return show
 
 
-def _tell(done: Converted, out: Path) -> None:
+def _print_result(done: Converted, out: Path) -> None:
     for fault in done.faults:
         console.error(fault)
     for label, pixels in done.pixels.items():

@@ -22,7 +22,6 @@ from mmseg_fixkit.datasets.label_bits import (
     label_bits,
     pack,
     runs_from_zero,
-    unpack,
     values_in_words,
 )
 
@@ -289,16 +288,3 @@ def _mixed(ones: bool, full: bool, file: str, known: Optional[OnValue]) -> str:
             "make all files of one kind"
         )
     return ""
-
-
-def planes_in(packed: Map, labels: int) -> NDArray[np.uint8]:
-    """Return planes of 0 and 1 (L, H, W), 255 where the map is ignored."""
-    planes, ignored = unpack(packed, labels)
-    written = planes.astype(np.uint8)
-    written[:, ignored] = IGNORED
-    return written
-
-
-def joined(planes: NDArray[Any]) -> NDArray[Any]:
-    """Put planes (L, H, W) side by side: (H, L * W)."""
-    return np.concatenate(list(planes), axis=1)

@@ -18,12 +18,11 @@ from PIL import Image
 
 from mmseg_fixkit import FixkitError
 from mmseg_fixkit.apis import convert_labels as convert
-from mmseg_fixkit.apis.convert_labels import TARGETS, convert_labels
+from mmseg_fixkit.apis.convert_labels import convert_labels
 from mmseg_fixkit.cli import app
-from mmseg_fixkit.cli import convert_labels as verb
 from mmseg_fixkit.core.label_formats import FILE_PATTERN
 from mmseg_fixkit.datasets.label_bits import pack
-from mmseg_fixkit.datasets.multilabel_files import joined, planes_in
+from tests.helpers.planes import joined, planes_in
 
 NAMES = ("cell", "nucleus", "halo")
 FOLDERS = "{label}/{stem}.png"
@@ -69,37 +68,35 @@ def test_planes_become_maps(tmp_path: Path, on: int, jobs: int) -> None:
 
 
 @pytest.mark.parametrize("pattern", [FILE_PATTERN, FOLDERS, "{index}/mask-{stem}.png"])
-def test_there_and_back_again_is_the_same(tmp_path: Path, pattern: str) -> None:
-    write_planes(tmp_path / "planes")
-    there = [
-        ("planes", "bits", "a", {}),
-        ("bits", "files", "b", {"out_pattern": pattern}),
-        ("files", "planes", "c", {"file_pattern": pattern}),
-    ]
-    source = tmp_path / "planes"
-    for kind, to, folder, options in there:
-        done = convert_labels(source, kind, NAMES, tmp_path / folder, to=to, jobs=1, **options)
-        assert done.faults == ()
-        assert len(done.images) == 3
-        source = tmp_path / folder
-    for file in sorted((tmp_path / "planes").rglob("*.png")):
-        again = tmp_path / "c" / file.relative_to(tmp_path / "planes")
-        assert (stored(again) == stored(file)).all()
+@pytest.mark.parametrize("folder", ["", "sub/"])
+def test_files_become_maps(tmp_path: Path, pattern: str, folder: str) -> None:
+    for image in range(3):
+        for index, plane in enumerate(some_planes(image)):
+            name = pattern.format(stem=image, label=NAMES[index], index=index)
+            save(tmp_path / f"in/{folder}{name}", plane)
+    done = convert_labels(
+        tmp_path / "in", "files", NAMES, tmp_path / "out", file_pattern=pattern, jobs=1
+    )
+    assert (done.faults, done.written) == ((), 3)
+    for image in range(3):
+        assert (stored(tmp_path / f"out/{folder}{image}.png") == pack(some_planes(image))).all()
 
 
 @given(st.integers(1, 15), st.integers(0, 2**31))
-def test_ignored_pixels_survive_both_ways(labels: int, seed: int) -> None:
+def test_maps_of_planes_and_of_maps_are_the_same(labels: int, seed: int) -> None:
     import tempfile
 
     rng = np.random.default_rng(seed)
     packed = pack(rng.random((labels, *SIZE)) < 0.4, rng.random(SIZE) < 0.2)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        save(root / "a" / "x.png", packed)
-        convert_labels(root / "a", "bits", labels, root / "b", to="planes", jobs=1)
-        done = convert_labels(root / "b", "planes", labels, root / "c", values=1, jobs=1)
-        assert done.faults == ()
-        assert (stored(root / "c" / "x.png") == packed).all()
+        save(root / "planes" / "x.png", joined(planes_in(packed, labels)))
+        save(root / "bits" / "x.png", packed)
+        for kind in ("planes", "bits"):
+            out = root / f"of-{kind}"
+            done = convert_labels(root / kind, kind, labels, out, values=1, jobs=1)
+            assert done.faults == ()
+            assert (stored(out / "x.png") == packed).all()
 
 
 def test_a_coco_json_becomes_maps(tmp_path: Path) -> None:
@@ -173,8 +170,8 @@ def test_an_image_that_ends_its_process_does_not_stop_the_others(
 ) -> None:
     convert_one = convert._convert
 
-    def crash(job: Any, **options: Any) -> Any:
-        return os._exit(7) if job.stem == "sub/2" else convert_one(job, **options)
+    def crash(*arguments: Any) -> Any:
+        return os._exit(7) if arguments[-1].stem == "sub/2" else convert_one(*arguments)
 
     crash.__module__, crash.__qualname__ = convert.__name__, "_convert"  # workers find it there
     monkeypatch.setattr(convert, "_convert", crash)
@@ -241,12 +238,6 @@ def test_two_images_of_one_name_are_told(tmp_path: Path) -> None:
         convert_labels(tmp_path / "in", "bits", NAMES, tmp_path / "out")
 
 
-def test_coco_is_not_written(tmp_path: Path) -> None:
-    write_planes(tmp_path / "in", 1)
-    with pytest.raises(FixkitError, match="bits, planes, files can be written"):
-        convert_labels(tmp_path / "in", "planes", NAMES, tmp_path / "out", to="coco")
-
-
 # the verb
 
 
@@ -279,7 +270,3 @@ def test_wrong_use_is_one_message_and_2(tmp_path: Path) -> None:
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (2, "mmseg-fix: error: no does not exist\n")
-
-
-def test_the_verb_offers_what_the_library_knows() -> None:
-    assert verb.TARGETS == TARGETS

@@ -16,9 +16,9 @@ from PIL import Image
 
 from mmseg_fixkit import FixkitError
 from mmseg_fixkit.datasets.label_bits import LabelFileError, pack
-from mmseg_fixkit.datasets.multilabel_files import joined
 from mmseg_fixkit.transforms.load_multilabel import LoadMultiLabelAnnotations
 from mmseg_fixkit.transforms.multilabel import AddMultiLabelAuxiliaryCategory, PackMultiLabelInputs
+from tests.helpers.planes import joined
 from tests.helpers.runs import run_dataset, run_loader_config
 
 NAMES = ("cell", "nucleus", "halo")

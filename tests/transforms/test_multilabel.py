@@ -15,7 +15,7 @@ from mmseg.registry import TRANSFORMS
 
 import mmseg_fixkit  # noqa: F401 - registers
 from mmseg_fixkit.datasets.label_bits import IGNORED, map_type, pack, unpack
-from mmseg_fixkit.datasets.multilabel_files import planes_in
+from tests.helpers.planes import planes_in
 
 HEIGHT, WIDTH = 40, 56
 
