@@ -9,7 +9,7 @@ import shutil
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, BinaryIO, Callable, Optional
+from typing import Any, BinaryIO, Optional
 
 import click
 
@@ -61,7 +61,7 @@ def explain(
     Exit codes: 0 explained, 1 nothing known is in the text, 2 wrong use.
     """
     from mmseg_fixkit.apis.explain.explain import explain as explained_of
-    from mmseg_fixkit.cli.output.explain import as_json, explain_text, unknown_text
+    from mmseg_fixkit.cli.output.explain import as_json, explain_text, plain, unknown_text
 
     with ExitStack() as stack:
         explained = explained_of(_input(text, log, stack), config)
@@ -70,7 +70,9 @@ def explain(
 
         click.echo(json_text(as_json(explained)), nl=False)
     elif explained:
-        click.echo(explain_text(explained, _width(), _style()), nl=False)
+        click.echo(
+            explain_text(explained, _width(), _marked if console.has_colors() else plain), nl=False
+        )
     if not explained:
         click.echo(unknown_text(_width()), nl=False, err=True)
     raise SystemExit(0 if explained else 1)
@@ -125,10 +127,6 @@ def _opened(path: Path) -> BinaryIO:
 def _width() -> int:
     columns = shutil.get_terminal_size((_WIDEST, 24)).columns
     return max(_NARROWEST, min(columns, _WIDEST))
-
-
-def _style() -> Optional[Callable[[str, str], str]]:
-    return _marked if console.has_colors() else None
 
 
 def _marked(text: str, kind: str) -> str:

@@ -23,19 +23,13 @@ _MAX_LINKS = 40
 
 
 def write_file(target: AnyPath, content: Union[str, bytes], *, option: str = "") -> None:
-    """Write a file in one step, by the rules of :func:`replacing`.
-
-    Args:
-        target: the file.
-        content: what it holds then; text becomes UTF-8.
-        option: the option that names the file, for messages.
+    """Write a file in one step, by the rules of :func:`replacing`; text becomes UTF-8.
 
     Raises:
         FixkitError: it cannot be written. It is as it was then.
     """
-    data = content.encode() if isinstance(content, str) else content
     with replacing(target, option=option) as temporary:
-        temporary.write_bytes(data)
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 @contextmanager
@@ -58,10 +52,8 @@ def replacing(target: AnyPath, *, option: str = "") -> Iterator[Path]:
     """
     path = Path(target)
     with writing(path, option):
-        is_stream = _is_stream(path)
-        real = Path(os.path.realpath(path))
-        folder = Path(tempfile.gettempdir()) if is_stream else real.parent
-        with temporary_next_to(folder / path.name) as temporary:
+        folder = tempfile.gettempdir() if _is_stream(path) else _folder(path)
+        with temporary_next_to(Path(folder, path.name)) as temporary:
             if path.exists():
                 temporary.chmod(0o600)  # until it is known who may read it
             yield temporary
@@ -77,8 +69,7 @@ def temporary_next_to(target: Path, content: bytes = b"") -> Iterator[Path]:
     Raises:
         OSError: the folder cannot be written to.
     """
-    name = f".{target.stem[:_STEM]}-{os.urandom(8).hex()}{target.suffix}"
-    temporary = target.with_name(name)
+    temporary = target.with_name(f".{target.stem[:_STEM]}-{os.urandom(8).hex()}{target.suffix}")
     temporary.touch(exist_ok=False)
     try:
         if content:
@@ -91,13 +82,10 @@ def temporary_next_to(target: Path, content: bytes = b"") -> Iterator[Path]:
 def put_in_place(temporary: Path, target: Path, *, overwrite: bool = True) -> bool:
     """Make the content of ``temporary`` that of ``target``, by the rules of :func:`replacing`.
 
-    Args:
-        temporary: a file on the file system of ``target``.
-        target: the file.
-        overwrite: whether an existing file may be replaced.
+    Both are on one file system, unless the target is a pipe or a device.
 
     Returns:
-        False where there is a file that may not be replaced.
+        False where there is a file, and none may be replaced (``overwrite``).
 
     Raises:
         OSError: it cannot be written.
@@ -119,10 +107,6 @@ def put_in_place(temporary: Path, target: Path, *, overwrite: bool = True) -> bo
 def check_target(target: AnyPath, *, overwrite: bool) -> None:
     """Refuse a file that must not or cannot be written, before any work is done.
 
-    Args:
-        target: the file.
-        overwrite: whether an existing file may be replaced.
-
     Raises:
         FixkitError: it is a folder, lies in none, or exists and may not be replaced.
     """
@@ -134,7 +118,7 @@ def check_target(target: AnyPath, *, overwrite: bool) -> None:
             raise FixkitError(
                 f"{path} exists already; give --overwrite to replace it, or another -o"
             )
-        if _status(path) is None and not Path(os.path.realpath(path)).parent.is_dir():
+        if _status(path) is None and not os.path.isdir(_folder(path)):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
 
 
@@ -158,8 +142,13 @@ def writing(target: Path, option: str = "") -> Iterator[None]:
         raise FixkitError(f"{named} cannot be written: {_reason(error, target)}") from None
 
 
+def _folder(target: Path) -> str:
+    """Return the folder of what a name stands for."""
+    return os.path.dirname(os.path.realpath(target))
+
+
 def _reason(error: OSError, target: Path) -> str:
-    folder = os.path.dirname(os.path.realpath(target))
+    folder = _folder(target)
     if isinstance(error, IsADirectoryError):
         return "it is a folder"
     if isinstance(error, (FileNotFoundError, NotADirectoryError)) and not os.path.isdir(folder):

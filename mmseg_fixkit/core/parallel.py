@@ -46,15 +46,10 @@ _DASK = "dask://"
 
 @dataclass(frozen=True)
 class Work(Generic[Item, Result]):
-    """What is to be done with chunks of items.
-
-    Args:
-        call: does it; for processes and clusters it has to survive pickling.
-        crashed: the result for one item that ends the process that works on it.
-    """
+    """What is to be done with chunks; for clusters, and processes without fork, it is pickled."""
 
     call: Callable[[Chunk[Item]], Result]
-    crashed: Callable[[Item], Result]
+    crashed: Callable[[Item], Result]  # the result for one item that ends its process
 
 
 def cores() -> int:
@@ -91,13 +86,8 @@ def each(
 ) -> Iterator[Result]:
     """Yield the result of each item, in order; one job does them here. See :func:`results`.
 
-    Args:
-        call: what to do; what it raises is raised here.
-        items: any number of them.
-        jobs: how many workers.
-        executor: of :func:`results`.
-        crashed: of :class:`Work`; where left out, such an item raises ``FixkitError``.
-        size: how many items go to a worker at once.
+    What ``call`` raises is raised here. Workers get ``size`` items at once; one that ends its
+    process has the result that ``crashed`` gives, or raises ``FixkitError``.
     """
     if jobs <= 1:
         return map(call, items)
@@ -122,7 +112,7 @@ def results(
 
     Args:
         work: what to do with them.
-        chunks: any number of them.
+        chunks: any number of them; they are taken as results are.
         jobs: how many workers; a cluster has its own.
         executor: ``threads``, ``processes`` or ``dask://host:port``.
 

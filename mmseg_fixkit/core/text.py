@@ -1,8 +1,9 @@
-"""Numbers with their nouns, and lists, as messages write them."""
+"""Numbers with their nouns, lists and paragraphs, as messages write them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from textwrap import TextWrapper
 from typing import Any
 
 
@@ -53,3 +54,11 @@ def listed(texts: Sequence[str], word: str = "and") -> str:
     if len(texts) < 2:
         return "".join(texts)
     return f"{', '.join(texts[:-1])} {word} {texts[-1]}"
+
+
+def wrapped(
+    text: str, width: int, lead: str = "", indent: str = "", *, break_words: bool = False
+) -> list[str]:
+    """Return the lines of a paragraph, each behind an indent; paths and options stay whole."""
+    wrapper = TextWrapper(width, lead, indent, break_long_words=break_words, break_on_hyphens=False)
+    return wrapper.wrap(text)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from mmseg_fixkit.core.text import counted, first_few, listed, with_pixels
+from mmseg_fixkit.core.text import counted, first_few, listed, with_pixels, wrapped
 
 
 @pytest.mark.parametrize(
@@ -72,3 +72,14 @@ def test_with_pixels(counts: Sequence[tuple[object, int]], text: str) -> None:
 )
 def test_listed(texts: str, word: str, text: str) -> None:
     assert listed(list(texts), word) == text
+
+
+def test_wrapped() -> None:
+    text = "run mmseg-fix check /a/very/long/path.py"
+    assert wrapped(text, 14, "- ", "  ") == [
+        "- run",
+        "  mmseg-fix",
+        "  check",
+        "  /a/very/long/path.py",
+    ]
+    assert wrapped("abcdefgh", 4, break_words=True) == ["abcd", "efgh"]

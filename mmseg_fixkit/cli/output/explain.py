@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Sequence
-from typing import Any, Callable, Optional
+from typing import Any, Callable
 
 from mmseg_fixkit.apis.explain.explanation import Explanation, PossibleCause
 from mmseg_fixkit.core.diagnostics import Diagnostic, format_key
+from mmseg_fixkit.core.text import wrapped
 
 #: Marks up a text for a terminal: its words and what they are.
 Style = Callable[[str, str], str]
@@ -31,21 +31,17 @@ def plain(text: str, kind: str) -> str:
     return text
 
 
-def explain_text(
-    explained: Sequence[Explanation], width: int = 80, style: Optional[Style] = None
-) -> str:
+def explain_text(explained: Sequence[Explanation], width: int = 80, style: Style = plain) -> str:
     """Return the explanations for people, numbered if there are several."""
-    marked = style or plain
     numbers = {each.id: number for number, each in enumerate(explained, 1)}
     several = len(explained) > 1
-    blocks = ["\n".join(_block(e, numbers, several, width, marked)) for e in explained]
+    blocks = ["\n".join(_block(e, numbers, several, width, style)) for e in explained]
     return "\n\n".join(blocks) + "\n"
 
 
 def unknown_text(width: int = 80) -> str:
     """Return what to say of a text in which nothing is known."""
-    lines = (textwrap.wrap(line, width, subsequent_indent="  ") for line in UNKNOWN)
-    return "\n".join(text for line in lines for text in line) + "\n"
+    return "".join(f"{line}\n" for text in UNKNOWN for line in wrapped(text, width, indent="  "))
 
 
 def _block(
@@ -75,35 +71,23 @@ def _evidence(explained: Explanation, width: int, style: Style) -> Iterator[str]
     if len(quoted) > _EVIDENCE:
         quoted = f"{quoted[: _EVIDENCE - 1]}…"
     text = f"line {explained.line}{more}: {quoted}"
-    wrapped = textwrap.wrap(
-        text,
-        width,
-        initial_indent=_INDENT,
-        subsequent_indent=_INDENT + "  ",
-        break_on_hyphens=False,
-    )
-    yield from (style(line, "evidence") for line in wrapped)
+    lines = wrapped(text, width, _INDENT, f"{_INDENT}  ", break_words=True)
+    yield from (style(line, "evidence") for line in lines)
 
 
 def _paragraph(word: str, text: str, width: int, style: Style) -> Iterator[str]:
     if not text:
         return
     margin = " " * (len(_INDENT) + _WORD + 1)
-    lines = textwrap.wrap(
-        text, width, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False,
-        break_long_words=False,
-    )  # fmt: skip
-    first, *rest = lines
+    first, *rest = wrapped(text, width, margin, margin)
     yield f"{_INDENT}{style(word.ljust(_WORD), 'word')} {first[len(margin) :]}"
     yield from rest
 
 
 def _possibility(possibility: PossibleCause, width: int, style: Style) -> Iterator[str]:
     verdict = {None: "cause", True: "fits", False: "not"}[possibility.fits]
-    text = possibility.what
-    if possibility.because:
-        text = f"{text} In the config: {possibility.because}."
-    yield from _paragraph(verdict, text, width, style)
+    why = f" In the config: {possibility.because}." if possibility.because else ""
+    yield from _paragraph(verdict, f"{possibility.what}{why}", width, style)
 
 
 def _steps(steps: Sequence[str], width: int, style: Style) -> Iterator[str]:
@@ -139,14 +123,14 @@ def _sources(explained: Explanation) -> str:
 
 def as_json(explained: Sequence[Explanation]) -> list[dict[str, Any]]:
     """Return the explanations for ``json``."""
-    return [_record(each) for each in explained]
-
-
-def _record(explained: Explanation) -> dict[str, Any]:
-    record = dict(vars(explained))
-    record["possibilities"] = [dict(vars(p)) for p in explained.possibilities]
-    record["findings"] = [_found(d) for d in explained.findings]
-    return record
+    return [
+        {
+            **vars(each),
+            "possibilities": [vars(cause) for cause in each.possibilities],
+            "findings": [_found(finding) for finding in each.findings],
+        }
+        for each in explained
+    ]
 
 
 def _found(found: Diagnostic) -> dict[str, Any]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mmseg_fixkit.apis.preflight.runner import Outcome, State
 from mmseg_fixkit.cli.output.json import record
 from mmseg_fixkit.core.diagnostics import Report
+from mmseg_fixkit.core.text import wrapped
 
 _MARKS = {
     State.PASSED: "ok",
@@ -33,15 +33,7 @@ def lines_of(outcome: Outcome, width: int = 100) -> Iterator[str]:
 
 
 def _wrapped(text: str, width: int, lead: str) -> list[str]:
-    one = " ".join(text.split())
-    return textwrap.wrap(
-        one,
-        max(width, 60),
-        initial_indent=lead,
-        subsequent_indent=_INDENT,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    return wrapped(" ".join(text.split()), max(width, 60), lead, _INDENT)
 
 
 def closing(outcomes: Sequence[Outcome], seconds: float) -> str:
