@@ -108,7 +108,7 @@ def convert_labels(
         values: of ``'planes'`` and ``'files'``: see ``LoadMultiLabelAnnotations``.
         missing_ok: likewise, of ``'files'``.
         images: the folder of the images, to compare sizes with; without them, the number of planes
-            that stand side by side cannot be told.
+            that stand side by side is not known.
         overwrite: replace files that are there with another content.
         jobs: how many processes; where left out, one a core.
         on_done: called with how many images are done, and of how many.

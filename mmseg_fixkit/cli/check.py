@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING, Optional
 
 import click
@@ -19,9 +17,6 @@ if TYPE_CHECKING:
     from mmseg_fixkit.core.diagnostics import Report
 
 Codes = Optional[tuple[str, ...]]
-
-#: What shells report of a program that Ctrl-C ended.
-INTERRUPTED = 130
 
 
 @click.command
@@ -103,7 +98,7 @@ def check(
         from mmseg_fixkit.core.files import write_file
 
         write_file(output_file, result, option="--output-file")
-    _say(reports, errors)
+    _print_notes(reports, errors)
     if repaired:
         click.echo(repairs_text(repaired, written=fix), nl=False, err=True)
     if output_format == "text" and reports and not diff:
@@ -119,14 +114,11 @@ def _outcomes(
     from mmseg_fixkit.apis import check_files
     from mmseg_fixkit.core.settings import reasons_given
 
-    try:
+    with console.ended_by_ctrl_c():
         found = check_files.find_targets(configs, select, ignore)
         for text in reasons_given(target.settings for target in found.targets):
             console.note(text)
         outcomes = list(_watched(check_files.check_all(found.targets, jobs), len(found.targets)))
-    except KeyboardInterrupt:
-        console.error("stopped by Ctrl-C, so nothing is reported")
-        raise SystemExit(INTERRUPTED) from None
     skipped = found.skipped + sum(outcome.skipped for outcome in outcomes)
     if all(outcome.skipped for outcome in outcomes):
         raise check_files.nothing_checked(configs, skipped)
@@ -146,8 +138,8 @@ def _codes(text: Optional[str]) -> Codes:
     return tuple(text.split(",")) if text else None
 
 
-def _say(reports: Sequence[Report], errors: Sequence[str]) -> None:
-    """Say beside the result what there is to know of each config."""
+def _print_notes(reports: Sequence[Report], errors: Sequence[str]) -> None:
+    """Print beside the result what there is to know of each config."""
     for text in (note for report in reports for note in report.notes):
         console.note(text)
     for text in errors:
@@ -164,24 +156,10 @@ def _exit_code(
     return 1 if changing else max(report.exit_code for report in reports)
 
 
-def _watched(outcomes: Iterator[CheckResult], total: int) -> Iterator[CheckResult]:
+def _watched(outcomes: Iterable[CheckResult], total: int) -> Iterator[CheckResult]:
     """Pass on the outcomes; on a terminal, work of more than a second gets a progress bar."""
-    if not sys.stderr.isatty():
-        yield from outcomes
-        return
-    began = monotonic()
-    for done, outcome in enumerate(outcomes, 1):
-        yield outcome
-        if monotonic() - began > 1 and done < total:
-            yield from _with_bar(outcomes, done, total)
-
-
-def _with_bar(outcomes: Iterator[CheckResult], done: int, total: int) -> Iterator[CheckResult]:
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True, redirect_stdout=False) as bar:
-        task = bar.add_task("Checking", total=total, completed=done)
-        for outcome in outcomes:
-            bar.advance(task)
+    with console.progress_bar("Checking") as show:
+        for done, outcome in enumerate(outcomes, 1):
+            if show and done < total:
+                show(done, total)
             yield outcome

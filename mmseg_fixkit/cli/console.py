@@ -4,8 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
+from typing import Any, Callable, Optional
 
 import click
+
+#: What shells report of a program that Ctrl-C ended.
+INTERRUPTED = 130
+
+#: Draws how much is done, and of how much if that is known by then.
+Progress = Callable[..., None]
+
+#: What a bar is drawn for, in seconds.
+_LONG = 1.0
 
 
 def has_colors() -> bool:
@@ -48,3 +61,51 @@ def note(text: str) -> None:
 def error(text: str) -> None:
     """Say what went wrong with one of several inputs."""
     click.echo(f"mmseg-fix: error: {text}", err=True)
+
+
+@contextmanager
+def ended_by_ctrl_c() -> Iterator[None]:
+    """End the program with a sentence where Ctrl-C stops what is done within."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        error("stopped by Ctrl-C, so nothing is reported")
+        raise SystemExit(INTERRUPTED) from None
+
+
+@contextmanager
+def progress_bar(word: str, count: Callable[[], int] = lambda: 0) -> Iterator[Optional[Progress]]:
+    """Yield what draws a progress bar: on a terminal, for work of more than a second.
+
+    It is called with what is done, and with how much there is where ``count`` does not say that.
+    """
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich import progress
+    from rich.console import Console
+
+    bar = progress.Progress(
+        progress.TextColumn(word),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=False,
+    )
+    began = monotonic()
+    tasks: list[Any] = []
+
+    def show(done: int, total: Optional[int] = None) -> None:
+        if not tasks and monotonic() - began > _LONG:
+            tasks.append(bar.add_task(word, total=count() if total is None else total))
+            bar.start()
+        if tasks:
+            bar.update(tasks[0], completed=done)
+
+    try:
+        yield show
+    finally:
+        if tasks:
+            bar.stop()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Optional
+from typing import TYPE_CHECKING, Optional
 
 import click
 
@@ -76,34 +74,22 @@ def convert_labels(
     """
     from mmseg_fixkit.apis import convert_labels as convert
 
-    done = convert.convert_labels(
-        source,
-        label_format,
-        [name.strip() for name in labels.split(",")],
-        out,
-        file_pattern=file_pattern,
-        values=values if values == "auto" else int(values),
-        missing_ok=missing_ok,
-        images=images,
-        overwrite=overwrite,
-        jobs=jobs,
-        on_done=_progress(),
-    )
+    with console.progress_bar("Converting") as show:
+        done = convert.convert_labels(
+            source,
+            label_format,
+            [name.strip() for name in labels.split(",")],
+            out,
+            file_pattern=file_pattern,
+            values=values if values == "auto" else int(values),
+            missing_ok=missing_ok,
+            images=images,
+            overwrite=overwrite,
+            jobs=jobs,
+            on_done=show,
+        )
     _print_result(done, out)
     raise SystemExit(1 if done.faults else 0)
-
-
-def _progress() -> Optional[Callable[[int, int], None]]:
-    """Say how far it is, on a terminal, of what takes longer than a second."""
-    if not sys.stderr.isatty():
-        return None
-    start = time.monotonic()
-
-    def show(done: int, total: int) -> None:
-        if time.monotonic() - start > 1:
-            click.echo(f"\r{done} of {counted(total, 'image')}", nl=done == total, err=True)
-
-    return show
 
 
 def _print_result(done: Converted, out: Path) -> None:

@@ -51,12 +51,14 @@ _OF_PADDLESEG = {"multilabel", "guards"}
     type=click.Choice(["sigmoid", "softmax"]),
     help="Tell two classes apart by one sigmoid channel, or by two softmax channels.",
 )
-@click.option("--multilabel", is_flag=True, help="Let a pixel have several labels, or none.")
+@click.option(
+    "--multilabel", is_flag=True, help="Multi-label: a pixel may have several labels, or none."
+)
 @click.option(
     "--label-format",
     type=click.Choice(tuple(FORMATS)),
-    help="How label files hold several labels: as bits of a map (default), as planes side by side "
-    "(PaddleSeg), as a file a label, or as COCO's JSON.",
+    help="How label files hold labels that overlap: as bits of a map (default), as planes side "
+    "by side (PaddleSeg), as a file a label, or as COCO's JSON.",
 )
 @click.option(
     "--file-pattern", metavar="TEXT", help="Of --label-format files: '{label}/{stem}.png'."

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from time import monotonic
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 import click
 
 from mmseg_fixkit.cli import console
-from mmseg_fixkit.cli.check import INTERRUPTED
 from mmseg_fixkit.cli.options import class_options
 from mmseg_fixkit.cli.output import REPORTERS, reporter
 from mmseg_fixkit.core.errors import FixkitError
@@ -26,9 +24,6 @@ if TYPE_CHECKING:
     from mmseg_fixkit.datasets.stats import LabelStats
 
 _FILE = click.Path(path_type=Path)
-
-#: What a bar is drawn for, in seconds.
-_LONG = 1.0
 
 
 @click.command
@@ -106,7 +101,7 @@ def scan(
         label_overrides(labels, palette, ignore_index, reduce_zero_label),
         seg_map_suffix=seg_map_suffix,
     )
-    with ended_by_ctrl_c():
+    with console.ended_by_ctrl_c():
         if _are_saved(targets):
             if fix is not None:
                 raise FixkitError("--fix needs a config or a folder, not saved statistics")
@@ -154,16 +149,6 @@ def _codes(
     return own or None, settings.ignore
 
 
-@contextmanager
-def ended_by_ctrl_c() -> Iterator[None]:
-    """End the program with a sentence where Ctrl-C stops what is done within."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        console.error("stopped by Ctrl-C, so nothing is reported")
-        raise SystemExit(INTERRUPTED) from None
-
-
 def _are_saved(targets: Sequence[str]) -> bool:
     from mmseg_fixkit.datasets.stats import are_stats
 
@@ -206,39 +191,12 @@ def _scanned(source: str, inventory: Inventory, how: dict[str, Any]) -> LabelSta
         return scan_inventory(source, inventory, progress=progress, **how)
 
 
-@contextmanager
-def progress_bar(word: str, inventory: Inventory) -> Iterator[Optional[Callable[[int], None]]]:
-    """Yield what draws a progress bar: on a terminal, for work of more than a second."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (TextColumn(word), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    bar = Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False)
-    began = monotonic()
-    tasks: list[Any] = []
-
-    def show(done: int) -> None:
-        if not tasks and monotonic() - began > _LONG:
-            # Listing once more to know how many there are costs little beside decoding.
-            tasks.append(bar.add_task(word, total=sum(1 for _ in inventory.files)))
-            bar.start()
-        if tasks:
-            bar.update(tasks[0], completed=done)
-
-    try:
-        yield show
-    finally:
-        if tasks:
-            bar.stop()
+def progress_bar(
+    word: str, inventory: Inventory
+) -> AbstractContextManager[Optional[console.Progress]]:
+    """Return a progress bar over the files of an inventory."""
+    # Listing once more to know how many there are costs little beside decoding.
+    return console.progress_bar(word, lambda: sum(1 for _ in inventory.files))
 
 
 def _save(stats: LabelStats, path: Path) -> None:

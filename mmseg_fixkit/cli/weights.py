@@ -127,12 +127,12 @@ def _stats(
 
 
 def _scanned(name: str, inventory: Inventory, jobs: Optional[int], *, cache: bool) -> LabelStats:
-    from mmseg_fixkit.cli.scan import ended_by_ctrl_c, progress_bar
+    from mmseg_fixkit.cli.scan import progress_bar
     from mmseg_fixkit.datasets.scan_files import scan_inventory
 
     for text in inventory.notes:
         console.note(text)
-    with ended_by_ctrl_c(), progress_bar("Scanning", inventory) as progress:
+    with console.ended_by_ctrl_c(), progress_bar("Scanning", inventory) as progress:
         return scan_inventory(name, inventory, jobs=jobs, cache=cache, progress=progress)
 
 

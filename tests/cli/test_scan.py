@@ -41,7 +41,7 @@ def run(*arguments: str, code: str = CODE) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def wrong() -> str:
-    """Write a data set of four classes with one file that has others; return its config."""
+    """Write a dataset of four classes with one file that has others; return its config."""
     root = dataset(Path("farm"), 4)
     path = root / "ann/train/2.png"
     label = np.array(Image.open(path)).astype(int)

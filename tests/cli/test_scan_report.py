@@ -25,7 +25,7 @@ from rich.cells import cell_len
 
 from mmseg_fixkit.cli.output.scan_gallery import worst_files
 from mmseg_fixkit.cli.output.scan_html import scan_html
-from mmseg_fixkit.cli.output.scan_pictures import BOX, FRAME, MARK, MOST_BYTES, overlay
+from mmseg_fixkit.cli.output.scan_images import BOX, FRAME, MARK, MOST_BYTES, overlay
 from mmseg_fixkit.cli.output.scan_rows import (
     COLOR,
     distribution,
@@ -450,7 +450,7 @@ def test_rules_are_laid_out_and_escaped(monkeypatch: pytest.MonkeyPatch) -> None
         assert part in text
 
 
-# --- pictures -----------------------------------------------------------------------------------
+# --- images -------------------------------------------------------------------------------------
 
 
 def decoded(data: bytes) -> np.ndarray[Any, Any]:
@@ -635,7 +635,7 @@ def test_every_finding_that_names_a_label_file_knows_its_files(tmp_path: Path) -
     stats = faulty(tmp_path)
     for diagnostic in findings(stats):
         if diagnostic.location is not None:
-            assert faults(stats, diagnostic)[0].offender.file == diagnostic.location.file
+            assert faults(stats, diagnostic)[0].bad_file.file == diagnostic.location.file
 
 
 def test_the_gallery_is_fair_and_bounded(tmp_path: Path) -> None:
@@ -657,7 +657,7 @@ def test_the_gallery_is_fair_and_bounded(tmp_path: Path) -> None:
     assert [file.diagnostic.code for file in chosen] == ["MSF401"] * 11 + ["MSF402"]
     text = scan_html(stats, wrong)
     assert text.count("data:image/") == 12
-    assert scan_html(stats, wrong, pictures=0).count("data:image/") == 0
+    assert scan_html(stats, wrong, images=0).count("data:image/") == 0
     assert "250 files, the worst 20 of them" in Page(text).text
     assert len(text.encode()) < 3_000_000
 
@@ -668,7 +668,7 @@ def test_of_two_problems_the_place_of_a_finding_tells_which() -> None:
     problems = {kinds.NO_IMAGE: missing, kinds.UNUSED: unused}
     stats = LabelStats("d", {"train": SplitStats(files=2, problems=problems)})
     wrong = replace(found("MSF413", "x", "y", "train"), location=Location("b.png"))
-    assert [fault.offender.file for fault in faults(stats, wrong)] == ["b.png"]
+    assert [fault.bad_file.file for fault in faults(stats, wrong)] == ["b.png"]
 
 
 def test_colour_files_have_rows_of_colours() -> None:

@@ -1,4 +1,4 @@
-"""Small data sets with one thing wrong, for the tests of ``scan``."""
+"""Small datasets with one thing wrong, for the tests of ``scan``."""
 
 from __future__ import annotations
 

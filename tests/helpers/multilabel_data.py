@@ -1,4 +1,4 @@
-"""A small data set of overlapping labels, and runs of models on it."""
+"""A small dataset of overlapping labels, and runs of models on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small data sets, models and runs for tests; helpers of the runtime tests begin with ``run_``."""
+"""Small datasets, models and runs for tests; helpers of the runtime tests begin with ``run_``."""
 
 from __future__ import annotations
 

@@ -50,12 +50,7 @@ def _blank(match: re.Match[str]) -> str:
 
 @dataclass(frozen=True)
 class Cleaned:
-    """A text without decoration, and the same without white space.
-
-    Args:
-        plain: the former.
-        keep_lines: whether the latter keeps its line breaks.
-    """
+    """A text without decoration, and the same without white space, but for kept line breaks."""
 
     plain: str
     keep_lines: bool

@@ -19,19 +19,12 @@ Template = Union[str, tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Cause:
-    """One of several causes that the same text has; a config tells which.
+    """One of several causes that the same text has; a config shows which."""
 
-    Args:
-        id: stable; the key of its check in :data:`~mmseg_fixkit.apis.explain.with_config.CAUSES`.
-        what: the cause in a sentence.
-        next: what to do about it.
-        rules: codes of the rules that find it in a config.
-    """
-
-    id: str
+    id: str  # stable; the key of its check in with_config.CAUSES
     what: str
     next: tuple[str, ...]
-    rules: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()  # codes of those that find it in a config
 
 
 @dataclass(frozen=True)

@@ -23,30 +23,19 @@ SHORTEST = 4
 
 @dataclass(frozen=True)
 class Match:
-    """A fault, found once.
-
-    Args:
-        fault: which.
-        line: where, counted from 1.
-        evidence: the line, joined where it was wrapped.
-        groups: what the pattern took out of it.
-    """
+    """A fault, found once."""
 
     fault: Fault
-    line: int
-    evidence: str
-    groups: dict[str, str]
+    line: int  # counted from 1
+    evidence: str  # the line, joined where it was wrapped
+    groups: dict[str, str]  # what the pattern took out of it
 
 
 def matches(piece: Piece, left_out: Container[str]) -> Iterator[Match]:
     """Yield what is found in a piece of text: line by line, then what was wrapped.
 
     Without line breaks, the number at the end of a line runs into the next one, so what was found
-    in the lines is not looked at again.
-
-    Args:
-        piece: of the text.
-        left_out: ids of faults that are not looked for.
+    in the lines is not looked at again. Faults whose ids are ``left_out`` are not looked for.
     """
     if not _first_look().search(piece.squeezed):
         return

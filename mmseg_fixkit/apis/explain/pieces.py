@@ -23,17 +23,13 @@ _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)
 class Piece:
     """A piece of a text, and what stands around it.
 
-    Args:
-        text: both.
-        begin: where the piece begins in it.
-        end: where it ends. What ends within the piece belongs to it, and to no other.
-        line: the number of the first line of ``text``.
+    What ends within the piece belongs to it, and to no other.
     """
 
-    text: str
-    begin: int
+    text: str  # both
+    begin: int  # of the piece in it
     end: int
-    line: int
+    line: int  # the number of the first one of ``text``
 
     @cached_property
     def squeezed(self) -> bytes:

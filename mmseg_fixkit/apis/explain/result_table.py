@@ -47,9 +47,9 @@ def classes_of_note(piece: Piece) -> Iterator[Match]:
     if header is None:
         return
     line = piece.line_at(text.places[header.start()])
-    for fault, told in _findings(rows).items():
-        names = ", ".join(row.name for row in told)
-        shown = first_few([f"{r.name} {r.overlap:g} {r.found:g}" for r in told], 6)
+    for fault, shown_rows in _findings(rows).items():
+        names = ", ".join(row.name for row in shown_rows)
+        shown = first_few([f"{r.name} {r.overlap:g} {r.found:g}" for r in shown_rows], 6)
         evidence = f"{text.lines_of(*header.span())} … {shown}"
         yield Match(all_faults()[fault], line, evidence, {"names": names})
 

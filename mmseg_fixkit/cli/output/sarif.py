@@ -97,8 +97,8 @@ def _without_fences(text: str) -> str:
 
 def _invocation(errors: Sequence[str]) -> dict[str, Any]:
     notes = [{"level": "error", "message": {"text": text}} for text in errors]
-    said = {"toolExecutionNotifications": notes} if notes else {}
-    return {"executionSuccessful": not errors, **said}
+    failed = {"toolExecutionNotifications": notes} if notes else {}
+    return {"executionSuccessful": not errors, **failed}
 
 
 def _result(report: Report, diagnostic: Diagnostic, index: int) -> dict[str, Any]:

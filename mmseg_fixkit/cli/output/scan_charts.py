@@ -27,23 +27,14 @@ class Stripe:
 
 @dataclass(frozen=True)
 class Distribution:
-    """The classes of one split.
-
-    Args:
-        split: its name.
-        files: how many it has.
-        pixels: how many they have.
-        rows: the most frequent labels; none where no file could be read.
-        more: how many labels are left out.
-        decades: how many powers of ten the bars of all splits span.
-    """
+    """The classes of one split."""
 
     split: str
     files: int
     pixels: int
-    rows: tuple[Row, ...]
-    more: int
-    decades: int
+    rows: tuple[Row, ...]  # the most frequent labels; none where no file could be read
+    more: int  # labels that are left out
+    decades: int  # powers of ten that the bars of all splits span
 
     @property
     def ribbon(self) -> Iterator[Stripe]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Optional, Union
 
-from mmseg_fixkit.cli.output.scan_pictures import Drawing, Read, overlay
+from mmseg_fixkit.cli.output.scan_images import Drawing, Read, overlay
 from mmseg_fixkit.cli.output.scan_rows import Fault, faults
 from mmseg_fixkit.core.diagnostics import Diagnostic
 from mmseg_fixkit.core.errors import FixkitError
@@ -39,20 +39,14 @@ class WorstFile:
         """The values of the file to mark."""
         if self.fault.problem in _NOT_MARKED:
             return ()
-        values = tuple(value for value, _ in self.fault.offender.values)
+        values = tuple(value for value, _ in self.fault.bad_file.values)
         return (255,) if self.fault.problem == kinds.BINARY else values
 
 
 def worst_files(
     stats: LabelStats, diagnostics: Sequence[Diagnostic], most: int
 ) -> tuple[WorstFile, ...]:
-    """Choose the files to draw: the worst of each finding, then the next of each, and so on.
-
-    Args:
-        stats: of the scan.
-        diagnostics: its findings.
-        most: how many files in all.
-    """
+    """Choose the files to draw: the worst of each finding, then the next of each, and so on."""
     queues = [
         [WorstFile(d, f) for f in faults(stats, d) if f.problem not in _NOT_DRAWN]
         for d in diagnostics
@@ -60,7 +54,7 @@ def worst_files(
     once: dict[str, WorstFile] = {}
     for turn in zip_longest(*queues):
         for file in filter(None, turn):
-            once.setdefault(file.fault.offender.file, file)
+            once.setdefault(file.fault.bad_file.file, file)
     order = [d.code for d in diagnostics]
     chosen = list(once.values())[:most]
     return tuple(sorted(chosen, key=lambda file: order.index(file.diagnostic.code)))
@@ -70,7 +64,7 @@ def drawings(
     stats: LabelStats, chosen: Sequence[WorstFile], files: Iterable[LabelFile], read: Read
 ) -> list[tuple[WorstFile, Union[Drawing, str]]]:
     """Draw each file over its image, which is found among all files; or say why it cannot be."""
-    labels = {each.fault.offender.file for each in chosen}
+    labels = {each.fault.bad_file.file for each in chosen}
     images = {f.label: f.image for f in files if f.label in labels} if labels else {}
     return [(worst, _drawing(stats, worst, images, read)) for worst in chosen]
 
@@ -78,7 +72,7 @@ def drawings(
 def _drawing(
     stats: LabelStats, worst: WorstFile, images: Mapping[str, Optional[str]], read: Read
 ) -> Union[Drawing, str]:
-    path = worst.fault.offender.file
+    path = worst.fault.bad_file.file
     try:
         return overlay(stats, path, images.get(path), bad=worst.marks, read=read)
     except FixkitError as reason:

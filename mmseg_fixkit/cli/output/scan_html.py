@@ -24,8 +24,8 @@ from mmseg_fixkit.cli.output.scan_charts import (
     most_frequent,
 )
 from mmseg_fixkit.cli.output.scan_gallery import MOST_VALUES, WorstFile, drawings, worst_files
+from mmseg_fixkit.cli.output.scan_images import FRAME, MARK, Read, read_bytes
 from mmseg_fixkit.cli.output.scan_matrix import class_matrix
-from mmseg_fixkit.cli.output.scan_pictures import FRAME, MARK, Read, read_bytes
 from mmseg_fixkit.cli.output.scan_rows import Fault, percent, printable, short
 from mmseg_fixkit.cli.output.text import verdict
 from mmseg_fixkit.core.diagnostics import Diagnostic, Severity
@@ -36,7 +36,7 @@ from mmseg_fixkit.datasets.label_file import LabelFile
 from mmseg_fixkit.datasets.stats import LabelStats
 
 #: Images on a page, unless the caller says otherwise.
-IMAGE_SUFFIXES = 12
+MOST_IMAGES = 12
 
 _MOST_FILES = 20
 
@@ -63,23 +63,14 @@ class Tile:
 
 @dataclass(frozen=True)
 class Finding:
-    """A finding with its rule and its files.
-
-    Args:
-        diagnostic: the finding.
-        rule: that found it, if it is one of ours.
-        first: whether it is the first of its code, to which links lead.
-        drawn: whether some of its files are drawn.
-        faults: the worst of its files.
-        files: how many it has.
-    """
+    """A finding with its rule, if that is one of ours, and its files."""
 
     diagnostic: Diagnostic
     rule: Optional[Rule]
-    first: bool
-    drawn: bool
-    faults: tuple[Fault, ...]
-    files: int
+    first: bool  # of its code: links lead to it
+    drawn: bool  # whether some of its files are
+    faults: tuple[Fault, ...]  # the worst of its files
+    files: int  # how many it has
 
 
 def scan_html(
@@ -87,7 +78,7 @@ def scan_html(
     diagnostics: Sequence[Diagnostic],
     *,
     files: Iterable[LabelFile] = (),
-    pictures: int = IMAGE_SUFFIXES,
+    images: int = MOST_IMAGES,
     read: Read = read_bytes,
 ) -> str:
     """Return the page of a scan.
@@ -97,10 +88,10 @@ def scan_html(
         diagnostics: its findings.
         files: of the scan, to find the images of those that are drawn; without them label maps
             are drawn on their own.
-        pictures: how many files to draw at most; each has up to 60 kB.
+        images: how many files to draw at most; each has up to 60 kB.
         read: how to get at the bytes of a file.
     """
-    chosen = worst_files(stats, diagnostics, pictures)
+    chosen = worst_files(stats, diagnostics, images)
     return _template().render(
         version=mmseg_fixkit.__version__,
         style=_resource("css"),
@@ -165,7 +156,7 @@ def _tiles(stats: LabelStats, diagnostics: Sequence[Diagnostic]) -> Iterator[Til
     files = sum(split.files for split in splits)
     labels = sum(sum(split.labels.values()) for split in splits)
     ignored = sum(split.labels.get(stats.ignore_index, 0) for split in splits)
-    bad = len({f.offender.file for d in diagnostics for f in rows.faults(stats, d)})
+    bad = len({f.bad_file.file for d in diagnostics for f in rows.faults(stats, d)})
     yield Tile("Findings", f"{len(diagnostics):,}", verdict(diagnostics), _state(diagnostics))
     yield Tile("Files", f"{files:,}", f"{bad:,}{'+' * (bad >= 200)} with a fault" if bad else "")
     yield Tile("Pixels", short(sum(map(rows.pixels, splits))), "")

@@ -34,19 +34,12 @@ _PAPER = 800
 
 @dataclass(frozen=True)
 class ClassMatrix:
-    """The classes of all splits, most frequent first.
-
-    Args:
-        names: of the classes.
-        colors: to draw them with.
-        files: for each two classes how many files have both; on the diagonal, how many have one.
-        left_out: how many rarer classes there are besides.
-    """
+    """The classes of all splits, most frequent first."""
 
     names: tuple[str, ...]
     colors: tuple[Color, ...]
-    files: tuple[tuple[int, ...], ...]
-    left_out: int
+    files: tuple[tuple[int, ...], ...]  # with both classes; on the diagonal, with the one
+    left_out: int  # rarer classes
 
     @property
     def _sizes(self) -> tuple[int, int]:

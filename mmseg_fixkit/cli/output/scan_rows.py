@@ -11,12 +11,7 @@ from typing import Optional
 from mmseg_fixkit.core.diagnostics import Diagnostic
 from mmseg_fixkit.core.labels import Color
 from mmseg_fixkit.datasets import problems as kinds
-from mmseg_fixkit.datasets.stats import (
-    BadFile,
-    LabelStats,
-    Problem,
-    SplitStats,
-)
+from mmseg_fixkit.datasets.stats import BadFile, LabelStats, Problem, SplitStats
 
 CLASS, IGNORED, OTHER, COLOR = "class", "ignored", "other", "colour"
 
@@ -25,24 +20,14 @@ _GOLDEN = 0.618034
 
 @dataclass(frozen=True)
 class Row:
-    """One label of a split.
+    """One label of a split."""
 
-    Args:
-        label: the label; ``0xRRGGBB`` in a row of a colour.
-        name: what it is called.
-        kind: :data:`CLASS`, :data:`IGNORED`, :data:`OTHER` (no class has it) or :data:`COLOR`.
-        pixels: how many it has.
-        files: how many have it; None where that is not counted.
-        share: of all pixels of the split.
-        color: to draw it with.
-    """
-
-    label: int
+    label: int  # 0xRRGGBB in a row of a colour
     name: str
-    kind: str
+    kind: str  # CLASS, IGNORED, OTHER (no class has it) or COLOR
     pixels: int
-    files: Optional[int]
-    share: float
+    files: Optional[int]  # None where that is not counted
+    share: float  # of all pixels of the split
     color: Color
 
 
@@ -155,17 +140,11 @@ def readings(stats: LabelStats) -> str:
 
 @dataclass(frozen=True)
 class Fault:
-    """One file of a finding.
-
-    Args:
-        split: it is in.
-        problem: name of the problem.
-        offender: the file.
-    """
+    """One file of a finding, its split, and the name of the problem."""
 
     split: str
     problem: str
-    offender: BadFile
+    bad_file: BadFile
 
 
 #: Code of a finding -> the problems of files that it may be about.
@@ -209,11 +188,11 @@ def problems_of(stats: LabelStats, diagnostic: Diagnostic) -> tuple[tuple[str, s
 def faults(stats: LabelStats, diagnostic: Diagnostic) -> tuple[Fault, ...]:
     """Return the files of a finding that are known, worst first."""
     found = [
-        Fault(split, name, offender)
+        Fault(split, name, bad_file)
         for split, name, problem in problems_of(stats, diagnostic)
-        for offender in problem.worst_files
+        for bad_file in problem.worst_files
     ]
-    return tuple(sorted(found, key=lambda fault: -fault.offender.pixels))
+    return tuple(sorted(found, key=lambda fault: -fault.bad_file.pixels))
 
 
 def short(number: int) -> str:

@@ -60,12 +60,6 @@ def scan_text(
     Bars are drawn on a logarithmic scale, as the rarest class has often less than a ten-thousandth
     of the pixels; the heading says so. Classes in the middle are folded into one line where there
     are more than a screen takes, so that the rarest ones are always seen.
-
-    Args:
-        stats: of the scan.
-        diagnostics: its findings.
-        width: of the terminal.
-        color: whether to write ANSI colours.
     """
     console = console_for(max(width, _NARROWEST), color)
     head = [*_header(console, stats), *_splits(console, stats)]

@@ -42,16 +42,14 @@ class Changes(Protocol):
 
 
 def text_report(reports: Sequence[Report], errors: Sequence[str] = ()) -> str:
-    """Return the findings of all reports; errors are said beside them."""
+    """Return the findings of all reports; errors are printed beside them."""
     return "".join(report_text(report, one_of_many=len(reports) > 1) for report in reports)
 
 
 def report_text(report: Report, *, one_of_many: bool = False) -> str:
     """Return one line a finding: ``file:line:column: CODE [*] message``; ``[*]`` is fixable.
 
-    Args:
-        report: of one config.
-        one_of_many: whether a finding in a base file has to say which config inherits it.
+    For ``one_of_many``, a finding in a base file says which config inherits it.
     """
     return "".join(f"{_finding_line(report, d, one_of_many)}\n" for d in report.diagnostics)
 

@@ -331,7 +331,7 @@ HOST: tuple[tuple[str, Callable[[Path], Any], str, dict[str, Any]], ...] = (
     ),
     ("no label file", lambda root: dataset(root, seg_map_suffix="_x.png")[0], "file-absent", {}),
     (
-        "an unknown data set",
+        "an unknown dataset",
         lambda root: dataset(root, type="FarmDataset"),
         "not-registered",
         {"name": "FarmDataset", "scope": "mmseg", "registry": "dataset"},

@@ -69,7 +69,14 @@ def test_a_fault_has_an_example(fault: Fault) -> None:
     )
 
 
-@pytest.mark.parametrize("file", sorted(FOLDER.iterdir()), ids=lambda f: f.name)
+OTHERS = {".py", ""}  # the tests themselves, and folders
+
+
+@pytest.mark.parametrize(
+    "file",
+    sorted(file for file in FOLDER.iterdir() if file.suffix not in OTHERS),
+    ids=lambda f: f.name,
+)
 def test_an_example_is_of_a_fault(file: Path) -> None:
     assert file.suffix == ".txt"
     assert file.stem in all_faults(), (

@@ -32,18 +32,9 @@ MOST_BYTES = 60_000
 
 #: What Pillow raises for files that are none of its kind, cut off, or absurdly large.
 _UNREADABLE = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    EOFError,
-    IndexError,
-    KeyError,
-    TypeError,
-    OverflowError,
-    MemoryError,
-    struct.error,
-    FixkitError,
-)
+    OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, OverflowError, MemoryError,
+    struct.error, FixkitError,
+)  # fmt: skip
 
 #: The edge of a label map that has another size than its image.
 FRAME: Color = (255, 221, 0)
@@ -67,38 +58,23 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Photo:
-    """An image to draw labels over.
+    """An image to draw labels over."""
 
-    Args:
-        grey: the image, perhaps smaller.
-        shape: height and width that it has.
-    """
-
-    grey: Image.Image
-    shape: tuple[int, int]
+    grey: Image.Image  # perhaps smaller
+    shape: tuple[int, int]  # height and width of the whole
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """A label file as an image to embed.
-
-    Args:
-        data: the file.
-        kind: ``image/webp`` or ``image/png``.
-        width: in pixels.
-        height: in pixels.
-        marked: how many pixels of the label file are marked in it.
-        with_image: whether the image is seen beneath.
-        framed: whether it has another size, and a frame shows where the label map ends.
-    """
+    """A label file as an image to embed."""
 
     data: bytes
-    kind: str
+    kind: str  # image/webp or image/png
     width: int
     height: int
-    marked: int
-    with_image: bool
-    framed: bool
+    marked: int  # how many pixels of the label file are marked in it
+    with_image: bool  # whether the image is seen beneath
+    framed: bool  # whether a frame shows where a label map of another size ends
 
     @property
     def url(self) -> str:
