@@ -41,16 +41,10 @@ _Codes = Optional[tuple[str, ...]]
 
 @dataclass(frozen=True)
 class CheckTarget:
-    """One config to check.
+    """One config to check."""
 
-    Args:
-        config: a path or a zoo name.
-        named: whether the user gave this very file, which has to be the config of a model then.
-        settings: what holds for it.
-    """
-
-    config: str
-    named: bool = True
+    config: str  # a path or a zoo name
+    named: bool = True  # by the user: it has to be the config of a model then
     settings: Settings = field(default_factory=Settings)
 
 
@@ -84,10 +78,7 @@ def find_targets(
     In a folder these are all ``*.py`` below it, sorted, that assign a ``model`` or inherit from
     something. Others are not run: a folder may hold scripts too.
 
-    Args:
-        names: files, zoo names and folders.
-        select: what the command line selects, above the settings.
-        ignore: what it ignores, likewise.
+    What the command line selects and ignores counts above the settings.
 
     Raises:
         FixkitError: settings cannot be read, or a code fits no rule.
@@ -186,10 +177,8 @@ def _with_known_codes(
 def check_all(targets: Sequence[CheckTarget], jobs: Optional[int] = None) -> Iterator[CheckResult]:
     """Check configs and yield what came of each, in their order.
 
-    Args:
-        targets: see :func:`find_targets`.
-        jobs: how many processes; where left out, one for each core if there are more than
-            :data:`PARALLEL_FROM` configs, else this one alone.
+    Without ``jobs``, there is a process for each core if there are more than
+    :data:`PARALLEL_FROM` configs, else this one alone.
     """
     processes = min(jobs or default_jobs(len(targets)), len(targets))
     if processes <= 1:
@@ -285,13 +274,8 @@ def repair_all(
     """Repair what was found, and return what became of each config, in their order.
 
     A config that another one inherits from comes first: what is repaired there needs no repair
-    below.
-
-    Args:
-        targets: see :func:`find_targets`.
-        outcomes: of checking them.
-        unsafe: whether fixes that change what is learned are made too.
-        write: whether files are written; else the change is only shown.
+    below. ``unsafe`` fixes, which change what is learned, are made if asked for; without ``write``
+    the change is only shown.
     """
     minimum = Applicability.UNSAFE if unsafe else Applicability.SAFE
     results = [FixResult(outcome) for outcome in outcomes]

@@ -54,12 +54,12 @@ def diff(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """Say something beside the result."""
+    """Print something beside the result."""
     click.echo(f"note: {text}", err=True)
 
 
 def error(text: str) -> None:
-    """Say what went wrong with one of several inputs."""
+    """Print what is wrong with one of several inputs."""
     click.echo(f"mmseg-fix: error: {text}", err=True)
 
 

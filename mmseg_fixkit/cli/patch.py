@@ -49,7 +49,7 @@ _OF_PADDLESEG = {"multilabel", "guards"}
 @click.option(
     "--binary",
     type=click.Choice(["sigmoid", "softmax"]),
-    help="Tell two classes apart by one sigmoid channel, or by two softmax channels.",
+    help="Distinguish two classes by one sigmoid channel, or by two softmax channels.",
 )
 @click.option(
     "--multilabel", is_flag=True, help="Multi-label: a pixel may have several labels, or none."

@@ -8,12 +8,9 @@ from typing import Any
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
-    """Write ``1 file``, ``1,204 files``.
+    """Write ``1 file``, ``1,204 files``: the last word of ``noun`` is the one that changes.
 
-    Args:
-        number: how many.
-        noun: in the singular; its last word is the one that changes.
-        plural: for words that take more than an ending: ``counted(2, "label has", "labels have")``.
+    What takes more than an ending has its own plural: ``counted(2, "label has", "labels have")``.
     """
     return f"{number:,} {noun if number == 1 else plural or _plural(noun)}"
 
@@ -25,25 +22,14 @@ def _plural(noun: str) -> str:
 
 
 def first_few(texts: Sequence[str], most: int, total: int = 0) -> str:
-    """Write ``a, b and 3 more``.
-
-    Args:
-        texts: all of them, or the first.
-        most: how many of them are written.
-        total: how many there are, where ``texts`` are only the first.
-    """
+    """Write ``a, b and 3 more``; ``total`` counts all, where ``texts`` are only the first."""
     shown = texts[:most]
     left = max(total, len(texts)) - len(shown)
     return ", ".join(shown) + (f" and {left:,} more" if left else "")
 
 
 def with_pixels(counts: Iterable[tuple[Any, int]], most: int) -> str:
-    """Write values with their pixels, most frequent first: ``8 (1,200 pixels), 9 (1 pixel)``.
-
-    Args:
-        counts: pairs of a value and how many pixels have it; equals keep their order.
-        most: how many of them are written.
-    """
+    """Write values with their pixels, most frequent first: ``8 (1,200 pixels), 9 (1 pixel)``."""
     ordered = sorted(counts, key=lambda pair: -pair[1])
     texts = [f"{value} ({counted(pixels, 'pixel')})" for value, pixels in ordered[:most]]
     return first_few(texts, most, len(ordered))

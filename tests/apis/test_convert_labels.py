@@ -221,7 +221,7 @@ def test_a_label_without_a_file_needs_to_be_allowed(tmp_path: Path) -> None:
         (("in", "planes", 16, "out"), "there are 16 labels, but a grey PNG"),
     ],
 )
-def test_what_makes_no_sense_is_told(
+def test_what_makes_no_sense_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: Any, said: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -231,7 +231,7 @@ def test_what_makes_no_sense_is_told(
         convert_labels(*arguments)
 
 
-def test_two_images_of_one_name_are_told(tmp_path: Path) -> None:
+def test_two_images_of_one_name_are_refused(tmp_path: Path) -> None:
     for suffix in ("png", "bmp"):
         save(tmp_path / "in" / f"a.{suffix}", np.zeros(SIZE, np.uint8))
     with pytest.raises(FixkitError, match=r"a.bmp and .*a.png would both become a.png"):

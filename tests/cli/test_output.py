@@ -150,7 +150,7 @@ def test_the_help_of_a_rule_is_its_docstring() -> None:
     assert (levels["MSF101"], levels["MSF302"]) == ("error", "warning")
 
 
-def test_a_config_that_failed_is_told_of() -> None:
+def test_a_config_that_failed_is_reported() -> None:
     assert run_of([])["invocations"] == [{"executionSuccessful": True}]
     (invocation,) = run_of([], ("broken.py is not a Python config",))["invocations"]
     assert invocation["executionSuccessful"] is False
