@@ -5,6 +5,7 @@ Items are taken from their iterator as results are taken, so that a million neve
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -223,8 +224,9 @@ class _Processes:
     """
 
     def __init__(self, work: Work[Any, Any], jobs: int) -> None:
-        from multiprocessing import get_context
+        from multiprocessing import connection, get_context
 
+        self._readable = connection.wait
         self._context: Any = get_context("fork") if can_fork() else get_context()
         self._work, self._jobs = work, jobs
         self._processes: dict[Connection, BaseProcess] = {}
@@ -232,26 +234,30 @@ class _Processes:
         self._busy: dict[Connection, tuple[int, Any]] = {}
 
     def __enter__(self) -> _Processes:
+        # At exit, multiprocessing waits for all processes; what is registered later comes before.
+        atexit.register(self._kill)
         self._idle = [self._started() for _ in range(self._jobs)]
         return self
 
     def __exit__(self, kind: Optional[type[BaseException]], *rest: object) -> None:
         if kind is not None:
-            with _ctrl_c_held_up():
-                for process in self._processes.values():
-                    process.kill()
+            self._kill()
+        atexit.unregister(self._kill)
         for pipe in self._processes:
             pipe.close()
         for process in self._processes.values():
             process.join()
 
+    def _kill(self) -> None:
+        with _ctrl_c_held_up():
+            for process in self._processes.values():
+                process.kill()
+
     def submit(self, number: int, chunk: Any) -> None:
         self._busy[self._sent(chunk)] = (number, chunk)
 
     def finished(self, *, wait: bool) -> Iterator[tuple[int, _Outcome]]:
-        from multiprocessing.connection import wait as readable
-
-        answered = readable(list(self._busy), None if wait else 0)
+        answered = self._readable(list(self._busy), None if wait else 0)
         for pipe in [pipe for pipe in self._busy if pipe in answered]:
             number, chunk = self._busy.pop(pipe)
             yield number, self._received(pipe, chunk)
@@ -261,7 +267,7 @@ class _Processes:
             ours, theirs = self._context.Pipe()
             inherited = [*self._processes, ours] if can_fork() else []
             arguments = (self._work.call, theirs, inherited)
-            process = self._context.Process(target=_serve, args=arguments, daemon=True)
+            process = self._context.Process(target=_serve, args=arguments)
             process.start()
             self._processes[ours] = process
             theirs.close()

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from multiprocessing import get_context
 
 import pytest
 
@@ -170,6 +171,30 @@ def test_workers_end_when_their_process_is_killed() -> None:
     with endless_work("processes") as process:
         process.kill()
         assert process.communicate(timeout=20) == ("", "")  # at the end of all that hold it open
+
+
+def test_work_that_is_given_up_does_not_hold_up_the_exit() -> None:
+    program = (
+        "import itertools, time; from mmseg_fixkit.core.parallel import each\n"
+        "work = each(lambda n: n and time.sleep(60), itertools.count(), 2, 'processes')\n"
+        "print(next(work))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30
+    )
+    assert (done.stdout, done.stderr) == ("0\n", "")
+
+
+def processes_of(number: int) -> int:
+    """Start a process in a worker, as a config may."""
+    process = get_context("fork").Process(target=time.sleep, args=(0,))
+    process.start()
+    process.join()
+    return process.exitcode or 0
+
+
+def test_workers_may_start_processes() -> None:
+    assert list(each(processes_of, range(4), 2, "processes")) == [0] * 4
 
 
 def test_ctrl_c_is_not_held_up_afterwards() -> None:
