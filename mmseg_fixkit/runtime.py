@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mmseg_fixkit.core.runtime_errors import (
+from mmseg_fixkit.core.errors import (
     CheckpointMismatch,
     ClassCountError,
     LabelOutOfBounds,

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Optional
 
-from mmseg_fixkit import rules  # noqa: F401 - registers the rules
 from mmseg_fixkit.config.context import ConfigContext
 from mmseg_fixkit.config.document import ConfigDocument
 from mmseg_fixkit.config.label_space import context_of, palette_for
@@ -15,7 +14,7 @@ from mmseg_fixkit.config.plan import diagnose, located
 from mmseg_fixkit.core.diagnostics import Report
 from mmseg_fixkit.core.errors import FixkitError
 from mmseg_fixkit.core.labels import LabelsLike, LabelSpace, label_space
-from mmseg_fixkit.core.rule import select_rules
+from mmseg_fixkit.rules import select_rules
 
 
 def check(

@@ -22,8 +22,8 @@ from mmseg_fixkit.config.source import ConfigSource
 from mmseg_fixkit.core.diagnostics import Applicability, Diagnostic, Report, brief
 from mmseg_fixkit.core.errors import FixkitError, NotSegmentation
 from mmseg_fixkit.core.parallel import chunk_size, cores, each
-from mmseg_fixkit.core.rule import select_rules
 from mmseg_fixkit.core.settings import TABLE, Settings, settings_for
+from mmseg_fixkit.rules import select_rules
 
 if TYPE_CHECKING:
     from mmseg_fixkit.apis.patch import Patch

@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Optional
 
-from mmseg_fixkit.config.paddleseg import PaddleConfig, parsed, read, yaml_module
-from mmseg_fixkit.config.paddleseg_text import edited
+from mmseg_fixkit.config.paddleseg import PaddleConfig, edited, parsed, read, yaml_module
 from mmseg_fixkit.core.diagnostics import (
     Applicability,
     Diagnostic,

@@ -22,7 +22,8 @@ from mmseg_fixkit.config.plan import FixPlan, located, make_plan
 from mmseg_fixkit.core.diagnostics import Applicability, Diagnostic
 from mmseg_fixkit.core.errors import FixkitError
 from mmseg_fixkit.core.labels import Color, LabelsLike, LabelSpace
-from mmseg_fixkit.core.rule import Rule, select_rules
+from mmseg_fixkit.core.rule import Rule
+from mmseg_fixkit.rules import select_rules
 from mmseg_fixkit.rules.binary import checked_binary
 
 if TYPE_CHECKING:
@@ -220,7 +221,7 @@ class Patch:
 
             return render_overlay(self.context.document, self.plan, output)
         if mode == "flat":
-            from mmseg_fixkit.config.flat import render_flat
+            from mmseg_fixkit.config.overlay import render_flat
 
             return render_flat(self.context.document, self.plan)
         raise FixkitError(f"there is no mode {mode!r}; the modes are overlay and flat")

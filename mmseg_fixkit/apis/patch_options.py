@@ -23,14 +23,12 @@ from mmseg_fixkit.config.context import (
 from mmseg_fixkit.config.document import ConfigDocument
 from mmseg_fixkit.config.host import type_name
 from mmseg_fixkit.config.multilabel import CLASS_LOSSES, LOSS, SEGMENTORS, named_background
-from mmseg_fixkit.config.nodes import Dataset
+from mmseg_fixkit.config.nodes import Dataset, is_step
 from mmseg_fixkit.config.plan import make_plan
-from mmseg_fixkit.config.steps import is_step
 from mmseg_fixkit.config.tree import lookup
 from mmseg_fixkit.core.diagnostics import format_key
 from mmseg_fixkit.core.errors import FixkitError
 from mmseg_fixkit.core.labels import LabelSpace
-from mmseg_fixkit.core.rule import select_rules
 from mmseg_fixkit.core.text import counted, listed
 from mmseg_fixkit.datasets.label_bits import label_bits
 from mmseg_fixkit.datasets.layout import (
@@ -43,6 +41,7 @@ from mmseg_fixkit.datasets.layout import (
     detect_layout,
 )
 from mmseg_fixkit.datasets.multilabel_files import checked_format
+from mmseg_fixkit.rules import select_rules
 from mmseg_fixkit.rules.channels import weight_fault
 from mmseg_fixkit.rules.data_files import below_root, list_item
 from mmseg_fixkit.rules.loss_weights import checked_class_weight, no_object_weight

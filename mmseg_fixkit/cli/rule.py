@@ -19,11 +19,8 @@ def rule(code: Optional[str], every: bool) -> None:
     What it finds, why that is bad, an example, and what to write instead. CODE is a code such as
     MSF101, or a rule's name.
     """
-    from mmseg_fixkit import rules  # noqa: F401 - registers the rules
-    from mmseg_fixkit.core.rule import all_rules, find_rule, index
+    from mmseg_fixkit.rules import all_rules, find_rule, index
     from mmseg_fixkit.rules.examples import base_section, base_sections
-    from mmseg_fixkit.rules.label_sets import findings  # noqa: F401 - registers the rules
-    from mmseg_fixkit.rules.paddleseg import PaddleSegContext  # noqa: F401 - registers the rules
 
     if every == (code is not None):
         raise FixkitError("give a rule's code, or --all; `mmseg-fix rule MSF101` is an example")

@@ -1,4 +1,4 @@
-"""The heads, losses, datasets and metrics of a config tree: what they say, and finding them."""
+"""Heads, losses, datasets, metrics and pipeline steps of a config tree, and how to find them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any, Optional
 
 from mmseg_fixkit.config import host
 from mmseg_fixkit.config.host import DatasetInfo, HeadKind, HeadSpec, type_name
-from mmseg_fixkit.config.steps import Steps, steps_of
 from mmseg_fixkit.config.weights_file import WeightsFile, unwrapped
 from mmseg_fixkit.core.diagnostics import KeyPath
 
@@ -27,6 +26,12 @@ _HEAD_KEYS = ("decode_head", "auxiliary_head")
 _NOT_HEADS = frozenset(
     {"backbone", "neck", "data_preprocessor", "image_encoder", "text_encoder", "init_cfg"}
 )
+
+#: Pipeline steps with their keys.
+Steps = tuple[tuple[KeyPath, dict[str, Any]], ...]
+
+#: Steps whose inner ``transforms`` are those of another library.
+_FOREIGN = frozenset({"Albu"})
 
 
 @dataclass(frozen=True)
@@ -311,3 +316,20 @@ def find_metrics(tree: dict[str, Any], split: str) -> Iterator[Metric]:
     for key, config in pairs:
         if isinstance(config, dict) and "type" in config:
             yield Metric(key, split, config)
+
+
+def steps_of(key: KeyPath, value: Any) -> Iterator[tuple[KeyPath, dict[str, Any]]]:
+    """Yield the steps of a pipeline, and those inside ``TestTimeAug`` or ``RandomChoice``."""
+    for index, step in enumerate(value if isinstance(value, (list, tuple)) else ()):
+        here = (*key, index)
+        if isinstance(step, dict):
+            yield here, step
+            if not is_step(step, *_FOREIGN):
+                yield from steps_of((*here, "transforms"), step.get("transforms"))
+        else:
+            yield from steps_of(here, step)
+
+
+def is_step(step: Any, *names: str) -> bool:
+    """Whether ``step`` is a step of one of these types."""
+    return isinstance(step, dict) and type_name(step.get("type", "")) in names

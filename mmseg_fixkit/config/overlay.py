@@ -1,4 +1,4 @@
-"""FixPlan -> a new config that inherits from the old one and holds only what changed."""
+"""FixPlan -> a new config: one that inherits from the old one, or the whole of it in one file."""
 
 from __future__ import annotations
 
@@ -74,6 +74,19 @@ def render_overlay(document: ConfigDocument, plan: FixPlan, output: Path) -> Ren
     blocks = write(document.path, output, body, helpers, before, notes)
     expected = {**after, **{h.name: h.value for h in helpers}}
     return Rendered(f"{title}\n" + "\n\n".join(blocks) + "\n", expected)
+
+
+def render_flat(document: ConfigDocument, plan: FixPlan) -> Rendered:
+    """Write the whole config into one file that inherits from none."""
+    tree = plan.after
+    lines = [f"# {document.name}, flattened by mmseg-fix."]
+    names: dict[str, str] = {}
+    if document.new_style:
+        tree = qualified(tree)
+        names = local_names(tree.values(), {}, tree)
+        lines += import_lines(names)
+    lines += [assignment(name, with_names(value, names), {}) for name, value in tree.items()]
+    return Rendered("\n".join(lines) + "\n", dict(tree))
 
 
 def _old_style(

@@ -1,13 +1,16 @@
-"""A PaddleSeg config: its own text, and what it is with what it inherits."""
+"""A PaddleSeg config: its own text, what it is with what it inherits, and edits of the text."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
+from mmseg_fixkit.core.diagnostics import Edit, EditKind, KeyPath
 from mmseg_fixkit.core.errors import FixkitError
 
 SUFFIXES = (".yml", ".yaml")
@@ -19,6 +22,10 @@ DATASETS = ("train_dataset", "val_dataset")
 _KEYS = (*DATASETS, "loss", "lr_scheduler", "iters")
 
 _DEPTH = 20  # of inheritance: a file may name itself
+
+#: Texts that YAML reads as they are.
+_PLAIN = re.compile(r"[A-Za-z_][\w./-]*")
+_WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 
 
 @dataclass(frozen=True)
@@ -154,3 +161,143 @@ def _losses(key: tuple[Any, ...], value: Any) -> Iterator[tuple[tuple[Any, ...],
         if isinstance(loss, dict):
             yield (*key, index), str(loss.get("type", ""))
             yield from _losses((*key, index, "losses"), loss.get("losses"))
+
+
+# --- edits of the text: all but the places that the parser names stays byte for byte ----------
+
+
+def edited(text: str, edit: Edit, inherited: Any) -> str:
+    """Return ``text`` with one edit made.
+
+    Args:
+        text: of the config's own file.
+        edit: what to change.
+        inherited: the list that ``edit`` is about as it is after inheritance; it is written out
+            where the file has none of its own.
+    """
+    root = yaml_module().compose(text)
+    newline = "\r\n" if "\r\n" in text else "\n"
+    if edit.kind is EditKind.SET:
+        return _set(text, root, edit.key, edit.value, newline)
+    steps = _find(root, edit.key[:-1])
+    if steps is None or not getattr(steps, "value", None):
+        changed = list(inherited or [])
+        index = int(edit.key[-1])
+        changed[index : index + (edit.kind is EditKind.REMOVE)] = (
+            [] if edit.kind is EditKind.REMOVE else [edit.value]
+        )
+        return _set(text, root, edit.key[:-1], changed, newline)
+    if edit.kind is EditKind.REMOVE:
+        return _removed(text, steps, int(edit.key[-1]))
+    return _inserted(text, steps, int(edit.key[-1]), edit.value, newline)
+
+
+def _find(node: Any, key: Sequence[Any]) -> Optional[Any]:
+    for part in key:
+        if node is None:
+            return None
+        if node.id == "mapping":
+            node = next((v for k, v in node.value if k.value == part), None)
+        elif node.id == "sequence" and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+        else:
+            return None
+    return node
+
+
+def _set(text: str, root: Any, key: KeyPath, value: Any, newline: str) -> str:
+    node = _find(root, key)
+    if node is not None:
+        start, end = node.start_mark.index, _end(text, node)
+        return text[:start] + flow(value) + text[end:]
+    known = next(n for n in range(len(key) - 1, -1, -1) if _find(root, key[:n]) is not None)
+    parent, missing = _find(root, key[:known]), key[known:]
+    for part in reversed(missing[1:]):
+        value = {part: value}
+    return _added(text, parent, str(missing[0]), value, newline)
+
+
+def _end(text: str, node: Any) -> int:
+    """Return where a node ends; the parser puts the end of a block behind the next indent."""
+    end: int = node.end_mark.index
+    if node.id != "scalar" and not node.flow_style:
+        body = text[node.start_mark.index : end]
+        last = _last(node)
+        return int(_end(text, last)) if last is not None else node.start_mark.index + len(body)
+    return end
+
+
+def _last(node: Any) -> Optional[Any]:
+    if not node.value:
+        return None
+    entry = node.value[-1]
+    return entry[1] if node.id == "mapping" else entry
+
+
+def _added(text: str, parent: Any, name: str, value: Any, newline: str) -> str:
+    """Put a key behind the last one of a mapping."""
+    if parent.flow_style:
+        at = parent.end_mark.index - 1
+        comma = ", " if parent.value else ""
+        return f"{text[:at]}{comma}{name}: {flow(value)}{text[at:]}"
+    indent = " " * parent.start_mark.column
+    at = _line_end(text, _end(text, parent))
+    lead = "" if at and text[:at].endswith(("\n", "\r\n")) else newline
+    lines = newline.join(block(name, value, indent))
+    return f"{text[:at]}{lead}{lines}{newline}{text[at:]}"
+
+
+def _inserted(text: str, steps: Any, index: int, value: Any, newline: str) -> str:
+    at = steps.value[index].start_mark.index
+    if steps.flow_style:
+        return f"{text[:at]}{flow(value)}, {text[at:]}"
+    dash = text.rindex("-", 0, at)
+    indent = text[text.rfind("\n", 0, dash) + 1 : dash]
+    gap = text[dash + 1 : at]
+    entry = newline.join(f"{k}: {flow(v)}" for k, v in value.items())
+    entry = entry.replace(newline, newline + indent + " " * (1 + len(gap)))
+    return f"{text[:dash]}-{gap}{entry}{newline}{indent}{text[dash:]}"
+
+
+def _removed(text: str, steps: Any, index: int) -> str:
+    node = steps.value[index]
+    if steps.flow_style:
+        start, end = node.start_mark.index, node.end_mark.index
+        rest = re.match(r"\s*,\s*", text[end:])
+        if rest:
+            return text[:start] + text[end + rest.end() :]
+        return re.sub(r",\s*$", "", text[:start]) + text[end:]
+    dash = text.rindex("-", 0, node.start_mark.index)
+    start = text.rfind("\n", 0, dash) + 1
+    return text[:start] + text[_line_end(text, _end(text, node)) :]
+
+
+def _line_end(text: str, at: int) -> int:
+    """Return where the line of ``at`` ends, its comment and line break included."""
+    found = text.find("\n", at)
+    return len(text) if found < 0 else found + 1
+
+
+def block(name: str, value: Any, indent: str) -> Iterator[str]:
+    """Yield the lines of a key: a line for each key below it, and for each mapping of a list."""
+    if isinstance(value, dict) and value:
+        yield f"{indent}{name}:"
+        for key, child in value.items():
+            yield from block(key, child, indent + "  ")
+    elif isinstance(value, list) and any(isinstance(entry, dict) for entry in value):
+        yield f"{indent}{name}:"
+        yield from (f"{indent}  - {flow(entry)}" for entry in value)
+    else:
+        yield f"{indent}{name}: {flow(value)}"
+
+
+def flow(value: Any) -> str:
+    """Write a value on one line, as YAML's flow style."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k}: {flow(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(flow(v) for v in value) + "]"
+    if isinstance(value, str):
+        plain = _PLAIN.fullmatch(value) and value.lower() not in _WORDS
+        return value if plain else json.dumps(value, ensure_ascii=False)
+    return json.dumps(value)

@@ -17,3 +17,15 @@ class NotSegmentation(FixkitError):  # noqa: N818 - says what it is, as users re
 
 class CheckpointMismatch(FixkitError):  # noqa: N818 - says what is wrong, as users read it
     """A checkpoint differs from the model in more than its class layers."""
+
+
+class LabelOutOfBounds(FixkitError):  # noqa: N818 - says what is wrong, as users read it
+    """A label map holds values that are no class of the set."""
+
+
+class ClassCountError(FixkitError):
+    """Model, losses, datasets and metrics do not agree on the classes."""
+
+
+class LossSanityError(FixkitError):
+    """The first iterations of a training show that it will learn nothing."""

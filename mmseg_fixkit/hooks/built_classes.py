@@ -15,9 +15,9 @@ from torch import nn
 from mmseg_fixkit.config.host import HeadKind
 from mmseg_fixkit.config.multilabel import CLASS_LOSSES, LOSS
 from mmseg_fixkit.core.diagnostics import Diagnostic, KeyPath, Severity, finding, parse_key
-from mmseg_fixkit.core.rule import find_rule
 from mmseg_fixkit.core.text import counted
 from mmseg_fixkit.models.heads import Head, find_heads, is_multilabel_model, own_modules
+from mmseg_fixkit.rules import find_rule
 from mmseg_fixkit.rules.channels import loss_fault
 from mmseg_fixkit.rules.loss_weights import WITH_NO_OBJECT
 

@@ -9,8 +9,7 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 
 from mmseg_fixkit.core.diagnostics import Diagnostic, Severity
-from mmseg_fixkit.core.errors import FixkitError
-from mmseg_fixkit.core.runtime_errors import ClassCountError
+from mmseg_fixkit.core.errors import ClassCountError, FixkitError
 from mmseg_fixkit.core.text import counted
 from mmseg_fixkit.hooks.built_classes import (
     BUILT_CODES,

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from mmseg_fixkit.config.host import HeadKind
 from mmseg_fixkit.core.diagnostics import Diagnostic
-from mmseg_fixkit.core.runtime_errors import LossSanityError
+from mmseg_fixkit.core.errors import LossSanityError
 from mmseg_fixkit.models.chance_loss import chance_losses
 from mmseg_fixkit.models.heads import class_layers, log_prefix, optimizers_of, outermost, unwrap
 from mmseg_fixkit.rules.training import Batch, Layer, TrainingContext, check_iteration

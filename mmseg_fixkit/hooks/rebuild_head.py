@@ -18,8 +18,8 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor, nn
 
 from mmseg_fixkit.checkpoint.report import table
+from mmseg_fixkit.core.errors import ClassCountError
 from mmseg_fixkit.core.labels import LabelSpace
-from mmseg_fixkit.core.runtime_errors import ClassCountError
 from mmseg_fixkit.core.text import counted
 from mmseg_fixkit.hooks.built_classes import built_splits
 from mmseg_fixkit.models.heads import is_multilabel_model

@@ -8,8 +8,7 @@ from typing import Any, Union
 from mmseg_fixkit.config.context import ConfigContext
 from mmseg_fixkit.config.document import ConfigDocument
 from mmseg_fixkit.config.host import type_name
-from mmseg_fixkit.config.nodes import Dataset
-from mmseg_fixkit.config.steps import Steps
+from mmseg_fixkit.config.nodes import Dataset, Steps
 from mmseg_fixkit.config.tree import lookup
 from mmseg_fixkit.core.diagnostics import Diagnostic, Edit, EditKind, KeyPath, finding
 from mmseg_fixkit.core.rule import rule

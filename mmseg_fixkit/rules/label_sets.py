@@ -11,7 +11,6 @@ from mmseg_fixkit.core.rule import rule, select_reported
 from mmseg_fixkit.core.text import counted, listed
 from mmseg_fixkit.datasets import problems as p
 from mmseg_fixkit.datasets.stats import Counts, LabelStats, Problem
-from mmseg_fixkit.rules import label_values  # noqa: F401 - registers its rules
 from mmseg_fixkit.rules.scan_context import ScanContext, of_files, worst
 
 FAMILY = "MSF4"

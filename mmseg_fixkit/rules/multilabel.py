@@ -15,8 +15,7 @@ from mmseg_fixkit.config.multilabel import (
     VISUALIZER,
     head_fault,
 )
-from mmseg_fixkit.config.nodes import Head
-from mmseg_fixkit.config.steps import is_step
+from mmseg_fixkit.config.nodes import Head, is_step
 from mmseg_fixkit.config.tree import lookup
 from mmseg_fixkit.core.diagnostics import Diagnostic, Edit, EditKind, KeyPath, Severity, finding
 from mmseg_fixkit.core.rule import rule

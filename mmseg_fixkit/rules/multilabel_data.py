@@ -10,8 +10,7 @@ from typing import Any, Optional
 from mmseg_fixkit.config.context import ConfigContext
 from mmseg_fixkit.config.host import type_name
 from mmseg_fixkit.config.multilabel import LOADER, PACKER, named_background
-from mmseg_fixkit.config.nodes import Dataset
-from mmseg_fixkit.config.steps import is_step
+from mmseg_fixkit.config.nodes import Dataset, is_step
 from mmseg_fixkit.core.diagnostics import Diagnostic, Edit, EditKind, KeyPath, Severity, finding
 from mmseg_fixkit.core.rule import rule
 from mmseg_fixkit.rules.datasets import plain_type_edits

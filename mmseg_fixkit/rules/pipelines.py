@@ -8,7 +8,7 @@ from typing import Any
 from mmseg_fixkit.config.context import ConfigContext
 from mmseg_fixkit.config.host import type_name
 from mmseg_fixkit.config.multilabel import LOADER
-from mmseg_fixkit.config.steps import Steps, is_step
+from mmseg_fixkit.config.nodes import Steps, is_step
 from mmseg_fixkit.core.diagnostics import (
     Applicability,
     Diagnostic,

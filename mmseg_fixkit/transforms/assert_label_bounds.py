@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from mmseg_fixkit.core.errors import LabelOutOfBounds
 from mmseg_fixkit.core.labels import MAX_CLASSES
-from mmseg_fixkit.core.runtime_errors import LabelOutOfBounds
 from mmseg_fixkit.datasets.label_bits import values_in_words
 from mmseg_fixkit.transforms.label_changes import OTHERS, LabelChanges, count_pixels
 

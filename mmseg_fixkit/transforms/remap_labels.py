@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from mmseg_fixkit.core.errors import LabelOutOfBounds
 from mmseg_fixkit.core.palettes import as_hex
-from mmseg_fixkit.core.runtime_errors import LabelOutOfBounds
 from mmseg_fixkit.core.text import with_pixels
 from mmseg_fixkit.datasets.recode import runs
 from mmseg_fixkit.transforms.label_changes import OTHERS, LabelChanges, count_pixels

@@ -8,8 +8,8 @@ from typing import Any, Callable, Optional
 
 import numpy as np
 
+from mmseg_fixkit.core.errors import LabelOutOfBounds
 from mmseg_fixkit.core.palettes import as_hex, pack
-from mmseg_fixkit.core.runtime_errors import LabelOutOfBounds
 from mmseg_fixkit.core.text import listed
 from mmseg_fixkit.datasets.recode import read_table
 

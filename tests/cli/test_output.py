@@ -23,7 +23,7 @@ from mmseg_fixkit.cli.output.json import json_report
 from mmseg_fixkit.cli.output.sarif import file_uri, sarif_report
 from mmseg_fixkit.cli.output.text import report_text, summary_text
 from mmseg_fixkit.core.diagnostics import Diagnostic, Location, Report, Severity
-from mmseg_fixkit.core.rule import all_rules, find_rule
+from mmseg_fixkit.rules import all_rules, find_rule
 
 WRONG = """model = dict(
     type='EncoderDecoder',

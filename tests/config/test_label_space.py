@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import mmseg_fixkit.rules  # noqa: F401 - registers the rules
 from mmseg_fixkit import FixkitError, LabelSpace, check, patch, scan
 from mmseg_fixkit.config.document import ConfigDocument
 from mmseg_fixkit.config.label_space import class_names, context_of, palette_for
@@ -17,7 +16,8 @@ from mmseg_fixkit.config.plan import diagnose
 from mmseg_fixkit.core.diagnostics import finding
 from mmseg_fixkit.core.labels import label_space, read_class_names
 from mmseg_fixkit.core.palettes import as_hex, pack, pack_image, parse_color, unpack
-from mmseg_fixkit.core.rule import LabelKind, Rule, all_rules
+from mmseg_fixkit.core.rule import LabelKind, Rule
+from mmseg_fixkit.rules import all_rules
 
 NAMES = ("road", "car", "sky")
 COLORS = ((1, 2, 3), (4, 5, 6), (7, 8, 9))

@@ -129,7 +129,7 @@ def test_rows_of_a_checkpoint_are_the_same_on_both(tmp_path: Path) -> None:
 )
 def test_both_ranks_stop_with_the_same_words(tmp_path: Path, action: str, expected: str) -> None:
     first, second = train_on_two(config_of(tmp_path, 19, action))
-    assert first.startswith("0 mmseg_fixkit.core.runtime_errors.ClassCountError: ")
+    assert first.startswith("0 mmseg_fixkit.core.errors.ClassCountError: ")
     assert expected in first
     assert "mmseg-fix patch" in first
     assert second == f"1{first[1:]}"
@@ -139,7 +139,7 @@ def test_labels_out_of_bounds_stop_the_rank_that_meets_them(tmp_path: Path) -> N
     config = config_of(tmp_path, 5, "raise", extra={0: 7, 1: 7, 2: 7, 3: 7})
     results = train_on_two(config)
     for rank, text in enumerate(results):
-        assert text.startswith(f"{rank} mmseg_fixkit.core.runtime_errors.LabelOutOfBounds: ")
+        assert text.startswith(f"{rank} mmseg_fixkit.core.errors.LabelOutOfBounds: ")
         assert "is labelled 7 (2 pixels)" in text
 
 
@@ -150,7 +150,7 @@ def test_a_loss_that_is_odd_on_one_rank_stops_both(tmp_path: Path) -> None:
     config.custom_hooks.append({"type": "LossSanityHook", "iterations": 2, "action": "stop"})
     config.dump(config.filename)
     first, second = train_on_two(config)
-    assert first.startswith("0 mmseg_fixkit.core.runtime_errors.LossSanityError: ")
+    assert first.startswith("0 mmseg_fixkit.core.errors.LossSanityError: ")
     assert "MSF702 loss-is-zero: decode.loss_ce is 0" in first
     assert "every pixel of the batch is ignored" in first
     assert "01.png" in first

@@ -181,7 +181,7 @@ def test_a_run_starts_from_a_checkpoint_of_classes(tmp_path: Path) -> None:
 
 
 def test_the_guard_asks_for_a_channel_more(tmp_path: Path) -> None:
-    from mmseg_fixkit.core.runtime_errors import ClassCountError
+    from mmseg_fixkit.core.errors import ClassCountError
 
     head = run_head(3, loss_decode={"type": "MultiLabelLoss", "class_weight": [1.0, 2.0]})
     model = model_config(decode_head=head)

@@ -25,7 +25,7 @@ from mmseg_fixkit.config import host
 from mmseg_fixkit.config.load import load
 from mmseg_fixkit.config.text_edits import RUNNER_KEYS
 from mmseg_fixkit.config.tree import same
-from mmseg_fixkit.core.rule import all_rules, find_rule
+from mmseg_fixkit.rules import all_rules, find_rule
 
 CASES = Path(__file__).parent / "cases"
 FOLDERS = sorted(p for p in CASES.iterdir() if (p / "cfg.py").is_file())

@@ -14,7 +14,7 @@ from mmseg_fixkit import scan
 from mmseg_fixkit.core.diagnostics import Diagnostic, Severity
 from mmseg_fixkit.core.errors import FixkitError
 from mmseg_fixkit.core.palettes import ADE20K, CITYSCAPES, VOC
-from mmseg_fixkit.core.rule import reported_rules
+from mmseg_fixkit.rules import reported_rules
 from mmseg_fixkit.rules.label_sets import FAMILY, findings
 from tests.helpers.labels import areas, config, dataset, save
 

@@ -7,15 +7,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-import mmseg_fixkit.rules  # noqa: F401 - registers the rules
 from mmseg_fixkit import check, patch
 from mmseg_fixkit.cli import app
 from mmseg_fixkit.config import host
 from mmseg_fixkit.core.errors import FixkitError
-from mmseg_fixkit.core.rule import HEADINGS, Rule, all_rules, find_rule, select_rules
+from mmseg_fixkit.core.rule import HEADINGS, Rule
+from mmseg_fixkit.rules import all_rules, find_rule, select_rules
 from mmseg_fixkit.rules.examples import INHERITS, base_config
-from mmseg_fixkit.rules.label_sets import findings  # noqa: F401 - registers its rules
-from mmseg_fixkit.rules.paddleseg import PaddleSegContext  # noqa: F401 - registers its rules
 
 ALL = all_rules()
 #: Rules that read a config; the others only speak when a patch asked for what they bring.

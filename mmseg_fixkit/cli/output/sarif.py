@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Any, Optional
 from urllib.parse import quote
 
-from mmseg_fixkit import (
-    __version__,
-    rules,  # noqa: F401 - registers the rules
-)
+from mmseg_fixkit import __version__
 from mmseg_fixkit.cli.output.json import json_text
 from mmseg_fixkit.cli.output.text import message_text
 from mmseg_fixkit.core.diagnostics import Diagnostic, Location, Report, Severity, format_key
-from mmseg_fixkit.core.rule import HEADINGS, Rule, all_rules
+from mmseg_fixkit.core.rule import HEADINGS, Rule
+from mmseg_fixkit.rules import all_rules
 
 TOOL = "mmseg-fixkit"
 VERSION = "2.1.0"

@@ -29,11 +29,12 @@ from mmseg_fixkit.cli.output.scan_matrix import class_matrix
 from mmseg_fixkit.cli.output.scan_rows import Fault, percent, printable, short
 from mmseg_fixkit.cli.output.text import verdict
 from mmseg_fixkit.core.diagnostics import Diagnostic, Severity
-from mmseg_fixkit.core.rule import Rule, all_rules
+from mmseg_fixkit.core.rule import Rule
 from mmseg_fixkit.core.text import counted
 from mmseg_fixkit.datasets import problems as kinds
 from mmseg_fixkit.datasets.label_file import LabelFile
 from mmseg_fixkit.datasets.stats import LabelStats
+from mmseg_fixkit.rules import all_rules
 
 #: Images on a page, unless the caller says otherwise.
 MOST_IMAGES = 12

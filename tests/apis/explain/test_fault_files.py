@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from mmseg_fixkit import explain, rules  # noqa: F401 - registers the rules
+from mmseg_fixkit import explain
 from mmseg_fixkit.apis.explain import fault as faults
 from mmseg_fixkit.apis.explain.fault import Cause, Fault, all_faults, placeholders
 from mmseg_fixkit.apis.explain.match import COMMON, rare_part
 from mmseg_fixkit.apis.explain.with_config import CAUSES
 from mmseg_fixkit.cli import VERBS
-from mmseg_fixkit.core.rule import all_rules
+from mmseg_fixkit.rules import all_rules
 from tests.apis.explain.examples import EXAMPLES, FOLDER
 from tests.helpers.paths import ROOT
 from tests.test_docs import command
