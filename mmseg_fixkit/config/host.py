@@ -62,7 +62,7 @@ class HeadSpec:
         kind: see :class:`HeadKind`.
         default_num_classes: what the host assumes where ``num_classes`` is left out.
         owns_num_classes: False where a nested head holds the count (K-Net's outer head).
-        class_layers: names below the head whose tensors follow N, as regular expressions.
+        class_layers: layers or tensors below the head that follow N, as regular expressions.
         class_axes: where the classes stand in tensors below the head, by regular expression, in
             the order of looking; tensors of class layers that are not listed have a row for each.
         one_channel_fault: why it cannot tell two classes apart by one channel; empty if it can.
@@ -91,7 +91,6 @@ _POINT_AXES = (
     (r"fc_seg\.weight", (ClassAxis(0), _COARSE_AGAIN)),
     (r"fcs\.0\.conv\.weight", (_COARSE,)),
     (r"fcs\.\d+\.conv\.weight", (_COARSE_AGAIN,)),
-    (r"fcs\..*", ()),
 )
 
 # Measured: with out_channels=1 these stop in training or at the first prediction.
@@ -107,7 +106,7 @@ HEAD_SPECS: dict[str, HeadSpec] = {
     "DDRHead": HeadSpec(class_layers=(r"conv_seg", r"aux_cls_seg")),
     "PIDHead": HeadSpec(class_layers=(r"conv_seg", r"p_cls_seg")),
     "PointHead": HeadSpec(
-        class_layers=(r"fc_seg", r"fcs\.\d+\.conv"),
+        class_layers=(r"fc_seg", r"fcs\.\d+\.conv\.weight"),  # inputs: biases do not follow
         class_axes=_POINT_AXES,
         one_channel_fault=_POINTS,
     ),
@@ -129,17 +128,22 @@ HEAD_SPECS: dict[str, HeadSpec] = {
 
 _PLAIN_HEAD = HeadSpec()
 
-#: The class layers of all heads, as one regular expression.
-CLASS_LAYERS = "|".join(
-    dict.fromkeys(x for spec in (_PLAIN_HEAD, *HEAD_SPECS.values()) for x in spec.class_layers)
-)
-
-#: The tensors of them whose classes stand behind the first axis only.
-INNER_CLASS_TENSORS = "|".join(
+#: The tensors of all heads whose classes stand behind the first axis only.
+INNER_CLASS_TENSORS = tuple(
     name
     for spec in HEAD_SPECS.values()
     for name, axes in spec.class_axes
-    if axes and all(axis.dim for axis in axes)
+    if all(axis.dim for axis in axes)
+)
+
+#: The class layers of all heads that have a row for each class.
+CLASS_ROW_LAYERS = tuple(
+    dict.fromkeys(
+        layer
+        for spec in (_PLAIN_HEAD, *HEAD_SPECS.values())
+        for layer in spec.class_layers
+        if layer not in INNER_CLASS_TENSORS
+    )
 )
 
 #: Where heads that the host does not have keep the class count; the first that is written holds.

@@ -123,15 +123,13 @@ def parts() -> dict[str, str]:
     ``inner_class_layer`` has the classes in the middle (Segmenter's tokens, inputs of a PointHead),
     ``class_layer`` has a row for each of them.
     """
-    from mmseg_fixkit.config.host import CLASS_LAYERS, INNER_CLASS_TENSORS
+    from mmseg_fixkit.config.host import CLASS_ROW_LAYERS, INNER_CLASS_TENSORS
 
-    # The biases of a layer whose inputs are the classes do not follow them.
-    inner = INNER_CLASS_TENSORS.split("|")
-    rows = (x for x in CLASS_LAYERS.split("|") if not any(name.startswith(x) for name in inner))
-    tensor = rf"(?:{'|'.join(rows)})(?:\.(?:weight|bias))?"
+    tensor = rf"(?:{'|'.join(CLASS_ROW_LAYERS)})(?:\.(?:weight|bias))?"
+    inner = "|".join(INNER_CLASS_TENSORS)
     return {
         "class_layer": rf"(?:module\.)?(?:decode_head|auxiliary_head)[\w.]*?{tensor}",
-        "inner_class_layer": rf"(?:module\.)?decode_head\.[\d.]*(?:{INNER_CLASS_TENSORS})",
+        "inner_class_layer": rf"(?:module\.)?decode_head\.[\d.]*(?:{inner})",
     }
 
 

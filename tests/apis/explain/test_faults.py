@@ -86,7 +86,7 @@ def test_an_example_is_explained_by_its_own_fault_alone(example: Example) -> Non
 )
 def test_the_class_layers_of_every_head_are_known_for_what_they_are(kind: str, layer: str) -> None:
     bare = layer.replace(r"\d+", "0").replace("\\", "")
-    weight = bare if kind.startswith("Segmenter") and bare == "cls_emb" else f"{bare}.weight"
+    weight = bare if bare.endswith(("cls_emb", ".weight")) else f"{bare}.weight"
     axes = next((a for p, a in HEAD_SPECS[kind].class_axes if re.fullmatch(p, weight)), CLASS_ROWS)
     old, new = ("19,512", "7,512") if axes[0].dim == 0 else ("512,275,1", "512,263,1")
     text = (
