@@ -62,7 +62,9 @@ def test_every_special_head_exists_and_has_the_default_that_the_table_says() -> 
         parameter = inspect.signature(kind.__init__).parameters.get("num_classes")
         default = parameter.default if parameter else inspect.Parameter.empty
         expected = spec.default_num_classes
-        assert (None if default is inspect.Parameter.empty else default) == expected, name
+        assert (None if default is inspect.Parameter.empty else default) == expected, (
+            f"give {name} default_num_classes={default} in HEAD_SPECS (mmseg_fixkit/config/host.py)"
+        )
 
 
 def test_every_other_head_is_a_per_pixel_head() -> None:
