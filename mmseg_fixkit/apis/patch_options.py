@@ -42,11 +42,10 @@ from mmseg_fixkit.datasets.layout import (
 )
 from mmseg_fixkit.datasets.multilabel_files import checked_format
 from mmseg_fixkit.rules import select_rules
-from mmseg_fixkit.rules.channels import weight_fault
+from mmseg_fixkit.rules.channels import decode_losses, samples_by_label, weight_fault
 from mmseg_fixkit.rules.data_files import below_root, list_item
 from mmseg_fixkit.rules.loss_weights import checked_class_weight, no_object_weight
 from mmseg_fixkit.rules.multilabel import unfit_heads
-from mmseg_fixkit.rules.multilabel_losses import decode_losses, samples_by_label
 
 if TYPE_CHECKING:
     from mmseg_fixkit.datasets.stats import LabelStats
@@ -284,7 +283,7 @@ def _loads(step: Any) -> bool:
 
 def _losses(context: ConfigContext) -> Iterator[Any]:
     for head in context.document.class_heads:
-        yield from decode_losses(context, head)
+        yield from decode_losses(context.document, head)
 
 
 def multilabel_notes(context: ConfigContext, files: MultiLabelFormat) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import Optional
 from mmseg_fixkit.config.context import ConfigContext
 from mmseg_fixkit.config.document import ConfigDocument
 from mmseg_fixkit.config.nodes import Head
+from mmseg_fixkit.config.tree import lookup
 from mmseg_fixkit.core.diagnostics import Diagnostic, Edit, KeyPath, finding
 from mmseg_fixkit.core.errors import FixkitError
 from mmseg_fixkit.core.labels import LabelSpace
@@ -120,7 +121,7 @@ def binary_not_as_asked(context: ConfigContext) -> Iterator[Diagnostic]:
             key = edits[0].key
             yield finding(
                 key,
-                _found(head, key),
+                lookup(context.document.tree, key),
                 f"--binary {wish} asks for",
                 expected,
                 shown=expected,
@@ -140,20 +141,8 @@ def _asked(context: ConfigContext, head: Head) -> tuple[tuple[Edit, ...], str]:
     return edits, "two softmax channels"
 
 
-def _found(head: Head, key: KeyPath) -> object:
-    value: object = head.config
-    for part in key[len(head.key) :]:
-        value = value[part] if isinstance(value, list) else dict(value or {}).get(part)  # type: ignore
-    return value
-
-
 def checked_binary(document: ConfigDocument, labels: LabelSpace, wish: str) -> Optional[str]:
-    """Return what was asked for, once it is known to be possible.
-
-    Args:
-        document: the config.
-        labels: its classes.
-        wish: ``'sigmoid'`` or ``'softmax'``.
+    """Return what was asked for, ``'sigmoid'`` or ``'softmax'``, once it is known to be possible.
 
     Raises:
         FixkitError: another word, other than two classes, or a head or a loss of the config that

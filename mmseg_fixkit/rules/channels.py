@@ -10,9 +10,9 @@ from typing import Any, Optional
 from mmseg_fixkit.config.context import ConfigContext
 from mmseg_fixkit.config.document import ConfigDocument
 from mmseg_fixkit.config.host import HeadKind, type_name
-from mmseg_fixkit.config.nodes import ONE_CHANNEL_LOSS, Head, Loss
+from mmseg_fixkit.config.nodes import ONE_CHANNEL_LOSS, Head, Loss, is_step
 from mmseg_fixkit.config.tree import lookup
-from mmseg_fixkit.core.diagnostics import Edit, EditKind
+from mmseg_fixkit.core.diagnostics import Diagnostic, Edit, EditKind, finding
 from mmseg_fixkit.rules.guards import import_edits
 
 #: Where both classes are equally likely, as for the arg-max over two softmax channels.
@@ -30,19 +30,12 @@ _CASCADE = "CascadeEncoderDecoder"
 
 @dataclass(frozen=True)
 class OneChannelSupport:
-    """What a loss does with the one channel of a head.
+    """What a loss does with the one channel of a head."""
 
-    Args:
-        fault: what is wrong with it; empty if nothing is.
-        stops: whether training stops there, at the first batch that has a pixel of class 1.
-        form: the argument that makes it right, and its value.
-        inside: arguments that it needs inside ``OneChannelLoss``.
-    """
-
-    fault: str = ""
-    stops: bool = True
-    form: Optional[tuple[str, Any]] = None
-    inside: Mapping[str, Any] = field(default_factory=dict)
+    fault: str = ""  # what is wrong with it; empty if nothing is
+    stops: bool = True  # whether training stops there, at the first pixel of class 1
+    form: Optional[tuple[str, Any]] = None  # the argument that makes it right, and its value
+    inside: Mapping[str, Any] = field(default_factory=dict)  # arguments inside OneChannelLoss
 
 
 _SOFTMAX = "its softmax over one channel stops at the first pixel of class 1, and is 0 before it"
@@ -108,12 +101,7 @@ def decode_losses(document: ConfigDocument, head: Head) -> Iterator[Loss]:
 
 
 def loss_fault(kind: str, arguments: Mapping[str, Any]) -> Optional[OneChannelSupport]:
-    """Return what is wrong with a loss on one channel; None if nothing is known to be.
-
-    Args:
-        kind: the bare class name.
-        arguments: of the loss, by name.
-    """
+    """Return what is wrong with a loss on one channel; None if nothing is known to be."""
     entry = LOSSES.get(kind)
     if entry is None or not entry.fault:
         return None
@@ -147,17 +135,14 @@ def one_channel_edits(
 ) -> tuple[Edit, ...]:
     """Return what makes ``head`` a whole one-channel head; nothing if it is one.
 
-    Args:
-        document: the config.
-        head: one of its heads.
-        weights: class weights that were asked for, of background and foreground.
+    ``weights`` are class weights that were asked for, of background and foreground.
     """
     config, found = head.config, []
     if config.get("out_channels") != 1:
         found.append(Edit((*head.key, "out_channels"), 1))
     if not is_threshold(config.get("threshold")):
         found.append(Edit((*head.key, "threshold"), DEFAULT_THRESHOLD))
-    if samples_by_softmax(config.get("sampler")):
+    if samples_by_label(head):
         found.append(Edit((*head.key, "sampler"), kind=EditKind.REMOVE))
     if "loss_decode" not in config:
         default = {"type": CROSS_ENTROPY, "use_sigmoid": True, "loss_weight": 1.0}
@@ -169,11 +154,8 @@ def one_channel_edits(
 
 def two_channel_edits(document: ConfigDocument, head: Head) -> tuple[Edit, ...]:
     """Return what turns a one-channel ``head`` into one with a softmax channel a class."""
-    found = [
-        Edit((*head.key, name), kind=EditKind.REMOVE)
-        for name in ("out_channels", "threshold")
-        if name in head.config
-    ]
+    written = (name for name in ("out_channels", "threshold") if name in head.config)
+    found = [Edit((*head.key, name), kind=EditKind.REMOVE) for name in written]
     for loss in decode_losses(document, head):
         found += _changes(loss, _softmax_form(loss))
     return tuple(found)
@@ -197,15 +179,32 @@ def is_threshold(value: Any) -> bool:
     return number and 0 < value < 1
 
 
-def samples_by_softmax(sampler: Any) -> bool:
-    """Whether a sampler indexes the softmax with each label: channel 1 is not there.
+def samples_by_label(head: Head) -> bool:
+    """Whether the head has a sampler that indexes the softmax with each label.
 
-    Without ``thresh``, ``OHEMPixelSampler`` takes the pixels of the highest loss, which works.
+    Without ``thresh``, ``OHEMPixelSampler`` takes the pixels of the highest loss, which always
+    works.
     """
-    if not isinstance(sampler, dict):
-        return False
-    ohem = type_name(sampler.get("type", "")) == "OHEMPixelSampler"
-    return ohem and sampler.get("thresh") is not None
+    sampler: Any = head.config.get("sampler")
+    return is_step(sampler, "OHEMPixelSampler") and sampler.get("thresh") is not None
+
+
+def sampler_findings(head: Head, who: str, shown: str, title: str) -> Iterator[Diagnostic]:
+    """Yield a finding on the sampler of a head if it indexes channels that are not there."""
+    key = (*head.key, "sampler")
+    if samples_by_label(head):
+        drop = [Edit(key, kind=EditKind.REMOVE)]
+        yield finding(key, head.config["sampler"], who, None, shown=shown, edits=drop, title=title)
+
+
+def threshold_finding(head: Head, who: str, expected: Optional[float], **words: Any) -> Diagnostic:
+    """Return a finding on the threshold of a head: set to what is expected, or dropped."""
+    key = (*head.key, "threshold")
+    edit = Edit(key, expected, EditKind.REMOVE if expected is None else EditKind.SET)
+    words.setdefault(
+        "title", "Drop threshold" if expected is None else f"Set threshold to {expected}"
+    )
+    return finding(key, head.config.get("threshold"), who, expected, edits=[edit], **words)
 
 
 def loss_edits(

@@ -20,7 +20,7 @@ from mmseg_fixkit.config.tree import lookup
 from mmseg_fixkit.core.diagnostics import Diagnostic, Edit, EditKind, KeyPath, Severity, finding
 from mmseg_fixkit.core.rule import rule
 from mmseg_fixkit.core.text import counted
-from mmseg_fixkit.rules.channels import DEFAULT_THRESHOLD, is_threshold
+from mmseg_fixkit.rules.channels import DEFAULT_THRESHOLD, is_threshold, threshold_finding
 from mmseg_fixkit.rules.guards import IMPORT, import_edits
 from mmseg_fixkit.rules.heads import count_edits, needs_class_count, written_class_counts
 
@@ -151,13 +151,7 @@ def replaced_type(
 ) -> Diagnostic:
     """Return a finding on the type of a part of the host, in whose place ours belongs.
 
-    Args:
-        key: of the part.
-        found: its type.
-        who: why that is wrong, ending with who needs what.
-        ours: the type of ours.
-        more: edits beside that of the type.
-        words: further arguments of :func:`~mmseg_fixkit.core.diagnostics.finding`.
+    ``more`` are edits beside that of the type, ``words`` further arguments of ``finding``.
     """
     path = (*key, "type")
     edits = (Edit(path, ours), *more)
@@ -267,7 +261,12 @@ def multilabel_threshold(context: ConfigContext) -> Iterator[Diagnostic]:
             )
     for head in context.document.class_heads:
         if head.known and head.config.get("threshold") is not None:
-            yield _threshold_of_a_head(head)
+            yield threshold_finding(
+                head,
+                "the threshold of a multi-label config stands",
+                None,
+                shown="in the segmentor; in a head it counts for nothing",
+            )
 
 
 def _threshold_fault(context: ConfigContext, written: Any) -> str:
@@ -279,19 +278,6 @@ def _threshold_fault(context: ConfigContext, written: Any) -> str:
         return f"{labels}: give one number, or {context.num_classes}"
     odd = [t for t in written if not is_threshold(t)] if listed else [written]
     return f"{labels}, whose scores are between 0 and 1: {odd[0]!r} is not" if odd else ""
-
-
-def _threshold_of_a_head(head: Head) -> Diagnostic:
-    key = (*head.key, "threshold")
-    return finding(
-        key,
-        head.config["threshold"],
-        "the threshold of a multi-label config stands",
-        None,
-        shown="in the segmentor; in a head it counts for nothing",
-        edits=[Edit(key, kind=EditKind.REMOVE)],
-        title="Drop threshold",
-    )
 
 
 @rule("MSF610", "multilabel-import", labels="multilabel")

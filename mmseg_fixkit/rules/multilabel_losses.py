@@ -9,10 +9,10 @@ from mmseg_fixkit.config.context import ConfigContext
 from mmseg_fixkit.config.host import type_name
 from mmseg_fixkit.config.multilabel import BACKGROUND, CLASS_LOSSES, LOSS
 from mmseg_fixkit.config.nodes import Head, Loss
-from mmseg_fixkit.core.diagnostics import Diagnostic, Edit, EditKind, KeyPath, finding
+from mmseg_fixkit.core.diagnostics import Diagnostic, Edit, KeyPath, finding
 from mmseg_fixkit.core.rule import rule
 from mmseg_fixkit.core.text import counted
-from mmseg_fixkit.rules.channels import weight_fault
+from mmseg_fixkit.rules.channels import decode_losses, sampler_findings, weight_fault
 from mmseg_fixkit.rules.loss_weights import as_written, old_classes, replaces_weights
 from mmseg_fixkit.rules.multilabel import unfit
 
@@ -59,7 +59,7 @@ def multilabel_loss(context: ConfigContext) -> Iterator[Diagnostic]:
             continue
         if _has_default_loss(head):
             yield _loss_finding(context, (*head.key, "loss_decode"), None, {"type": LOSS})
-        for loss in decode_losses(context, head):
+        for loss in decode_losses(context.document, head):
             if loss.type in CLASS_LOSSES:
                 yield _loss_finding(context, loss.key, loss.type, as_label_loss(context, loss))
 
@@ -67,13 +67,6 @@ def multilabel_loss(context: ConfigContext) -> Iterator[Diagnostic]:
 def _has_default_loss(head: Head) -> bool:
     takes = head.known and head.spec.owns_num_classes and bool(head.spec.class_layers)
     return takes and head.placed_in(_PLACES) and "loss_decode" not in head.config
-
-
-def decode_losses(context: ConfigContext, head: Head) -> Iterator[Loss]:
-    """Yield the losses on the label map, without what ``OneChannelLoss`` holds."""
-    for loss in context.document.losses(head):
-        if loss.key[len(head.key)] == "loss_decode" and not loss.wrapped:
-            yield loss
 
 
 def as_label_loss(context: ConfigContext, loss: Loss) -> Optional[dict[str, Any]]:
@@ -139,24 +132,9 @@ def multilabel_sampler(context: ConfigContext) -> Iterator[Diagnostic]:
     ## References
     `OHEMPixelSampler.sample` of mmsegmentation 1.2.2.
     """
+    who = "it indexes probabilities with the label, which is"
     for head in context.document.class_heads:
-        if samples_by_label(head):
-            key = (*head.key, "sampler")
-            yield finding(
-                key,
-                head.config["sampler"],
-                "it indexes probabilities with the label, which is",
-                None,
-                shown="a map of bits here",
-                edits=[Edit(key, kind=EditKind.REMOVE)],
-                title="Learn all pixels",
-            )
-
-
-def samples_by_label(head: Head) -> bool:
-    """Whether a head has a sampler that takes the label for a channel index."""
-    sampler = head.config.get("sampler")
-    return isinstance(sampler, dict) and sampler.get("thresh") is not None
+        yield from sampler_findings(head, who, "a map of bits here", "Learn all pixels")
 
 
 @rule("MSF607", "multilabel-class-weight", labels="multilabel")
@@ -189,7 +167,7 @@ def multilabel_class_weight(context: ConfigContext) -> Iterator[Diagnostic]:
     `MultiLabelLoss` of this package.
     """
     for head in context.document.class_heads:
-        for loss in decode_losses(context, head):
+        for loss in decode_losses(context.document, head):
             if loss.type == LOSS:
                 yield from (_weight_finding(context, *found) for found in as_weights(context, loss))
 

@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Optional
 
 from mmseg_fixkit.config.context import ConfigContext
 from mmseg_fixkit.config.document import ConfigDocument
 from mmseg_fixkit.config.nodes import ONE_CHANNEL_LOSS, Head, Loss
-from mmseg_fixkit.core.diagnostics import (
-    Applicability,
-    Diagnostic,
-    Edit,
-    EditKind,
-    Severity,
-    finding,
-)
+from mmseg_fixkit.core.diagnostics import Applicability, Diagnostic, Severity, finding
 from mmseg_fixkit.core.rule import rule
 from mmseg_fixkit.rules.channels import (
     CROSS_ENTROPY,
@@ -30,7 +22,8 @@ from mmseg_fixkit.rules.channels import (
     loss_fault,
     one_channel,
     one_channel_edits,
-    samples_by_softmax,
+    sampler_findings,
+    threshold_finding,
     two_channel_edits,
     weight_edits,
     why_not_one_channel,
@@ -39,12 +32,16 @@ from mmseg_fixkit.rules.loss_weights import as_written, replaces_weights
 
 
 def _one_channel_heads(context: ConfigContext) -> Iterator[Head]:
-    """Yield the heads with one channel for two classes, where nobody asked for another set-up."""
-    if context.num_classes != 2 or context.options.binary:
-        return
-    for head in context.document.class_heads:
-        if has_one_channel(head) and not why_not_one_channel(context.document, head):
-            yield head
+    """Return the heads with one channel that can have it, where nobody asked for another set-up."""
+    return (head for head, reason in _two_class_heads(context) if not reason)
+
+
+def _two_class_heads(context: ConfigContext) -> Iterator[tuple[Head, str]]:
+    """Yield the heads with one channel for two classes, and why they cannot have it."""
+    if context.num_classes == 2 and not context.options.binary:
+        for head in context.document.class_heads:
+            if has_one_channel(head):
+                yield head, why_not_one_channel(context.document, head)
 
 
 @rule("MSF109", "one-channel-loss", labels="exclusive")
@@ -167,17 +164,8 @@ def one_channel_sampler(context: ConfigContext) -> Iterator[Diagnostic]:
     mmsegmentation issue 2607; mmdeploy issue 1746.
     """
     for head in _one_channel_heads(context):
-        key = (*head.key, "sampler")
-        if samples_by_softmax(head.config.get("sampler")):
-            yield finding(
-                key,
-                head.config["sampler"],
-                "with out_channels=1",
-                None,
-                shown="there is no second channel for it to index",
-                edits=[Edit(key, kind=EditKind.REMOVE)],
-                title="Drop the sampler",
-            )
+        shown = "there is no second channel for it to index"
+        yield from sampler_findings(head, "with out_channels=1", shown, "Drop the sampler")
 
 
 @rule("MSF111", "one-channel-class-weight", labels="exclusive")
@@ -274,7 +262,7 @@ def one_channel_threshold(context: ConfigContext) -> Iterator[Diagnostic]:
     for head in _one_channel_heads(context):
         found = head.config.get("threshold")
         if found is None:
-            yield _threshold_finding(
+            yield threshold_finding(
                 head,
                 "MMSegmentation takes",
                 HOST_THRESHOLD,
@@ -283,22 +271,20 @@ def one_channel_threshold(context: ConfigContext) -> Iterator[Diagnostic]:
                 severity=Severity.WARNING,
             )
         elif not is_threshold(found):
-            yield _threshold_finding(
+            yield threshold_finding(
                 head,
                 "a sigmoid is",
                 DEFAULT_THRESHOLD,
                 shown="between 0 and 1, so that every pixel is the same class",
-                title=f"Set threshold to {DEFAULT_THRESHOLD}",
                 applicability=Applicability.UNSAFE,
             )
     for head in context.document.class_heads:
         if context.num_classes > 1 and _has_no_use_for_threshold(head):
-            yield _threshold_finding(
+            yield threshold_finding(
                 head,
                 f"{head.type} has",
                 None,
                 shown="a channel for each class, and takes the largest",
-                title="Drop threshold",
                 severity=Severity.WARNING,
             )
 
@@ -306,12 +292,6 @@ def one_channel_threshold(context: ConfigContext) -> Iterator[Diagnostic]:
 def _has_no_use_for_threshold(head: Head) -> bool:
     several = head.spec.channels_follow_classes and not one_channel(head) and head.num_classes != 1
     return several and head.known and head.config.get("threshold") is not None
-
-
-def _threshold_finding(head: Head, who: str, expected: Optional[float], **words: Any) -> Diagnostic:
-    key = (*head.key, "threshold")
-    edit = Edit(key, expected, EditKind.REMOVE if expected is None else EditKind.SET)
-    return finding(key, head.config.get("threshold"), who, expected, edits=[edit], **words)
 
 
 @rule("MSF113", "one-channel-head", labels="exclusive")
@@ -354,10 +334,7 @@ def one_channel_head(context: ConfigContext) -> Iterator[Diagnostic]:
     ## References
     `calculate_uncertainty` and `BaseSegmentor.postprocess_result` of mmsegmentation 1.2.2.
     """
-    if context.num_classes != 2 or context.options.binary:
-        return
-    for head in context.document.class_heads:
-        reason = why_not_one_channel(context.document, head) if has_one_channel(head) else ""
+    for head, reason in _two_class_heads(context):
         if reason:
             who, _, fault = reason.partition(" ")
             yield finding(
