@@ -34,20 +34,12 @@ def check_paddleseg(path: str) -> Report:
 
 @dataclass(frozen=True)
 class PaddlePatch:
-    """A planned change of a PaddleSeg config.
-
-    Args:
-        config: as read.
-        text: what it becomes.
-        applied: the findings that are repaired.
-        left: those that have no fix.
-        notes: what the user should know.
-    """
+    """A planned change of a PaddleSeg config."""
 
     config: PaddleConfig
     text: str
     applied: tuple[Diagnostic, ...]
-    left: tuple[Diagnostic, ...]
+    remaining: tuple[Diagnostic, ...]  # those that have no fix
     notes: tuple[str, ...] = ()
 
     @property
@@ -91,7 +83,7 @@ def patch_paddleseg(
     Args:
         path: the config.
         labels: how many classes or labels there are; where left out, what the training data says.
-        multilabel: whether a pixel may have several; where left out, what losses and transforms
+        multilabel: whether labels may overlap; where left out, what losses and transforms
             say.
 
     Raises:
@@ -106,8 +98,8 @@ def patch_paddleseg(
     fixed = tuple(d for d in found if d.fix and d.fix.applicability is Applicability.SAFE)
     edits = [edit for d in fixed for edit in (d.fix.edits if d.fix else ())]
     text = _proved(context, edits)
-    left = diagnose(replace(context, config=parsed(config.path, text)))
-    return PaddlePatch(config, text, located(config, fixed), located(config, left), notes)
+    remaining = diagnose(replace(context, config=parsed(config.path, text)))
+    return PaddlePatch(config, text, located(config, fixed), located(config, remaining), notes)
 
 
 def _count(
@@ -121,8 +113,8 @@ def _count(
             f"{config.path} says no num_classes; give the labels with --classes or --num-classes"
         )
     if several and not has_auxiliary(config, "train_dataset"):
-        said = f"{own} labels, as train_dataset.num_classes says, need {own + 1} channels"
-        return own + 1, (said,)
+        note = f"{own} labels, as train_dataset.num_classes says, need {own + 1} channels"
+        return own + 1, (note,)
     return own, ()
 
 

@@ -77,11 +77,11 @@ def patch(  # noqa: PLR0913 - its options are those of the command
         img_suffix: what image names end with.
         seg_map_suffix: what label map names end with.
         load_from: the checkpoint to start from.
-        binary: ``'sigmoid'`` tells two classes apart by one channel, ``'softmax'`` by two; where
-            left out, the config's own way stays.
-        multilabel: whether a pixel may have several labels; also said by a label space.
-        label_format: how label files hold several labels: ``'bits'``, ``'planes'``, ``'files'`` or
-            ``'coco'``.
+        binary: ``'sigmoid'`` for two classes in one channel, ``'softmax'`` in two; where left
+            out, the config's own way stays.
+        multilabel: whether labels may overlap; a label space says it too.
+        label_format: how label files hold labels that overlap: ``'bits'``, ``'planes'``,
+            ``'files'`` or ``'coco'``.
         file_pattern: where the file of a label is, for ``'files'``.
         label_file: the JSON, for ``'coco'``; ``{split}`` stands for train, val and test.
         label_values: what planes and files write "on" as: 1, and 255 is ignored, or 255.
@@ -194,7 +194,7 @@ class Patch:
         """Return the change as ``--cfg-options`` for ``tools/train.py``; empty if there is none.
 
         Raises:
-            FixkitError: the change cannot be said in that form.
+            FixkitError: the change cannot be written in that form.
         """
         from mmseg_fixkit.config.cfg_options import render_cfg_options
 
@@ -288,7 +288,7 @@ def _planned(
 
 
 def _as_multilabel(document: ConfigDocument, labels: Optional[LabelsLike]) -> LabelSpace:
-    """Return the labels that are meant, with the word that a pixel may have several.
+    """Return the labels that are meant, as ones that may overlap.
 
     Raises:
         FixkitError: none are given, and the config does not say what they are.

@@ -61,14 +61,8 @@ def read_class_weight(
 ) -> ClassWeight:
     """Check the class weights that are asked for; a text is read as the command line gives it.
 
-    Args:
-        context: the config and the classes.
-        given: N numbers, one of :data:`WORDS`, or a method; where labels may overlap no method,
-            and N + 1 numbers too, with the background's first.
-
-    Returns:
-        Numbers, or a word: one of :data:`WORDS`, or a method that :func:`with_computed_weights`
-        replaces.
+    They are N numbers, one of :data:`WORDS`, or a method, which :func:`with_computed_weights`
+    replaces; where labels may overlap no method, and N + 1 numbers too, the background's first.
 
     Raises:
         FixkitError: it is no such word, or the numbers do not fit the config.
@@ -117,9 +111,9 @@ def _checked_label_weights(
     fault = weight_fault(weights)
     if fault or len(weights) not in (count, count + 1):
         raise FixkitError(
-            f"--class-weight {text}: {fault or f'{len(weights)} weights are given'}; with several "
-            f"labels a pixel give {count} numbers, one for each label, or {count + 1} with the "
-            "background's first. The methods count labels of one class a pixel"
+            f"--class-weight {text}: {fault or f'{len(weights)} weights are given'}; where labels "
+            f"may overlap give {count} numbers, one for each label, or {count + 1} with the "
+            "background's first. The methods count single-label maps"
         )
     return tuple(float(weight) for weight in weights)
 
@@ -178,11 +172,6 @@ def check_label_format(
 ) -> None:
     """Look whether a config can have labels that overlap, read from such files.
 
-    Args:
-        context: the config and the labels.
-        files: how label files are read; none may be given where labels do not overlap.
-        others: option -> value of what else was asked for.
-
     Raises:
         FixkitError: it cannot, or something that was asked for does not go with it.
     """
@@ -204,7 +193,7 @@ def _check_nothing_given(files: MultiLabelFormat) -> None:
     }
     for option, value in options.items():
         if value is not None:
-            raise FixkitError(f"{option} is for several labels a pixel; give --multilabel too")
+            raise FixkitError(f"{option} is for labels that may overlap; give --multilabel too")
 
 
 def _faults(
@@ -221,7 +210,7 @@ def _config_faults(context: ConfigContext) -> Iterator[str]:
         yield (
             f"{label!r} is given as a label, but the background is where no label is, and has a "
             "channel of its own already: leave it out (files that have a plane or a bit for it are "
-            "written anew by `mmseg-fix convert-labels`)"
+            "written again by `mmseg-fix convert-labels`)"
         )
     for key, _, fault in unfit_heads(context):
         yield f"{format_key(key)} of {name}: {fault}"
@@ -229,7 +218,7 @@ def _config_faults(context: ConfigContext) -> Iterator[str]:
     if kind not in {*SEGMENTORS, ""}:
         yield (
             f"model.type of {name} is {kind!r}, but only {listed(list(SEGMENTORS))} have a form "
-            "for several labels a pixel"
+            "for labels that overlap"
         )
     for loss in _losses(context):
         if loss.type in CLASS_LOSSES and CLASS_LOSSES[loss.type] is None:
@@ -241,7 +230,7 @@ def _config_faults(context: ConfigContext) -> Iterator[str]:
 
 def _other_faults(context: ConfigContext, others: Mapping[str, Any]) -> Iterator[str]:
     if others.get("binary"):
-        yield "--binary is for one of two classes a pixel; leave it out"
+        yield "--binary is for single-label maps of two classes; leave it out"
     if context.labels.ignore_index != 255:
         yield (
             f"--ignore-index is {context.labels.ignore_index}, but ignored pixels of a map of "
@@ -249,7 +238,7 @@ def _other_faults(context: ConfigContext, others: Mapping[str, Any]) -> Iterator
         )
     if others.get("reduce_zero_label") or context.labels.reduce_zero_label:
         yield (
-            "--reduce-zero-label is for class numbers, but 0 is a pixel without labels; leave it "
+            "--reduce-zero-label is for class indices, but 0 is a pixel without labels; leave it "
             "out"
         )
 
@@ -302,8 +291,8 @@ def _multilabel_notes(context: ConfigContext, files: MultiLabelFormat) -> Iterat
     for head in context.document.class_heads:
         if samples_by_label(head):
             yield (
-                f"{format_key((*head.key, 'sampler'))} is removed, as it looks chances up by the "
-                "label: all pixels are learned"
+                f"{format_key((*head.key, 'sampler'))} is removed, as it indexes probabilities "
+                "with the label: all pixels are learned"
             )
     for loss in _losses(context):
         if loss.type not in {*CLASS_LOSSES, *_STAY}:
@@ -323,15 +312,10 @@ _INSTEAD["test"] = ("test", *_INSTEAD["val"])
 def inspect_data_root(
     document: ConfigDocument, asked: DataLocation, labels: Optional[LabelSpace] = None
 ) -> tuple[DataLocation, tuple[str, ...]]:
-    """Recognise the data folder that is asked for.
+    """Return what was asked for with what the data folder holds, and notes to check it by.
 
-    Args:
-        document: the config, whose own folders are kept where nothing is recognised.
-        asked: by the user.
-        labels: the classes that the user gives, if any.
-
-    Returns:
-        What was asked for, with what was found, and notes to check it by.
+    The config's own folders are kept where nothing is recognised. ``labels`` are the classes that
+    the user gives, if any.
 
     Raises:
         FixkitError: the folder is a file, or it cannot be read.

@@ -162,7 +162,7 @@ def _patch_paddleseg(
         console.note(text)
     if diff:
         console.diff(planned.diff())
-        raise SystemExit(1 if planned.diff() or planned.left else 0)
+        raise SystemExit(1 if planned.diff() or planned.remaining else 0)
     target = output or Path(config).with_name(f"{Path(config).stem}_fixed.yml")
     if not planned.applied:
         closing = f"{config}: nothing to do."
@@ -171,8 +171,8 @@ def _patch_paddleseg(
         closing = f"wrote {target}: {changes}, proved by loading it again."
     else:
         closing = f"{target} is up to date."
-    click.echo(f"{patch_text(planned, planned.left)}{closing}")
-    raise SystemExit(1 if planned.left else 0)
+    click.echo(f"{patch_text(planned, planned.remaining)}{closing}")
+    raise SystemExit(1 if planned.remaining else 0)
 
 
 def _check_for_paddleseg(options: Mapping[str, Any]) -> None:

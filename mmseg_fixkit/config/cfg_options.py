@@ -19,13 +19,11 @@ FLAG = "--cfg-options"
 def render_cfg_options(plan: FixPlan, new_style: bool = False) -> str:
     """Return ``--cfg-options key=value …``, quoted for a shell; empty where nothing changes.
 
-    Args:
-        plan: the change.
-        new_style: whether the config imports its types; they are named in full then.
+    Types that a new-style config imports are named in full.
 
     Raises:
-        FixkitError: a change cannot be said in that form: dicts in lists (pipelines, hooks), keys
-            that are taken out, texts with commas or blanks. Nothing is left out silently.
+        FixkitError: a change cannot be written in that form: dicts in lists (pipelines, hooks),
+            keys that are taken out, texts with commas or blanks. Nothing is left out silently.
     """
     before, after = plan.before, plan.after
     if new_style:
@@ -82,8 +80,7 @@ def _prove(before: dict[str, Any], after: dict[str, Any], options: list[str]) ->
     parser.add_argument(FLAG, nargs="+", action=DictAction)
     config = Config(plain(before))
     for option in options:
-        said = parser.parse_args([FLAG, option]).cfg_options
-        config.merge_from_dict(said)
+        config.merge_from_dict(parser.parse_args([FLAG, option]).cfg_options)
     merged = plain(config._cfg_dict)
     for key, found, _ in differences(merged, after):
         raise _cannot(key, f"would be read as {found!r}")

@@ -10,7 +10,7 @@ from mmseg_fixkit.config.document import ConfigDocument
 from mmseg_fixkit.config.nodes import Dataset
 from mmseg_fixkit.core.labels import LabelSpace
 
-#: Weights asked for: N (or N + 1) numbers, ``"keep"``, ``"none"``, or nothing said.
+#: Weights asked for: N (or N + 1) numbers, ``"keep"``, ``"none"``, or None.
 ClassWeight = Union[None, str, tuple[float, ...]]
 
 #: ``img_path``, ``seg_map_path`` and ``ann_file`` of a dataset.
@@ -27,65 +27,41 @@ def own_files(dataset: Dataset) -> OwnFiles:
 
 @dataclass(frozen=True)
 class SplitFiles:
-    """Where the files of one split are, as a data folder shows it; as ``BaseSegDataset`` names it.
+    """Where the files of one split are, in the words of ``BaseSegDataset``."""
 
-    Args:
-        img_path: the folder of the images, below ``data_root``.
-        seg_map_path: that of the label maps.
-        ann_file: the list of names; empty where all files are read.
-        img_suffix: what the names of images end with.
-        seg_map_suffix: what the names of label maps end with.
-    """
-
-    img_path: str
-    seg_map_path: str
-    ann_file: str
+    img_path: str  # the folder of the images, below ``data_root``
+    seg_map_path: str  # that of the label maps
+    ann_file: str  # the list of names; empty where all files are read
     img_suffix: str
     seg_map_suffix: str
 
 
 @dataclass(frozen=True)
 class DataLocation:
-    """Where the user's files are; None leaves the config's own value.
-
-    Args:
-        data_root: the folder that the others lie in.
-        img_dir: of the images; ``{split}`` stands for train, val and test.
-        ann_dir: of the label maps, likewise.
-        ann_file: the list of names, likewise; empty for none.
-        img_suffix: what the names of images end with.
-        seg_map_suffix: what the names of label maps end with.
-        splits: what the folder holds for each split, where it was looked at. It follows from the
-            above where they are given, and so counts before them.
-        keep: folders and lists of the config, in the order of :func:`own_files`, that are there
-            in ``data_root``.
-    """
+    """Where the user's files are; None leaves the config's own value."""
 
     data_root: Optional[str] = None
-    img_dir: Optional[str] = None
-    ann_dir: Optional[str] = None
-    ann_file: Optional[str] = None
+    img_dir: Optional[str] = None  # below data_root; ``{split}`` stands for train, val and test
+    ann_dir: Optional[str] = None  # likewise
+    ann_file: Optional[str] = None  # likewise; empty for none
     img_suffix: Optional[str] = None
     seg_map_suffix: Optional[str] = None
+    #: what the folder holds for each split, where it was looked at: it counts before the above,
+    #: from which it follows
     splits: Mapping[str, SplitFiles] = field(default_factory=dict)
+    #: folders and lists of the config, in the order of :func:`own_files`, that are there in
+    #: ``data_root``
     keep: frozenset[OwnFiles] = frozenset()
 
 
 @dataclass(frozen=True)
 class MultiLabelFormat:
-    """How the labels of a pixel that may have several stand in files; None leaves it as it is.
+    """How files hold labels that overlap; None leaves it as it is."""
 
-    Args:
-        label_format: as ``LoadMultiLabelAnnotations`` names it.
-        file_pattern: where the file of a label is, for a file a label.
-        label_file: the JSON of COCO; ``{split}`` stands for train, val and test.
-        label_values: what planes and files write "on" as, 1 or 255.
-    """
-
-    label_format: Optional[str] = None
-    file_pattern: Optional[str] = None
-    label_file: Optional[str] = None
-    label_values: Optional[int] = None
+    label_format: Optional[str] = None  # as ``LoadMultiLabelAnnotations`` names it
+    file_pattern: Optional[str] = None  # where the file of each label is
+    label_file: Optional[str] = None  # the JSON of COCO; ``{split}`` stands for train, val and test
+    label_values: Optional[int] = None  # what planes and files write "on" as, 1 or 255
 
 
 @dataclass(frozen=True)
@@ -100,26 +76,19 @@ class PatchOptions:
     binary: Optional[str] = None  # two classes in one "sigmoid" channel, or in two "softmax" ones
     palette: bool = False  # whether the colours of the label space were asked for
     guards: bool = False
-    multilabel: Optional[MultiLabelFormat] = None  # several labels a pixel, from such files
+    multilabel: Optional[MultiLabelFormat] = None  # labels overlap, and are in such files
 
 
 @dataclass(frozen=True)
 class ConfigContext:
-    """One config, the label space it is held against, and what the user asked for.
-
-    Args:
-        document: the config.
-        labels: the classes that everything is to agree with.
-        expected_by: who says so, with its verb, as the message reads it.
-        labels_given: whether the user gave them, or they were read from the config.
-        options: empty in a plain check.
-    """
+    """One config, the label space it is held against, and what the user asked for."""
 
     document: ConfigDocument
     labels: LabelSpace
+    #: who says so, with its verb, as the message reads it
     expected_by: str = "the training dataset has"
-    labels_given: bool = False
-    options: PatchOptions = field(default_factory=PatchOptions)
+    labels_given: bool = False  # whether the user gave them, or they were read from the config
+    options: PatchOptions = field(default_factory=PatchOptions)  # empty in a plain check
 
     @property
     def num_classes(self) -> int:
@@ -128,5 +97,5 @@ class ConfigContext:
 
     @property
     def channels(self) -> int:
-        """How many channels a per-pixel head has: one more for the background of several labels."""
+        """How many channels a per-pixel head has: one more where labels overlap."""
         return self.labels.num_classes + self.labels.multilabel

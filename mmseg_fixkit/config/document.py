@@ -31,19 +31,12 @@ from mmseg_fixkit.core.errors import FixkitError
 
 @dataclass(frozen=True)
 class ConfigDocument:
-    """A loaded config as plain data, and where it came from.
+    """A loaded config as plain data, and where it came from."""
 
-    Args:
-        name: as the user wrote it.
-        tree: the merged config, built-in containers only.
-        path: the file; None for a config made in Python.
-        new_style: whether it inherits with ``read_base`` and imports its types.
-    """
-
-    name: str
+    name: str  # as the user wrote it
     tree: dict[str, Any]
-    path: Optional[Path] = None
-    new_style: bool = False
+    path: Optional[Path] = None  # the file; None for a config made in Python
+    new_style: bool = False  # whether it inherits with ``read_base`` and imports its types
 
     def with_tree(self, tree: dict[str, Any]) -> ConfigDocument:
         """Return the same document holding another tree."""
@@ -51,7 +44,7 @@ class ConfigDocument:
 
     @cached_property
     def multilabel(self) -> bool:
-        """Whether a pixel may have several labels: some part of it is made for that."""
+        """Whether labels may overlap: some part of the config is made for that."""
         return is_multilabel(self.tree)
 
     @cached_property
@@ -124,9 +117,7 @@ class ConfigDocument:
 def resolve_base(entry: str, file: Path) -> Optional[Path]:
     """Return the file that ``file`` inherits from under the name ``entry``; None if there is none.
 
-    Args:
-        entry: an entry of ``_base_``, or a module as ``read_base`` imports it: ``..models.pspnet``.
-        file: the config that names it.
+    ``entry`` is one of ``_base_``, or a module as ``read_base`` imports it: ``..models.pspnet``.
     """
     try:
         path = _base_path(entry, file)

@@ -37,17 +37,12 @@ class HeadKind(str, Enum):
 
 @dataclass(frozen=True)
 class ClassAxis:
-    """An axis of a tensor on which the classes stand.
-
-    Args:
-        dim: which axis.
-        inputs: the classes are inputs, and stand last, behind the channels of the features.
-        only_if: an attribute of the head without which the tensor has no such axis.
-    """
+    """An axis of a tensor on which the classes stand."""
 
     dim: int
+    #: the classes are inputs, and stand last, behind the channels of the features
     inputs: bool = False
-    only_if: str = ""
+    only_if: str = ""  # an attribute of the head without which the tensor has no such axis
 
 
 #: What a tensor of a class layer has unless the table says otherwise: a row for each class.
@@ -56,24 +51,15 @@ CLASS_ROWS = (ClassAxis(0),)
 
 @dataclass(frozen=True)
 class HeadSpec:
-    """The class-dependent facts of one head type.
-
-    Args:
-        kind: see :class:`HeadKind`.
-        default_num_classes: what the host assumes where ``num_classes`` is left out.
-        owns_num_classes: False where a nested head holds the count (K-Net's outer head).
-        class_layers: layers or tensors below the head that follow N, as regular expressions.
-        class_axes: where the classes stand in tensors below the head, by regular expression, in
-            the order of looking; tensors of class layers that are not listed have a row for each.
-        one_channel_fault: why it cannot tell two classes apart by one channel; empty if it can.
-    """
+    """The class-dependent facts of one head type. Names are regular expressions, below the head."""
 
     kind: HeadKind = HeadKind.PER_PIXEL
-    default_num_classes: Optional[int] = None
-    owns_num_classes: bool = True
-    class_layers: tuple[str, ...] = (r"conv_seg",)
+    default_num_classes: Optional[int] = None  # of the host, where num_classes is left out
+    owns_num_classes: bool = True  # False where a nested head holds it (K-Net's outer head)
+    class_layers: tuple[str, ...] = (r"conv_seg",)  # layers or tensors that follow N
+    #: where the classes stand in tensors, in the order of looking; others have a row for each
     class_axes: tuple[tuple[str, tuple[ClassAxis, ...]], ...] = ()
-    one_channel_fault: str = ""
+    one_channel_fault: str = ""  # why one channel cannot be for two classes; empty if it can
 
     @property
     def channels_follow_classes(self) -> bool:
@@ -177,7 +163,7 @@ STOPPING_LOSSES = frozenset({"HuasdorffDisstanceLoss"})
 UNWEIGHTED_LOSSES = frozenset({"BoundaryLoss", "DiceLoss", "KLDivLoss", "SiLogLoss"})
 
 #: Losses that take scores and labels and nothing else, and the heads that call them so. All other
-#: per-pixel heads also hand over ``weight`` and ``ignore_index`` (``BaseDecodeHead.loss_by_feat``).
+#: per-pixel heads also pass ``weight`` and ``ignore_index`` (``BaseDecodeHead.loss_by_feat``).
 TWO_ARGUMENT_LOSSES = frozenset({"BoundaryLoss", "OhemCrossEntropy"})
 TWO_ARGUMENT_HEADS = frozenset({"DDRHead", "PIDHead"})
 
@@ -456,11 +442,11 @@ def _init_defaults(node: ast.ClassDef) -> Iterator[tuple[str, Any]]:
 
 @cache
 def class_weight_crash_on_ignored(avg_non_ignore: bool = False) -> bool:
-    """Whether the host's ``CrossEntropyLoss`` dies of class weights and one ignored pixel.
+    """Whether the host's ``CrossEntropyLoss`` crashes on class weights and one ignored pixel.
 
     mmsegmentation 1.2.2 indexes the weights with the raw label (mmsegmentation #3568, #3574 …).
-    onedl-mmsegmentation 1.4.2 looks up the labels that count, but with ``avg_non_ignore=True`` it
-    still masks what it found with all labels, and dies of the first batch.
+    onedl-mmsegmentation 1.4.2 indexes with the labels that count, but with ``avg_non_ignore=True``
+    it still masks what it found with all labels, and crashes on the first batch.
     """
     root = package_path()
     source = root / "models" / "losses" / "cross_entropy_loss.py" if root else None

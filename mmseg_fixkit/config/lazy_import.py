@@ -55,10 +55,8 @@ def with_texts(value: Any) -> Any:
 def local_names(values: Iterable[Any], known: Mapping[str, str], taken: Iterable[str]) -> _Names:
     """Return the name in a file for everything imported in ``values``.
 
-    Args:
-        values: what is to be written.
-        known: dotted name -> local name of what the file imports already.
-        taken: names that mean something else in the file.
+    ``known`` holds the local names of what the file imports already, by dotted name; ``taken`` the
+    names that mean something else in it.
     """
     names = dict(known)
     used = {*taken, *known.values()}

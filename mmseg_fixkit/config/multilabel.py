@@ -1,4 +1,4 @@
-"""What takes the place of the host's parts where a pixel may have several labels.
+"""What takes the place of the host's parts where labels may overlap.
 
 With L labels the heads have L + 1 channels, of which channel 0 is the background: on where a pixel
 has no label. Names, colours and predictions are those of the L labels.
@@ -31,7 +31,7 @@ SEGMENTORS = {
 }
 OWN_SEGMENTORS = frozenset(SEGMENTORS.values())
 
-#: Loss that takes a label for the number of a class -> the term of ``MultiLabelLoss`` that learns
+#: Loss that takes a label for a class index -> the term of ``MultiLabelLoss`` that learns
 #: the same of each label, and the name that the host logs it under; None: there is no such term.
 CLASS_LOSSES: dict[str, Optional[tuple[str, str]]] = {
     "ClassWeightedCrossEntropyLoss": ("bce", "loss_ce"),
@@ -60,21 +60,15 @@ _UNFIT = {"EncHead": "counts which classes are in the label map for its loss_se_
 
 
 def head_fault(config: Any) -> Optional[str]:
-    """Say why a head cannot tell several labels a pixel; None if it can.
-
-    Args:
-        config: the dict of the head.
-    """
+    """Say why the head of this dict cannot predict labels that overlap; None if it can."""
     kind = config["type"]
     name = type_name(kind)
     reason = _UNFIT.get(name) or _REASONS.get(head_spec(kind, dict(config)).kind)
-    return (
-        f"{name} {reason}, so a pixel cannot have several labels; {_ELSEWHERE}" if reason else None
-    )
+    return f"{name} {reason}, so labels cannot overlap; {_ELSEWHERE}" if reason else None
 
 
 def is_multilabel(tree: Mapping[str, Any]) -> bool:
-    """Whether a part of a config is for several labels a pixel, so that all have to be."""
+    """Whether a part of a config is for labels that overlap, so that all have to be."""
     return any(kind in _TELLING for kind in _types(_telling_parts(tree)))
 
 

@@ -16,7 +16,7 @@ SPLITS = ("train", "val", "test")
 
 _SPLIT_WORDS = {"train": "training", "val": "validation", "test": "test"}
 
-#: The loss of this package that hands another one two channels, and holds it under ``loss``.
+#: The loss of this package that passes two channels to another one, held under ``loss``.
 ONE_CHANNEL_LOSS = "OneChannelLoss"
 
 #: Where ``EncoderDecoder`` and its kin keep their heads.
@@ -104,7 +104,7 @@ class Loss:
 
     @property
     def wrapped(self) -> bool:
-        """Whether ``OneChannelLoss`` holds it, which hands it a channel for each class."""
+        """Whether ``OneChannelLoss`` holds it, which passes it a channel for each class."""
         return self.key[-1] == "loss"
 
     @property
@@ -128,18 +128,12 @@ class Loss:
 
 @dataclass(frozen=True)
 class Dataset:
-    """The innermost dataset of a split, below any wrappers.
-
-    Args:
-        key: where it stands.
-        split: train, val or test.
-        config: its dict.
-        outer: pipelines that its samples pass as well: of wrappers, and of test-time augmentation.
-    """
+    """The innermost dataset of a split, below any wrappers."""
 
     key: KeyPath
     split: str
     config: dict[str, Any]
+    #: pipelines that its samples pass as well: of wrappers, and of test-time augmentation
     outer: tuple[tuple[KeyPath, Any], ...] = ()
 
     @property

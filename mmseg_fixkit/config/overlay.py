@@ -278,7 +278,7 @@ def _notes(plan: FixPlan, helpers: Sequence[_Helper]) -> dict[KeyPath, str]:
 def _noted_keys(diagnostic: Diagnostic, homes: dict[KeyPath, KeyPath]) -> Iterator[KeyPath]:
     for edit in diagnostic.fix.edits if diagnostic.fix else ():
         key = edit.key
-        # Lists are written whole, so what changed inside one is said above it.
+        # Lists are written whole, so what changed inside one is noted above it.
         index = next((i for i, part in enumerate(key) if isinstance(part, int)), len(key))
         key = key[:index]
         if edit.value == {} and key[-1] == "metainfo":

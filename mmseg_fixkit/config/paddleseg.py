@@ -30,19 +30,12 @@ _WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 
 @dataclass(frozen=True)
 class PaddleConfig:
-    """One config.
-
-    Args:
-        path: the file.
-        text: what stands in it.
-        own: that, as data.
-        tree: with what it inherits.
-    """
+    """One config."""
 
     path: Path
     text: str
-    own: dict[str, Any]
-    tree: dict[str, Any]
+    own: dict[str, Any]  # the text as data
+    tree: dict[str, Any]  # that with what it inherits
 
     @property
     def counts(self) -> dict[str, Any]:
@@ -105,8 +98,8 @@ def _data(path: Path, text: str) -> dict[str, Any]:
     try:
         data = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        said = " ".join(str(error).split())
-        raise FixkitError(f"{path} is not YAML: {said}") from None
+        reason = " ".join(str(error).split())
+        raise FixkitError(f"{path} is not YAML: {reason}") from None
     if not isinstance(data, dict):
         raise FixkitError(f"{path} is {type(data).__name__}, but a config is a mapping")
     return data
@@ -163,17 +156,14 @@ def _losses(key: tuple[Any, ...], value: Any) -> Iterator[tuple[tuple[Any, ...],
             yield from _losses((*key, index, "losses"), loss.get("losses"))
 
 
-# --- edits of the text: all but the places that the parser names stays byte for byte ----------
+# --- edits of the text: all else stays byte for byte ---------------------------------------------
 
 
 def edited(text: str, edit: Edit, inherited: Any) -> str:
     """Return ``text`` with one edit made.
 
-    Args:
-        text: of the config's own file.
-        edit: what to change.
-        inherited: the list that ``edit`` is about as it is after inheritance; it is written out
-            where the file has none of its own.
+    ``inherited`` is the list that the edit is about, as it is after inheritance: it is written out
+    where the file has none of its own.
     """
     root = yaml_module().compose(text)
     newline = "\r\n" if "\r\n" in text else "\n"

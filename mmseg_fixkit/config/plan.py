@@ -25,18 +25,13 @@ MAX_ROUNDS = 4
 
 @dataclass(frozen=True)
 class FixPlan:
-    """What a patch does.
-
-    Args:
-        before: the config's tree as loaded.
-        after: the tree with every edit made.
-        applied: the findings whose fixes are in ``after``, in the order they were made.
-        remaining: the findings that stay: no fix, one that may not be applied, or a conflict.
-    """
+    """What a patch does."""
 
     before: dict[str, object]
     after: dict[str, object]
+    #: the findings whose fixes are in ``after``, in the order they were made
     applied: tuple[Diagnostic, ...]
+    #: the findings that stay: no fix, one that may not be applied, or a conflict
     remaining: tuple[Diagnostic, ...]
 
     @property
@@ -67,7 +62,7 @@ def make_plan(
     """Diagnose and apply until nothing that may be applied is found any more.
 
     Raises:
-        FixkitError: the fixes do not converge; that is a fault of the rules, and is said so.
+        FixkitError: the fixes do not converge; that is a fault of the rules.
     """
     rules = tuple(chosen)
     document, before = context.document, context.document.tree

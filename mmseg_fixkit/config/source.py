@@ -54,11 +54,7 @@ class Write:
 
 
 class ConfigText:
-    """One config file, parsed: what it writes, and where.
-
-    Args:
-        text: the file; Python that does not parse writes nothing.
-    """
+    """One config file, parsed: what it writes, and where. What does not parse writes nothing."""
 
     def __init__(self, text: bytes) -> None:
         self._lines = text.split(b"\n")

@@ -65,14 +65,7 @@ _CONTAINERS = (ast.Dict, ast.List, ast.Tuple, ast.Call)
 
 
 def edited(text: bytes, before: dict[str, Any], after: dict[str, Any], new_style: bool) -> bytes:
-    """Return a config's text after one pass.
-
-    Args:
-        text: the file as it is.
-        before: the tree that loading it gives.
-        after: the tree that loading it is to give.
-        new_style: whether the file imports its types.
-    """
+    """Return a config's text after one pass from the tree ``before`` towards ``after``."""
     editor = _Editor(text, before, after, new_style)
     for key, old, new in differences(before, after):
         editor.change(key, old, new)
@@ -81,19 +74,12 @@ def edited(text: bytes, before: dict[str, Any], after: dict[str, Any], new_style
 
 @dataclass(frozen=True)
 class _Spot:
-    """How far the file's own text leads towards a key.
+    """How far the file's own text leads towards a key."""
 
-    Args:
-        node: the deepest expression on the way.
-        depth: how many parts of the key lead there.
-        parent: the container that ``node`` is an entry of.
-        fixed: whether ``node`` is a variable that must keep its value.
-    """
-
-    node: ast.expr
-    depth: int
-    parent: Optional[ast.expr] = None
-    fixed: bool = False
+    node: ast.expr  # the deepest expression on the way
+    depth: int  # how many parts of the key lead there
+    parent: Optional[ast.expr] = None  # the container that ``node`` is an entry of
+    fixed: bool = False  # whether ``node`` is a variable that must keep its value
 
 
 @dataclass

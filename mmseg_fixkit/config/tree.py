@@ -119,7 +119,7 @@ def _move(tree: Any, edit: Edit) -> None:
 def differences(old: Any, new: Any, key: KeyPath = ()) -> Iterator[tuple[KeyPath, Any, Any]]:
     """Yield ``(key, old, new)`` for the smallest differing parts; a missing one is ``ABSENT``.
 
-    Lists of another length differ as a whole; tuples and lists are told apart.
+    Lists of another length differ as a whole; tuples and lists are not the same.
     """
     if isinstance(old, dict) and isinstance(new, dict):
         for name in [*old, *(n for n in new if n not in old)]:

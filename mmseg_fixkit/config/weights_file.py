@@ -8,38 +8,27 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Callable, Optional
 
-#: What MMEngine hands over to pickle.
+#: What MMEngine opens with pickle.
 _PICKLES = frozenset({"pkl", "pickle"})
 
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """What is known of one file of class weights.
+    """What is known of one file of class weights."""
 
-    Args:
-        name: as the config writes it.
-        weights: the numbers in it; None where they are not known.
-        fault: why the host cannot use the file from the current folder; empty where it can.
-        unread: why it was left unopened, although the host may well read it.
-        missing: whether the fault is that it is not there, which it may be elsewhere.
-        flat: whether the numbers stand in one row, and not each in lists of its own.
-    """
-
-    name: str
-    weights: Optional[tuple[float, ...]] = None
-    fault: str = ""
-    unread: str = ""
-    missing: bool = False
-    flat: bool = True
+    name: str  # as the config writes it
+    weights: Optional[tuple[float, ...]] = None  # the numbers in it; None where they are not known
+    fault: str = ""  # why the host cannot use the file from the current folder; empty where it can
+    unread: str = ""  # why it was left unopened, although the host may well read it
+    missing: bool = False  # whether the fault is that it is not there, which it may be elsewhere
+    flat: bool = True  # whether the numbers stand in one row, and not each in lists of its own
 
 
 def read_weights(name: str, beside: Optional[Path] = None) -> WeightsFile:
     """Read class weights as ``get_class_weight`` of the host does, but never a pickle.
 
-    Args:
-        name: the ``class_weight`` of a loss: ``.npy`` is read with NumPy, ``.json``, ``.yaml``,
-            ``.yml``, ``.pkl`` and ``.pickle`` with MMEngine. Relative to the current folder.
-        beside: the folder of the config, where the file may stand by mistake; it is read there.
+    ``name`` is relative to the current folder. ``beside`` is the folder of the config, where the
+    file may stand by mistake; it is read there.
     """
     suffix = name.rsplit(".", 1)[-1]
     if suffix in _PICKLES:
@@ -113,7 +102,7 @@ _READERS: dict[str, Callable[[Path], Any]] = {
 
 
 def _are_numbers(value: Any) -> bool:
-    # Numbers that cannot weigh a loss (nan, negative) are told apart later.
+    # Numbers that cannot weigh a loss (nan, negative) are found later.
     return isinstance(value, list) and all(
         isinstance(v, (int, float)) and not isinstance(v, bool) for v in value
     )

@@ -28,12 +28,6 @@ def write_proved(
     The proof runs on a temporary file in the folder of ``output``: where that is a link into
     another folder, the folder of the link, which MMEngine resolves ``_base_`` from.
 
-    Args:
-        rendered: what to write.
-        output: where.
-        replan: plans for a loaded config what the first plan was made for.
-        overwrite: whether an existing file may be replaced.
-
     Returns:
         False where the file is there already with exactly this text.
 

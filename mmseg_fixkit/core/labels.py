@@ -27,7 +27,7 @@ class LabelSpace:
         palette: one ``(r, g, b)`` of 0..255 for each class; :func:`voc_palette` where left out.
         ignore_index: the label value that no loss and no metric counts.
         reduce_zero_label: whether the files hold 0 for "ignored" and ``1..N`` for the classes.
-        multilabel: whether a pixel may carry several classes.
+        multilabel: whether the classes may overlap.
 
     Raises:
         FixkitError: no classes, too many, a name given twice or empty, a palette of another
@@ -57,7 +57,7 @@ class LabelSpace:
         object.__setattr__(self, "palette", _checked_palette(palette, self.num_classes))
 
     def _chosen_palette(self) -> tuple[Color, ...]:
-        # Black is the background's, which is no label where a pixel may have several.
+        # Black is the background's, which is no label where labels may overlap.
         return voc_palette(self.num_classes + self.multilabel)[self.multilabel :]
 
     @classmethod
@@ -77,7 +77,7 @@ class LabelSpace:
         return self.palette
 
     def as_multilabel(self) -> LabelSpace:
-        """Return the space for pixels that may have several labels."""
+        """Return the space for labels that may overlap."""
         chosen = self.colors == self._chosen_palette()
         return replace(self, multilabel=True, palette=None if chosen else self.colors)
 
@@ -108,7 +108,7 @@ def label_space(
     Args:
         labels: what the classes are.
         palette: a colour for each, where only names are given.
-        multilabel: whether a pixel may carry several, also where ``labels`` does not say so.
+        multilabel: whether they may overlap, also where ``labels`` does not say so.
 
     Raises:
         FixkitError: see :class:`LabelSpace`.
@@ -121,10 +121,7 @@ def label_space(
 
 
 def read_class_names(source: Union[str, Path]) -> tuple[str, ...]:
-    """Return class names: the lines of a file that are not empty, or what commas part in a text.
-
-    Args:
-        source: a path is read; a text is taken as it stands.
+    """Return class names: of a path the lines that are not empty, of a text what commas part.
 
     Raises:
         FixkitError: the file cannot be read as text.

@@ -1,4 +1,4 @@
-"""Colours of well-known data sets, and which of them explains the colours of a label file.
+"""Colours of well-known datasets, and which of them explains the colours of a label file.
 
 They are written here because a plain folder is scanned without MMSegmentation;
 ``tests/core/test_palettes.py`` holds them against the host's tables.
@@ -23,17 +23,11 @@ EXPLAINS = 0.9
 
 @dataclass(frozen=True)
 class Palette:
-    """The colours of some classes.
+    """The colours of some classes."""
 
-    Args:
-        name: whose they are, with an article where it needs one.
-        colors: one for each class, in the order of labels.
-        ignored: colours of pixels that are no class.
-    """
-
-    name: str
-    colors: tuple[Color, ...]
-    ignored: tuple[Color, ...] = ()
+    name: str  # whose they are, with an article where it needs one
+    colors: tuple[Color, ...]  # one for each class, in the order of labels
+    ignored: tuple[Color, ...] = ()  # colours of pixels that are no class
 
     def labels(self, ignore_index: int = 255) -> dict[int, int]:
         """Return packed colour -> label; of two classes with one colour, the first."""
@@ -52,17 +46,11 @@ class Palette:
 
 @dataclass(frozen=True)
 class Match:
-    """How much of some colours a palette explains.
-
-    Args:
-        palette: which.
-        share: of the pixels.
-        left: packed colours that it does not have, most frequent first.
-    """
+    """How much of some colours a palette explains."""
 
     palette: Palette
-    share: float
-    left: tuple[int, ...]
+    share: float  # of the pixels
+    left: tuple[int, ...]  # packed colours that it does not have, most frequent first
 
 
 def pack(color: Iterable[int]) -> int:
@@ -166,9 +154,7 @@ def candidates(own: Optional[tuple[Color, ...]]) -> tuple[Palette, ...]:
 def best_match(colors: Mapping[int, int], palettes: Iterable[Palette]) -> Optional[Match]:
     """Return the palette that explains the most pixels; of two, the one that comes first.
 
-    Args:
-        colors: packed colour -> pixels.
-        palettes: to try.
+    ``colors`` holds the number of pixels by packed colour.
     """
     matches = [_match(colors, palette) for palette in palettes]
     return max(matches, key=lambda match: match.share, default=None)

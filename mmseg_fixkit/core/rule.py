@@ -41,23 +41,14 @@ _SUBJECTS = {
 
 @dataclass(frozen=True)
 class Rule:
-    """A named check.
+    """A named check."""
 
-    Args:
-        code: ``MSF`` and three digits, the first of which is the family.
-        name: says the problem.
-        check: yields the findings.
-        requested: it only speaks when a patch asked for what it brings.
-        reported: it does not look at a config, but at a checkpoint or at label files.
-        labels: the label spaces that it is for.
-    """
-
-    code: str
+    code: str  # ``MSF`` and three digits, the first of which is the family
     name: str
     check: Check
-    requested: bool = False
-    reported: bool = False
-    labels: LabelKind = "both"
+    requested: bool = False  # it only speaks when a patch asked for what it brings
+    reported: bool = False  # it does not look at a config, but at a checkpoint or at label files
+    labels: LabelKind = "both"  # the label spaces that it is for
 
     @property
     def doc(self) -> str:

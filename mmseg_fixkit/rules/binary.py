@@ -88,7 +88,7 @@ def _where_classes_are(context: ConfigContext) -> tuple[KeyPath, object]:
 
 @rule("MSF114", "binary-not-as-asked", requested=True, labels="exclusive")
 def binary_not_as_asked(context: ConfigContext) -> Iterator[Diagnostic]:
-    """A head tells two classes apart in another way than `--binary` asks for.
+    """A head distinguishes two classes in another way than `--binary` asks for.
 
     ## What it does
     Speaks only in `mmseg-fix patch --binary`. `sigmoid` makes the set-up with one channel whole, in
@@ -166,7 +166,7 @@ def _check_head(document: ConfigDocument, head: Head) -> None:
     if reason:
         raise FixkitError(
             f"--binary sigmoid: {reason}, so {document.name} cannot have one channel; leave "
-            "--binary out, as two channels tell two classes apart just as well"
+            "--binary out, as two channels distinguish two classes just as well"
         )
     if not head.spec.channels_follow_classes:
         raise FixkitError(

@@ -23,7 +23,7 @@ HOST_THRESHOLD = 0.3
 
 CROSS_ENTROPY = "CrossEntropyLoss"
 
-#: Ours, which bears ignored pixels beside class weights.
+#: Ours, which takes ignored pixels beside class weights.
 CLASS_WEIGHTED_CE = "ClassWeightedCrossEntropyLoss"
 _CASCADE = "CascadeEncoderDecoder"
 
@@ -71,7 +71,7 @@ _KINDS = {
 
 
 def one_channel(head: Head) -> bool:
-    """Whether one sigmoid channel of ``head`` tells two classes apart."""
+    """Whether one sigmoid channel of ``head`` distinguishes two classes."""
     return head.spec.kind is HeadKind.PER_PIXEL and head.config.get("out_channels") == 1
 
 

@@ -65,16 +65,11 @@ def checkpoint_not_as_asked(context: ConfigContext) -> Iterator[Diagnostic]:
 
 @dataclass(frozen=True)
 class CheckpointContext:
-    """What is known of a checkpoint and the model that it is adapted to.
-
-    Args:
-        comparison: their tensors, compared.
-        shared_classes: whether a head of the model has class layers that the checkpoint has too.
-        classes: which old class each new one comes from; None where class names are not known.
-    """
+    """What is known of a checkpoint and the model that it is adapted to."""
 
     comparison: Comparison
-    shared_classes: bool
+    shared_classes: bool  # whether a head of the model has class layers that the checkpoint has too
+    #: which old class each new one comes from; None where class names are not known
     classes: Optional[ClassMapping]
 
 
@@ -88,9 +83,9 @@ def classes_unknown(context: CheckpointContext) -> Iterator[Diagnostic]:
     those of the model stand nowhere.
 
     ## Why is this bad?
-    Rows of class layers are kept by name. Without names, layers of another size start anew, and
-    rows of classes that both have are thrown away; layers of the same size are taken as they are,
-    though the classes may stand in another order.
+    Rows of class layers are kept by name. Without names, layers of another size start from scratch,
+    and rows of classes that both have are thrown away; layers of the same size are taken as they
+    are, though the classes may stand in another order.
 
     ## Example
     A checkpoint of another framework, or one that was stripped of its `meta`.
@@ -125,7 +120,7 @@ def class_renamed(context: CheckpointContext) -> Iterator[Diagnostic]:
 
     ## Why is this bad?
     Names are compared letter by letter. The row of the old class is thrown away, and the new class
-    starts anew, though they are the same.
+    starts from scratch, though they are the same.
 
     ## Example
     A checkpoint with `road` and a config with `Road`.
@@ -153,8 +148,8 @@ def tensors_missing(context: CheckpointContext) -> Iterator[Diagnostic]:
     backbone that is largely missing is an error, not a warning.
 
     ## Why is this bad?
-    These tensors start anew: after an auxiliary head was added, that is meant; after a layer was
-    renamed, it is not. MMEngine says so in one line among many.
+    These tensors start from scratch: after an auxiliary head was added, that is meant; after a
+    layer was renamed, it is not. MMEngine says so in one line among many.
 
     ## Example
     A checkpoint of a model without the auxiliary head that the config has.
@@ -210,7 +205,7 @@ def checkpoint_findings(context: CheckpointContext) -> tuple[Diagnostic, ...]:
 
 
 def _warning(key: KeyPath, message: str, found: object, expected: object) -> Diagnostic:
-    """Return a warning whose ``message`` goes on behind the key."""
+    """Return a warning whose ``message`` follows the key."""
     text = f"{format_key(key)} {message}"
     return Diagnostic("", "", text, key, found, expected, Severity.WARNING)
 

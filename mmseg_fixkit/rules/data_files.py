@@ -128,12 +128,12 @@ def _asked(context: ConfigContext, dataset: Dataset) -> dict[tuple[str, ...], st
     data = context.options.data
     split = _folder_split(context, dataset)
     words = (data.img_dir, data.ann_dir, data.ann_file)
-    said = {
+    in_words = {
         key: None if text is None else text.replace("{split}", split)
         for key, text in zip(_PLACES, words)
     }
     found = data.splits.get(split)
-    wanted: dict[tuple[str, ...], Optional[str]] = {("data_root",): data.data_root, **said}
+    wanted: dict[tuple[str, ...], Optional[str]] = {("data_root",): data.data_root, **in_words}
     if found is not None:
         if own_files(dataset) not in data.keep:
             wanted.update(zip(_PLACES, (found.img_path, found.seg_map_path, found.ann_file)))

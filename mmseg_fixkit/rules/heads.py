@@ -142,8 +142,8 @@ def text_vocabulary(context: ConfigContext) -> Iterator[Diagnostic]:
     any list in the model that is exactly the old class names, as models of other projects have it.
 
     ## Why is this bad?
-    Such a head has no layer of the size of the classes: what it tells apart is in the words. With
-    `dataset_name` left at the old dataset it goes on looking for that one's classes, and nothing
+    Such a head has no layer of the size of the classes: what it distinguishes is in the words. With
+    `dataset_name` left at the old dataset it still looks for that one's classes, and nothing
     fails. The text encoder takes a `dataset_name` or a `vocabulary`, not both.
 
     ## Example

@@ -53,18 +53,12 @@ IGNORING_TRANSFORMS: dict[str, tuple[str, Use, Optional[int]]] = {
 
 @dataclass(frozen=True)
 class IgnoreIndexSetting:
-    """One setting that names the ignored label.
-
-    Args:
-        key: of the label itself.
-        label: what stands there, or the host's default; None where nothing is ignored.
-        use: see :class:`Use`.
-        edits_as: the key to edit and what to put around the label, where it cannot be set alone.
-    """
+    """One setting that names the ignored label."""
 
     key: KeyPath
-    label: Any
+    label: Any  # what stands there, or the host's default; None where nothing is ignored
     use: Use = Use.IGNORES
+    #: the key to edit and what to put around the label, where it cannot be set alone
     edits_as: Optional[tuple[KeyPath, dict[str, Any]]] = None
 
     def edit(self, label: int) -> Edit:

@@ -200,15 +200,11 @@ def no_object_weight(document: ConfigDocument) -> Optional[float]:
 
 
 def checked_class_weight(
-    document: ConfigDocument, num_classes: int, weights: Sequence[Any], said: str
+    document: ConfigDocument, num_classes: int, weights: Sequence[Any], text: str
 ) -> tuple[float, ...]:
-    """Return the weights asked for as numbers.
+    """Return the weights asked for, ``text`` in the user's words, as numbers.
 
-    Args:
-        document: the config whose losses they are for.
-        num_classes: N.
-        weights: what was given; N entries, or N + 1 for a config with only query heads.
-        said: the words of the user, for the message.
+    They are N, or N + 1 for a config with only query heads.
 
     Raises:
         FixkitError: an entry is no usable number, their number fits no head, or no loss of the
@@ -217,24 +213,21 @@ def checked_class_weight(
     losses = tuple(losses_that_take_weights(document))
     heads = [loss.head for loss in losses]
     if not heads:
-        raise FixkitError(f"--class-weight {said}: no loss of {document.name} takes class weights")
+        raise FixkitError(f"--class-weight {text}: no loss of {document.name} takes class weights")
     needs = "; ".join(dict.fromkeys(_needs(head, num_classes) for head in heads))
     fault = weight_fault(weights)
     if fault:
-        raise FixkitError(f"--class-weight {said}: {fault}; {needs}")
+        raise FixkitError(f"--class-weight {text}: {fault}; {needs}")
     allowed = {num_classes}
     if all(head.spec.kind in WITH_NO_OBJECT for head in heads):
         allowed.add(num_classes + 1)
-    if (
-        any(takes_single_weight(loss) for loss in losses_that_take_weights(document))
-        and not weights[0]
-    ):
+    if any(takes_single_weight(loss) for loss in losses) and not weights[0]:
         raise FixkitError(
-            f"--class-weight {said}: the background has no weight, but one sigmoid channel takes "
+            f"--class-weight {text}: the background has no weight, but one sigmoid channel takes "
             "the weight of the foreground divided by that of the background"
         )
     if len(weights) not in allowed:
-        raise FixkitError(f"--class-weight {said} has {len(weights)} entries, but {needs}")
+        raise FixkitError(f"--class-weight {text} has {len(weights)} entries, but {needs}")
     return tuple(float(w) for w in weights)
 
 
@@ -262,15 +255,7 @@ def as_written(loss: Loss) -> Any:
 def weight_finding(
     loss: Loss, who: str, expected: Optional[list[Any]], *, fixable: bool = True, **more: Any
 ) -> Diagnostic:
-    """Return a finding on ``class_weight`` of a loss, whose fix writes what is expected.
-
-    Args:
-        loss: the loss.
-        who: who says so, with its verb.
-        expected: the right weights.
-        fixable: whether there is a fix.
-        more: further arguments of :func:`~mmseg_fixkit.core.diagnostics.finding`.
-    """
+    """Return a finding on ``class_weight`` of a loss, whose fix writes what is expected."""
     key = (*loss.key, "class_weight")
     edits = [Edit(key, expected)] if fixable else []
     title = f"Set class_weight of {loss.type} to {expected}"

@@ -103,7 +103,7 @@ def _loader_finding(
 
 
 def _reading_elsewhere(context: ConfigContext) -> dict[str, Any]:
-    """Return how the first pipeline that loads several labels reads its files."""
+    """Return how the first pipeline that loads labels that overlap reads its files."""
     steps = (step for d in context.document.datasets for _, step in d.transforms)
     first = next((step for step in steps if is_step(step, LOADER)), {})
     return {name: first[name] for name in _READING if name in first}
@@ -136,12 +136,12 @@ def _other_arguments(
     context: ConfigContext, dataset: Dataset, key: KeyPath, step: _Step
 ) -> Iterator[Diagnostic]:
     names = context.labels.classes
-    said = step.get("labels")
-    same = said == len(names) if isinstance(said, int) else tuple(said or ()) == names
+    found = step.get("labels")
+    same = found == len(names) if isinstance(found, int) else tuple(found or ()) == names
     if not same:
         yield finding(
             (*key, "labels"),
-            said,
+            found,
             context.expected_by,
             names,
             edits=[Edit((*key, "labels"), names)],

@@ -33,19 +33,12 @@ MIXED = {
 
 @dataclass(frozen=True)
 class PaddleSegContext:
-    """A config, and what is known of its classes.
-
-    Args:
-        config: as read.
-        multilabel: whether labels may overlap.
-        channels: how many the model needs; None where only the config says.
-        who: says so, with its verb.
-    """
+    """A config, and what is known of its classes."""
 
     config: PaddleConfig
     multilabel: bool
-    channels: Optional[int] = None
-    who: str = ""
+    channels: Optional[int] = None  # how many the model needs; None where only the config says
+    who: str = ""  # says so, with its verb
 
 
 def looks_multilabel(config: PaddleConfig) -> bool:
@@ -200,7 +193,7 @@ def loss_of_one_label(context: PaddleSegContext) -> Iterator[Diagnostic]:
 
     ## What it does
     Names losses that are neither `BCELoss` nor `LovaszHingeLoss`, in a config that adds the
-    background channel, or that is to be made one for several labels.
+    background channel, or that is to be made one for labels that overlap.
 
     ## Why is this bad?
     A softmax over labels that overlap makes them exclude each other.

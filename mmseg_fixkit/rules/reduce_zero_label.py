@@ -108,11 +108,11 @@ def _who(context: ConfigContext, *, sure: bool) -> str:
 
 def _pipeline_findings(dataset: Dataset, wanted: bool) -> Iterator[Diagnostic]:
     for key, step in dataset.transforms:
-        said = step.get("reduce_zero_label")
-        if _loads_labels(step) and said is not None and said != wanted:
+        found = step.get("reduce_zero_label")
+        if _loads_labels(step) and found is not None and found != wanted:
             yield finding(
                 (*key, "reduce_zero_label"),
-                said,
+                found,
                 f"the {dataset.role} dataset has",
                 wanted,
                 edits=[Edit((*key, "reduce_zero_label"), wanted)],

@@ -19,57 +19,35 @@ _FILES = 4  # of a batch that a message names
 
 @dataclass(frozen=True)
 class Batch:
-    """What one iteration showed.
+    """What one iteration showed."""
 
-    Args:
-        iteration: counted from 1.
-        losses: name in the log -> value.
-        files: the label files of the batch.
-        ignored: share of its pixels that are ignored; None where the batch does not show them.
-    """
-
-    iteration: int
-    losses: Mapping[str, float] = field(default_factory=dict)
+    iteration: int  # counted from 1
+    losses: Mapping[str, float] = field(default_factory=dict)  # name in the log -> value
     files: tuple[str, ...] = ()
+    #: share of its pixels that are ignored; None where the batch does not show them
     ignored: Optional[float] = None
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer of a head after the iterations that were watched.
+    """A layer of a head after the iterations that were watched."""
 
-    Args:
-        name: of the parameter: ``decode_head.conv_seg.weight``.
-        moved: whether it has changed at all.
-        frozen: whether it takes no gradient.
-        rate: its learning rate now; None where the optimizer does not have it.
-        gradient: the largest norm of its gradient; None where none came.
-    """
-
-    name: str
+    name: str  # of the parameter: ``decode_head.conv_seg.weight``
     moved: bool
     frozen: bool
-    rate: Optional[float]
-    gradient: Optional[float]
+    rate: Optional[float]  # its learning rate now; None where the optimizer does not have it
+    gradient: Optional[float]  # the largest norm of its gradient; None where none came
 
 
 @dataclass(frozen=True)
 class TrainingContext:
-    """What is judged: one batch of the window, or its end.
+    """What is judged: one batch of the window, or its end."""
 
-    Args:
-        batch: the iteration to judge; None at the end of the window.
-        chance: name of a loss -> what equal logits would give for the first batch.
-        untrained: whether the run starts without a checkpoint.
-        one_channel: heads of one channel whose losses take a softmax.
-        layers: at the end of the window.
-        iterations: how many there were.
-    """
-
-    batch: Optional[Batch] = None
+    batch: Optional[Batch] = None  # the iteration to judge; None at the end of the window
+    #: name of a loss -> what equal logits would give for the first batch
     chance: Mapping[str, float] = field(default_factory=dict)
-    untrained: bool = True
-    one_channel: tuple[str, ...] = ()
+    untrained: bool = True  # whether the run starts without a checkpoint
+    one_channel: tuple[str, ...] = ()  # heads of one channel whose losses take a softmax
     layers: tuple[Layer, ...] = ()
     iterations: int = 0
 

@@ -1,4 +1,4 @@
-"""``patch --multilabel``: from ordinary configs of the zoo to models that learn several labels."""
+"""``patch --multilabel``: from ordinary configs of the zoo to models of labels that overlap."""
 
 from __future__ import annotations
 
@@ -245,9 +245,9 @@ def config_with(**model: Any) -> Config:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"binary": "sigmoid"}, "--binary is for one of two classes a pixel"),
+        ({"binary": "sigmoid"}, "--binary is for single-label maps of two classes"),
         ({"ignore_index": 0}, "--ignore-index is 0, but ignored pixels"),
-        ({"reduce_zero_label": True}, "--reduce-zero-label is for class numbers"),
+        ({"reduce_zero_label": True}, "--reduce-zero-label is for class indices"),
         ({"labels": ["background", "cat"]}, "'background' is given as a label, but"),
         ({"labels": 31}, "31 labels are given, but a label map has bits for 1 to 30"),
         ({"labels": 16}, "there are 16 labels, but a grey PNG of 16 bit has bits for 15"),
@@ -255,7 +255,7 @@ def config_with(**model: Any) -> Config:
         ({"file_pattern": "{stem}.png"}, "--file-pattern is for --label-format files"),
         ({"label_values": 255}, "--label-values is for planes and files"),
         ({"label_format": "planes", "label_values": 2}, "--label-values is 2, but"),
-        ({"class_weight": "1,2,3,4,5"}, "5 weights are given; with several labels"),
+        ({"class_weight": "1,2,3,4,5"}, "5 weights are given; where labels may overlap"),
         ({"class_weight": "enet"}, "'enet' is not a number"),
         ({"multilabel": False, "label_format": "bits"}, "give --multilabel too"),
     ],

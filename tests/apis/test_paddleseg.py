@@ -111,7 +111,7 @@ def test_two_labels_get_three_channels_and_every_other_line_stays(tmp_path: Path
     tree = yaml.safe_load(patched.text)
     for dataset in ("train_dataset", "val_dataset"):
         assert tree[dataset]["transforms"][0] == {"type": "AddMultiLabelAuxiliaryCategory"}
-    assert patched.left == ()
+    assert patched.remaining == ()
 
 
 def test_a_second_patch_has_nothing_to_do(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_a_config_of_one_label_becomes_one_of_several_when_asked(tmp_path: Path)
             "coef": [0.5, 0.5],
         }
     ]
-    assert patched.left == ()
+    assert patched.remaining == ()
 
 
 def test_without_classes_the_training_data_says_how_many_labels(tmp_path: Path) -> None:

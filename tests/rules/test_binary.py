@@ -145,7 +145,7 @@ def test_a_patched_zoo_model_trains_and_predicts_two_classes(head: str) -> None:
 def test_other_heads_are_refused_with_the_reason(name: str) -> None:
     with pytest.raises(FixkitError, match=CANNOT[name]) as caught:
         patch(f"mmseg::{name}.py", NAMES, binary="sigmoid")
-    assert "two channels tell two classes apart" in str(caught.value)
+    assert "two channels distinguish two classes" in str(caught.value)
     assert patch(f"mmseg::{name}.py", NAMES, binary="softmax").plan.remaining == ()
 
 

@@ -1,4 +1,4 @@
-# The losses are those of several labels, the segmentors take the highest score.
+# The losses are those of labels that overlap, the segmentors take the highest score.
 custom_imports = dict(imports=['mmseg_fixkit'])
 model = dict(
     type='EncoderDecoder',

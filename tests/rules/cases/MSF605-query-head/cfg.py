@@ -1,4 +1,4 @@
-# A query head cannot give a pixel several labels, whatever is around it.
+# A query head cannot predict labels that overlap, whatever is around it.
 custom_imports = dict(imports=['mmseg_fixkit'])
 model = dict(
     type='MultiLabelEncoderDecoder',
