@@ -185,15 +185,10 @@ def check_label_format(
 
 
 def _check_nothing_given(files: MultiLabelFormat) -> None:
-    options = {
-        "--label-format": files.label_format,
-        "--file-pattern": files.file_pattern,
-        "--label-file": files.label_file,
-        "--label-values": files.label_values,
-    }
-    for option, value in options.items():
-        if value is not None:
-            raise FixkitError(f"{option} is for labels that may overlap; give --multilabel too")
+    given = next((name for name, value in vars(files).items() if value is not None), None)
+    if given is not None:
+        option = given.replace("_", "-")
+        raise FixkitError(f"--{option} is for labels that may overlap; give --multilabel too")
 
 
 def _faults(
@@ -535,7 +530,7 @@ def _dataset_id_notes(document: ConfigDocument, labels: LabelSpace) -> tuple[str
     Its label files hold its own ids then. Own files with classes of the same names do not.
     """
     for dataset in document.datasets[:1]:
-        own = dataset.info.classes if dataset.info else None
+        own = dataset.own_classes
         if own and labels.classes != own and set(labels.classes) <= set(own):
             first = labels.classes[0]
             return (

@@ -158,18 +158,21 @@ class Dataset:
         return value if isinstance(value, dict) else {}
 
     @property
+    def own_classes(self) -> tuple[str, ...]:
+        """The classes that the host's class declares; none where it declares none."""
+        return (self.info.classes if self.info else None) or ()
+
+    @property
     def classes(self) -> Any:
         """The class names in force: written, or declared by the class; None if unknown."""
-        own = self.info.classes if self.info else None
         # The name of 0.x says what is meant, though the host overlooks it (MSF210).
-        return self.metainfo.get("classes", own or self.metainfo.get("CLASSES"))
+        return self.metainfo.get("classes", self.own_classes or self.metainfo.get("CLASSES"))
 
     @property
     def foreign(self) -> bool:
         """Whether the classes in force are not among those that the host's class declares."""
-        own = self.info.classes if self.info else None
         named = isinstance(self.classes, (list, tuple))
-        return bool(own) and named and not set(self.classes) <= set(own or ())
+        return bool(self.own_classes) and named and not set(self.classes) <= set(self.own_classes)
 
     @property
     def reduce_zero_label(self) -> Optional[bool]:

@@ -68,10 +68,9 @@ def render_overlay(document: ConfigDocument, plan: FixPlan, output: Path) -> Ren
     delta = child_config(before, after)
     helpers = _helpers(delta, before)
     body = {name: _with_helpers(delta[name], helpers, (name,)) for name in ordered(delta)}
-    notes = _notes(plan, helpers)
+    child = _Child(document.path, output, body, helpers, before, _notes(plan, helpers))
     title = f"# Written by mmseg-fix: {document.path.name} with the changes below."
-    write = _new_style if document.new_style else _old_style
-    blocks = write(document.path, output, body, helpers, before, notes)
+    blocks = _new_style(child) if document.new_style else _old_style(child)
     expected = {**after, **{h.name: h.value for h in helpers}}
     return Rendered(f"{title}\n" + "\n\n".join(blocks) + "\n", expected)
 
@@ -89,37 +88,36 @@ def render_flat(document: ConfigDocument, plan: FixPlan) -> Rendered:
     return Rendered("\n".join(lines) + "\n", dict(tree))
 
 
-def _old_style(
-    base: Path,
-    output: Path,
-    body: dict[str, Any],
-    helpers: Sequence[_Helper],
-    before: Mapping[str, Any],
-    notes: dict[KeyPath, str],
-) -> Iterator[str]:
-    yield f"_base_ = {base_reference(base, output)!r}"
+@dataclass(frozen=True)
+class _Child:
+    """What an overlay is written from."""
+
+    base: Path
+    output: Path
+    body: dict[str, Any]
+    helpers: Sequence[_Helper]
+    before: Mapping[str, Any]
+    notes: dict[KeyPath, str]
+
+
+def _old_style(child: _Child) -> Iterator[str]:
+    body, notes = dict(child.body), child.notes
+    yield f"_base_ = {base_reference(child.base, child.output)!r}"
     if "custom_imports" in body:
         yield assignment("custom_imports", body.pop("custom_imports"), notes)
-    yield from (assignment(h.name, h.value, notes) for h in helpers)
+    yield from (assignment(h.name, h.value, notes) for h in child.helpers)
     yield from (assignment(name, value, notes) for name, value in shared(body))
 
 
-def _new_style(
-    base: Path,
-    output: Path,
-    body: dict[str, Any],
-    helpers: Sequence[_Helper],
-    before: Mapping[str, Any],
-    notes: dict[KeyPath, str],
-) -> Iterator[str]:
+def _new_style(child: _Child) -> Iterator[str]:
     """Names that come from the base are merged into; MMEngine calls it ``ConfigDict.merge``."""
-    module = base_module(base, output)
-    values = [*body.values(), *(h.value for h in helpers)]
+    body, before, notes = child.body, child.before, child.notes
+    module = base_module(child.base, child.output)
+    values = [*body.values(), *(h.value for h in child.helpers)]
     names = local_names(values, {}, [*before, *body, "read_base"])
-    imports = import_lines({"mmengine.config.read_base": "read_base", **names})
-    yield "\n".join(imports)
+    yield "\n".join(import_lines({"mmengine.config.read_base": "read_base", **names}))
     yield f"with read_base():\n    from {module} import *"
-    yield from (assignment(h.name, with_names(h.value, names), notes) for h in helpers)
+    yield from (assignment(h.name, with_names(h.value, names), notes) for h in child.helpers)
     for name, value in body.items():
         merged = isinstance(value, dict) and isinstance(before.get(name), dict)
         yield assignment(name, with_names(value, names), notes, merged=merged)

@@ -98,10 +98,7 @@ LabelsLike = Union[LabelSpace, Sequence[str], int]
 
 
 def label_space(
-    labels: LabelsLike,
-    palette: Optional[tuple[Color, ...]] = None,
-    *,
-    multilabel: bool = False,
+    labels: LabelsLike, palette: Optional[tuple[Color, ...]] = None, *, multilabel: bool = False
 ) -> LabelSpace:
     """Return the label space that is meant.
 

@@ -12,14 +12,7 @@ from mmseg_fixkit.core.rule import (
     select_rules,
 )
 
-__all__ = [
-    "all_rules",
-    "find_rule",
-    "index",
-    "reported_rules",
-    "select_reported",
-    "select_rules",
-]
+__all__ = ["all_rules", "find_rule", "index", "reported_rules", "select_reported", "select_rules"]
 
 for _module in sorted(found.name for found in iter_modules(__path__)):
     import_module(f"{__name__}.{_module}")

@@ -7,9 +7,7 @@ from typing import Any, Optional
 
 from mmseg_fixkit.config.context import ConfigContext
 from mmseg_fixkit.config.document import ConfigDocument
-from mmseg_fixkit.config.host import (
-    HeadKind,
-)
+from mmseg_fixkit.config.host import HeadKind
 from mmseg_fixkit.config.nodes import Loss
 from mmseg_fixkit.config.tree import lookup
 from mmseg_fixkit.core.diagnostics import Diagnostic, Edit

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence, Set
 from typing import Any
 
 from mmseg_fixkit.config import host
 from mmseg_fixkit.config.context import ConfigContext
-from mmseg_fixkit.config.nodes import Dataset
+from mmseg_fixkit.config.nodes import Dataset, Metric
 from mmseg_fixkit.core.diagnostics import Diagnostic, Edit, EditKind, finding
 from mmseg_fixkit.core.rule import rule
 from mmseg_fixkit.core.text import counted
@@ -191,17 +191,9 @@ def foreign_classes(context: ConfigContext) -> Iterator[Diagnostic]:
     `BaseSegDataset.get_label_map` of mmsegmentation 1.2.2.
     """
     for dataset in context.document.datasets:
-        info = dataset.info
-        if info is None or not dataset.foreign:
-            continue
-        yield finding(
-            (*dataset.key, "type"),
-            dataset.type,
-            f"its classes are not among those of {dataset.type}, which needs",
-            info.plain_type,
-            edits=plain_type_edits(dataset, info),
-            title=f"Use {info.plain_type} with the suffixes of {dataset.type}",
-        )
+        if dataset.foreign:
+            who = f"its classes are not among those of {dataset.type}, which needs"
+            yield from plain_type_findings(dataset, who)
 
 
 @rule("MSF205", "metric-of-another-dataset", labels="exclusive")
@@ -234,25 +226,35 @@ def metric_of_another_dataset(context: ConfigContext) -> Iterator[Diagnostic]:
     known = host.dataset_info("CityscapesDataset")
     if known and known.classes == context.labels.classes:
         return
-    # MMEngine refuses two metrics of one kind: their results have the same names.
-    scored = {metric.split for metric in context.document.metrics if metric.type == "IoUMetric"}
+    new = {"type": "IoUMetric", "iou_metrics": ["mIoU"]}
+    for metric, edit in replaced_metrics(context, host.DATASET_METRICS, new):
+        twice = edit.kind is EditKind.REMOVE
+        yield finding(
+            (*metric.key, "type"),
+            metric.type,
+            context.expected_by,
+            "IoUMetric",
+            shown="other classes than Cityscapes, which needs 'IoUMetric'",
+            edits=[edit],
+            title="Leave it to IoUMetric" if twice else "Evaluate with IoUMetric",
+        )
+
+
+def replaced_metrics(
+    context: ConfigContext, kinds: Set[str], new: dict[str, Any], keep: Sequence[str] = ()
+) -> Iterator[tuple[Metric, Edit]]:
+    """Yield the metrics of these kinds, and what puts ``new`` there, with the arguments to keep.
+
+    MMEngine refuses two metrics of one kind, whose results have the same names: the second goes.
+    """
+    scored = {metric.split for metric in context.document.metrics if metric.type == new["type"]}
     for metric in context.document.metrics:
-        if metric.type in host.DATASET_METRICS:
+        if metric.type in kinds:
+            kept = {name: metric.config[name] for name in keep if name in metric.config}
             twice = metric.split in scored
             scored.add(metric.split)
-            yield finding(
-                (*metric.key, "type"),
-                metric.type,
-                context.expected_by,
-                "IoUMetric",
-                shown="other classes than Cityscapes, which needs 'IoUMetric'",
-                edits=[
-                    Edit(metric.key, kind=EditKind.REMOVE)
-                    if twice
-                    else Edit(metric.key, {"type": "IoUMetric", "iou_metrics": ["mIoU"]})
-                ],
-                title="Leave it to IoUMetric" if twice else "Evaluate with IoUMetric",
-            )
+            whole = Edit(metric.key, {**new, **kept})
+            yield metric, Edit(metric.key, kind=EditKind.REMOVE) if twice else whole
 
 
 @rule("MSF210", "metainfo-names")
@@ -323,8 +325,21 @@ def palette_of(context: ConfigContext) -> list[list[int]]:
     return [list(color) for color in context.labels.colors]
 
 
-def plain_type_edits(dataset: Dataset, info: host.DatasetInfo) -> Iterator[Edit]:
-    """Yield what makes a dataset one of the plain type that finds the same files."""
+def plain_type_findings(dataset: Dataset, who: str) -> Iterator[Diagnostic]:
+    """Yield a finding whose fix makes a dataset one of the plain type that finds the same files."""
+    info = dataset.info
+    if info is not None:
+        yield finding(
+            (*dataset.key, "type"),
+            dataset.type,
+            who,
+            info.plain_type,
+            edits=_plain_type_edits(dataset, info),
+            title=f"Use {info.plain_type} with the suffixes of {dataset.type}",
+        )
+
+
+def _plain_type_edits(dataset: Dataset, info: host.DatasetInfo) -> Iterator[Edit]:
     yield Edit((*dataset.key, "type"), info.plain_type)
     plain = host.dataset_info("BaseSegDataset")
     for name in ("img_suffix", "seg_map_suffix"):
@@ -360,5 +375,5 @@ def _fits_other_classes(dataset: Dataset, colors: int) -> bool:
 
 def _host_takes_subset(dataset: Dataset, colors: int) -> bool:
     # A palette for all of METAINFO's classes is cut down by the host to those in use.
-    own = dataset.info.classes if dataset.info else None
-    return bool(own) and dataset.classes != own and colors == len(own or ())
+    own = dataset.own_classes
+    return bool(own) and dataset.classes != own and colors == len(own)

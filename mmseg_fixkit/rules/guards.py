@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Union
+from typing import Any
 
 from mmseg_fixkit.config.context import ConfigContext
 from mmseg_fixkit.config.document import ConfigDocument
 from mmseg_fixkit.config.host import type_name
-from mmseg_fixkit.config.nodes import Dataset, Steps
+from mmseg_fixkit.config.nodes import Dataset, Steps, is_step
 from mmseg_fixkit.config.tree import lookup
 from mmseg_fixkit.core.diagnostics import Diagnostic, Edit, EditKind, KeyPath, finding
 from mmseg_fixkit.core.rule import rule
@@ -94,7 +94,7 @@ def guard_class_count(context: ConfigContext) -> Iterator[Diagnostic]:
     """
     for dataset in context.document.datasets:
         for key, step in dataset.transforms:
-            if _is(step, TRANSFORM) and step.get("num_classes") != context.num_classes:
+            if is_step(step, TRANSFORM) and step.get("num_classes") != context.num_classes:
                 yield finding(
                     (*key, "num_classes"),
                     step.get("num_classes"),
@@ -158,9 +158,9 @@ def _assert_missing(context: ConfigContext, dataset: Dataset) -> Iterator[Diagno
         guard["ignore_index"] = context.labels.ignore_index
     for steps in dataset.pipelines:
         # Test-time augmentation reads the files that the test pipeline holds against the bounds.
-        guarded = any(_is(step, TRANSFORM) or key[0] == TTA for key, step in steps)
+        guarded = any(is_step(step, TRANSFORM) or key[0] == TTA for key, step in steps)
         for key, step in () if guarded else steps:
-            if _is(step, "LoadAnnotations"):
+            if is_step(step, "LoadAnnotations"):
                 last = _last_of_labels(steps, key)
                 edit = _behind(context.document, last, guard)
                 yield finding(
@@ -179,7 +179,7 @@ def _last_of_labels(steps: Steps, loader: KeyPath) -> KeyPath:
     beside = [
         key
         for key, step in steps
-        if _is(step, REMAP) and key[:-1] == loader[:-1] and int(key[-1]) > int(loader[-1])
+        if is_step(step, REMAP) and key[:-1] == loader[:-1] and int(key[-1]) > int(loader[-1])
     ]
     return max(beside, key=lambda key: int(key[-1]), default=loader)
 
@@ -191,14 +191,6 @@ def _behind(document: ConfigDocument, key: KeyPath, guard: dict[str, Any]) -> Ed
     """
     depth = max((i for i, part in enumerate(key) if part == "transforms"), default=0)
     outer = lookup(document.tree, key[:depth]) if depth else {}
-    if _is(outer, "RandomChoice") and len(key) == depth + 2:
+    if is_step(outer, "RandomChoice") and len(key) == depth + 2:
         key = key[:depth]
-    return Edit((*key[:-1], _after(key[-1])), guard, EditKind.INSERT)
-
-
-def _after(place: Union[str, int]) -> int:
-    return int(place) + 1
-
-
-def _is(step: dict[str, Any], name: str) -> bool:
-    return type_name(step.get("type", "")) == name
+    return Edit((*key[:-1], int(key[-1]) + 1), guard, EditKind.INSERT)

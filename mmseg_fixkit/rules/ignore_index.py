@@ -292,7 +292,6 @@ def marked_label_not_ignored(context: ConfigContext) -> Iterator[Diagnostic]:
 
 
 def _marks_255(dataset: Dataset) -> bool:
-    own = dataset.info.classes if dataset.info else None
-    named = isinstance(dataset.classes, (list, tuple)) and not dataset.foreign
-    part = bool(own) and named and set(dataset.classes) < set(own or ())
+    named = isinstance(dataset.classes, (list, tuple))
+    part = named and set(dataset.classes) < set(dataset.own_classes)
     return dataset.split == "train" and (bool(dataset.reduce_zero_label) or part)

@@ -21,6 +21,7 @@ from mmseg_fixkit.core.diagnostics import Diagnostic, Edit, EditKind, KeyPath, S
 from mmseg_fixkit.core.rule import rule
 from mmseg_fixkit.core.text import counted
 from mmseg_fixkit.rules.channels import DEFAULT_THRESHOLD, is_threshold, threshold_finding
+from mmseg_fixkit.rules.datasets import replaced_metrics
 from mmseg_fixkit.rules.guards import IMPORT, import_edits
 from mmseg_fixkit.rules.heads import count_edits, needs_class_count, written_class_counts
 
@@ -349,22 +350,10 @@ def multilabel_metric(context: ConfigContext) -> Iterator[Diagnostic]:
     ## References
     `IoUMetric.intersect_and_union` of mmsegmentation 1.2.2.
     """
-    # MMEngine refuses two metrics of one kind: their results have the same names.
-    scored = {metric.split for metric in context.document.metrics if metric.type == METRIC}
-    for metric in context.document.metrics:
-        if metric.type == "IoUMetric" or metric.type in DATASET_METRICS:
-            twice = metric.split in scored
-            scored.add(metric.split)
-            arguments = {n: metric.config[n] for n in _METRIC_ARGUMENTS if n in metric.config}
-            whole = Edit(metric.key, {"type": METRIC, **arguments})
-            yield replaced_type(
-                metric.key,
-                metric.type,
-                f"it counts one class per pixel, and {context.expected_by} labels that may "
-                "overlap, which needs",
-                METRIC,
-                edits=[Edit(metric.key, kind=EditKind.REMOVE) if twice else whole],
-            )
+    who = f"it counts one class per pixel, and {context.expected_by} labels that may overlap, which"
+    kinds, new = DATASET_METRICS | {"IoUMetric"}, {"type": METRIC}
+    for metric, edit in replaced_metrics(context, kinds, new, _METRIC_ARGUMENTS):
+        yield replaced_type(metric.key, metric.type, f"{who} needs", METRIC, edits=[edit])
     yield from _other_mean(context)
 
 

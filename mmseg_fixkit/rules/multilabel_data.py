@@ -13,7 +13,7 @@ from mmseg_fixkit.config.multilabel import LOADER, PACKER, named_background
 from mmseg_fixkit.config.nodes import Dataset, is_step
 from mmseg_fixkit.core.diagnostics import Diagnostic, Edit, EditKind, KeyPath, Severity, finding
 from mmseg_fixkit.core.rule import rule
-from mmseg_fixkit.rules.datasets import plain_type_edits
+from mmseg_fixkit.rules.datasets import plain_type_findings
 from mmseg_fixkit.rules.multilabel import replaced_type
 
 #: Makes maps of bits of the planes that ``LoadAnnotations`` gives it.
@@ -84,11 +84,7 @@ def multilabel_loading(context: ConfigContext) -> Iterator[Diagnostic]:
 def _loader_finding(
     context: ConfigContext, dataset: Dataset, key: KeyPath, step: _Step
 ) -> Diagnostic:
-    reading = {
-        "label_format": "bits",
-        **_reading_elsewhere(context),
-        **_asked(context, dataset),
-    }
+    reading = {"label_format": "bits", **_reading_elsewhere(context), **_asked(context, dataset)}
     kept = {name: step[name] for name in ("backend_args",) if name in step}
     loader = {"type": LOADER, "labels": context.labels.classes, **reading, **kept}
     known = reading["label_format"] != "coco" or "ann_file" in reading
@@ -287,17 +283,10 @@ def multilabel_dataset_type(context: ConfigContext) -> Iterator[Diagnostic]:
     `BaseSegDataset.get_label_map` of mmsegmentation 1.2.2.
     """
     for dataset in context.document.datasets:
-        info = dataset.info
         named = isinstance(dataset.classes, (list, tuple)) and not dataset.foreign
-        if info and info.classes and named and tuple(dataset.classes) != info.classes:
-            yield finding(
-                (*dataset.key, "type"),
-                dataset.type,
-                "it maps label values to a part of its classes, and maps of label bits need",
-                info.plain_type,
-                edits=plain_type_edits(dataset, info),
-                title=f"Use {info.plain_type} with the suffixes of {dataset.type}",
-            )
+        if dataset.own_classes and named and tuple(dataset.classes) != dataset.own_classes:
+            who = "it maps label values to a part of its classes, and maps of label bits need"
+            yield from plain_type_findings(dataset, who)
 
 
 @rule("MSF617", "multilabel-background", labels="multilabel")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Optional
+from typing import Optional
 
 from mmseg_fixkit.config.context import ConfigContext
-from mmseg_fixkit.config.host import type_name
-from mmseg_fixkit.config.nodes import Dataset
+from mmseg_fixkit.config.nodes import Dataset, is_step
 from mmseg_fixkit.core.diagnostics import Applicability, Diagnostic, Edit, Severity, finding
 from mmseg_fixkit.core.rule import rule
 
@@ -109,7 +108,7 @@ def _who(context: ConfigContext, *, sure: bool) -> str:
 def _pipeline_findings(dataset: Dataset, wanted: bool) -> Iterator[Diagnostic]:
     for key, step in dataset.transforms:
         found = step.get("reduce_zero_label")
-        if _loads_labels(step) and found is not None and found != wanted:
+        if is_step(step, "LoadAnnotations") and found is not None and found != wanted:
             yield finding(
                 (*key, "reduce_zero_label"),
                 found,
@@ -154,8 +153,7 @@ def background_ignored(context: ConfigContext) -> Iterator[Diagnostic]:
     if first not in BACKGROUND_NAMES or context.options.reduce_zero_label is not None:
         return
     for dataset in context.document.datasets:
-        own = dataset.info.classes if dataset.info else None
-        if dataset.reduce_zero_label and not own:
+        if dataset.reduce_zero_label and not dataset.own_classes:
             yield finding(
                 (*dataset.key, "reduce_zero_label"),
                 True,
@@ -172,9 +170,5 @@ def background_ignored(context: ConfigContext) -> Iterator[Diagnostic]:
 def _flag_edits(dataset: Dataset, wanted: bool) -> Iterator[Edit]:
     yield Edit((*dataset.key, "reduce_zero_label"), wanted)
     for key, step in dataset.transforms:
-        if _loads_labels(step) and step.get("reduce_zero_label") is not None:
+        if is_step(step, "LoadAnnotations") and step.get("reduce_zero_label") is not None:
             yield Edit((*key, "reduce_zero_label"), wanted)
-
-
-def _loads_labels(step: dict[str, Any]) -> bool:
-    return type_name(step.get("type", "")) == "LoadAnnotations"
