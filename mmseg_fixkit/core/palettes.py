@@ -45,7 +45,7 @@ class Palette:
 
 
 @dataclass(frozen=True)
-class Match:
+class PaletteMatch:
     """How much of some colours a palette explains."""
 
     palette: Palette
@@ -151,7 +151,7 @@ def candidates(own: Optional[tuple[Color, ...]]) -> tuple[Palette, ...]:
     return given + KNOWN
 
 
-def best_match(colors: Mapping[int, int], palettes: Iterable[Palette]) -> Optional[Match]:
+def best_match(colors: Mapping[int, int], palettes: Iterable[Palette]) -> Optional[PaletteMatch]:
     """Return the palette that explains the most pixels; of two, the one that comes first.
 
     ``colors`` holds the number of pixels by packed colour.
@@ -160,9 +160,9 @@ def best_match(colors: Mapping[int, int], palettes: Iterable[Palette]) -> Option
     return max(matches, key=lambda match: match.share, default=None)
 
 
-def _match(colors: Mapping[int, int], palette: Palette) -> Match:
+def _match(colors: Mapping[int, int], palette: Palette) -> PaletteMatch:
     table = palette.labels()
     left = sorted((c for c in colors if c not in table), key=lambda c: (-colors[c], c))
     total = sum(colors.values())
     missed = sum(colors[c] for c in left)
-    return Match(palette, (total - missed) / total if total else 0.0, tuple(left))
+    return PaletteMatch(palette, (total - missed) / total if total else 0.0, tuple(left))

@@ -116,7 +116,7 @@ def binary_not_as_asked(context: ConfigContext) -> Iterator[Diagnostic]:
     """
     wish = context.options.binary
     for head in context.document.class_heads if wish else ():
-        edits, expected = _asked(context, head)
+        edits, expected = _requested(context, head)
         if edits:
             key = edits[0].key
             yield finding(
@@ -130,7 +130,7 @@ def binary_not_as_asked(context: ConfigContext) -> Iterator[Diagnostic]:
             )
 
 
-def _asked(context: ConfigContext, head: Head) -> tuple[tuple[Edit, ...], str]:
+def _requested(context: ConfigContext, head: Head) -> tuple[tuple[Edit, ...], str]:
     if not head.spec.channels_follow_classes:
         return (), ""
     if context.options.binary == SIGMOID:

@@ -49,7 +49,7 @@ def data_not_as_asked(context: ConfigContext) -> Iterator[Diagnostic]:
         if twin is not None:
             yield _read_twice(dataset, twin)
             continue
-        for key, expected in _asked(context, dataset).items():
+        for key, expected in _requested(context, dataset).items():
             written = lookup(dataset.config, key)
             in_force = dataset.suffix(key[-1]) if key[-1].endswith("_suffix") else written
             if expected not in (written, in_force) and (expected or written):
@@ -123,7 +123,7 @@ def below_root(root: str, path: Any) -> Optional[str]:
         return None
 
 
-def _asked(context: ConfigContext, dataset: Dataset) -> dict[tuple[str, ...], str]:
+def _requested(context: ConfigContext, dataset: Dataset) -> dict[tuple[str, ...], str]:
     """What was asked for of one dataset: from the folder where it was looked at, else in words."""
     data = context.options.data
     split = _folder_split(context, dataset)
@@ -182,14 +182,14 @@ def _files(dataset: Dataset, asked: dict[tuple[str, ...], str]) -> tuple[str, Ow
 def _twin(context: ConfigContext, dataset: Dataset) -> Optional[Dataset]:
     """An earlier dataset of the same list that comes to read the same files, if not on purpose."""
     item = list_item(dataset.key)
-    asked = _asked(context, dataset)
+    asked = _requested(context, dataset)
     if item is None or not asked:
         return None
     for other in context.document.datasets:
         if other.key == dataset.key:
             break
         changed = _siblings(other.key, item) and _files(dataset, {}) != _files(other, {})
-        if changed and _files(dataset, asked) == _files(other, _asked(context, other)):
+        if changed and _files(dataset, asked) == _files(other, _requested(context, other)):
             return other
     return None
 
@@ -220,7 +220,7 @@ def _read_twice(dataset: Dataset, twin: Dataset) -> Diagnostic:
 
 
 def _list_needed(context: ConfigContext, dataset: Dataset) -> Iterator[Diagnostic]:
-    asked = _asked(context, dataset).get(("ann_file",))
+    asked = _requested(context, dataset).get(("ann_file",))
     if asked == "" and dataset.type in _NEEDS_LIST:
         yield finding(
             (*dataset.key, "ann_file"),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Optional
 
 from mmseg_fixkit.core.diagnostics import Diagnostic, Severity
-from mmseg_fixkit.core.palettes import EXPLAINS, Match, best_match, candidates, unpack
+from mmseg_fixkit.core.palettes import EXPLAINS, PaletteMatch, best_match, candidates, unpack
 from mmseg_fixkit.core.rule import rule
 from mmseg_fixkit.core.text import counted, first_few, with_pixels
 from mmseg_fixkit.datasets import problems as p
@@ -147,7 +147,7 @@ def _with_pixels(problem: Problem) -> str:
     return with_pixels(sorted(problem.values.items()), NAMED)
 
 
-def _color_advice(context: ScanContext, problem: Problem, match: Optional[Match]) -> str:
+def _color_advice(context: ScanContext, problem: Problem, match: Optional[PaletteMatch]) -> str:
     if all(bad.text == "mode P" for bad in problem.worst_files):
         return (
             "they are palette files, whose indices imdecode_backend='pillow' reads, but the "

@@ -84,7 +84,11 @@ def multilabel_loading(context: ConfigContext) -> Iterator[Diagnostic]:
 def _loader_finding(
     context: ConfigContext, dataset: Dataset, key: KeyPath, step: _Step
 ) -> Diagnostic:
-    reading = {"label_format": "bits", **_reading_elsewhere(context), **_asked(context, dataset)}
+    reading = {
+        "label_format": "bits",
+        **_reading_elsewhere(context),
+        **_requested(context, dataset),
+    }
     kept = {name: step[name] for name in ("backend_args",) if name in step}
     loader = {"type": LOADER, "labels": context.labels.classes, **reading, **kept}
     known = reading["label_format"] != "coco" or "ann_file" in reading
@@ -105,7 +109,7 @@ def _reading_elsewhere(context: ConfigContext) -> dict[str, Any]:
     return {name: first[name] for name in _READING if name in first}
 
 
-def _asked(context: ConfigContext, dataset: Dataset) -> dict[str, Any]:
+def _requested(context: ConfigContext, dataset: Dataset) -> dict[str, Any]:
     """Return the arguments that were asked for."""
     files = context.options.multilabel
     if files is None:
@@ -143,7 +147,7 @@ def _other_arguments(
             edits=[Edit((*key, "labels"), names)],
             title=f"Load the labels {', '.join(names)}",
         )
-    for name, value in _asked(context, dataset).items():
+    for name, value in _requested(context, dataset).items():
         if step.get(name, _READING.get(name)) != value:
             edit = Edit((*key, name), value)
             yield finding(edit.key, step.get(name), "you asked for", value, edits=[edit],

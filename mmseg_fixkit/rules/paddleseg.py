@@ -38,7 +38,7 @@ class PaddleSegContext:
     config: PaddleConfig
     multilabel: bool
     channels: Optional[int] = None  # how many the model needs; None where only the config says
-    who: str = ""  # says so, with its verb
+    expected_by: str = ""  # who says so, with its verb
 
 
 def looks_multilabel(config: PaddleConfig) -> bool:
@@ -83,7 +83,7 @@ def class_count(context: PaddleSegContext) -> Iterator[Diagnostic]:
     PaddleSeg pull request 3479; `configs/multilabelseg/README.md`.
     """
     counts = context.config.counts
-    wanted, who = context.channels, context.who
+    wanted, who = context.channels, context.expected_by
     if wanted is None:
         wanted, who = counts.get("train_dataset"), "train_dataset.num_classes has"
     for section, found in counts.items():
