@@ -11,8 +11,7 @@ from mmseg_fixkit.core.errors import (
 from mmseg_fixkit.hooks.class_count import ClassCountHook
 from mmseg_fixkit.hooks.head_adapt import HeadAdaptHook
 from mmseg_fixkit.hooks.loss_sanity import LossSanityHook
-from mmseg_fixkit.models.losses import ClassWeightedCrossEntropyLoss
-from mmseg_fixkit.models.one_channel import OneChannelLoss
+from mmseg_fixkit.models.losses import ClassWeightedCrossEntropyLoss, OneChannelLoss
 from mmseg_fixkit.models.safe_load import allow_checkpoints
 from mmseg_fixkit.transforms.assert_label_bounds import AssertLabelBounds
 from mmseg_fixkit.transforms.remap_labels import RemapLabels

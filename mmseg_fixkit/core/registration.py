@@ -31,7 +31,7 @@ PARTS: dict[str, dict[str, str]] = {
     },
     "MODELS": {
         "ClassWeightedCrossEntropyLoss": "mmseg_fixkit.models.losses",
-        "OneChannelLoss": "mmseg_fixkit.models.one_channel",
+        "OneChannelLoss": "mmseg_fixkit.models.losses",
         "MultiLabelLoss": "mmseg_fixkit.models.multilabel_loss",
         "MultiLabelEncoderDecoder": "mmseg_fixkit.models.segmentors",
         "MultiLabelCascadeEncoderDecoder": "mmseg_fixkit.models.segmentors",

@@ -155,7 +155,7 @@ def _check_label_heads(heads: tuple[Head, ...], split: Split) -> Iterator[Diagno
 def _check_label_loss(path: str, module: nn.Module, channels: int) -> Iterator[Diagnostic]:
     kind = type(module).__name__
     if kind in CLASS_LOSSES:
-        who = "it takes a label for the number of a class, and a map of label bits needs"
+        who = "it takes a label for a class index, and a map of label bits needs"
         yield _coded("MSF603", finding(parse_key(f"model.{path}"), kind, who, LOSS))
     weights = getattr(module, "class_weight", None) if kind == LOSS else None
     if weights is not None and len(weights) not in (channels - 1, channels):

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any, Optional, Union
 
 import torch
 import torch.nn.functional as F
 from mmseg.models.losses.utils import get_class_weight
+from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from mmseg_fixkit.core.errors import FixkitError
 
 REDUCTIONS = ("none", "mean", "sum")
+_HALF = (torch.float16, torch.bfloat16)
+
+#: What per-pixel heads pass to their losses beside scores and labels.
+_PASSED_BY_HEADS = frozenset({"weight", "ignore_index"})
 
 
 class ClassWeightedCrossEntropyLoss(nn.Module):
-    """Softmax cross entropy with class weights that bears ignored pixels.
+    """Softmax cross entropy with class weights that allows ignored pixels.
 
     Equal to ``torch.nn.functional.cross_entropy(..., weight=class_weight)``: the mean is over the
-    weights of the pixels that count. mmsegmentation 1.2.2 looks the weight of every label up to
-    compute that mean, of 255 too, and stops with ``index 255 is out of bounds`` (mmsegmentation
-    #3568, #3574, #3724). Where no pixel counts the loss is 0, not nan, with a gradient of 0.
+    weights of the pixels that count. mmsegmentation 1.2.2 takes that mean over every label, of 255
+    too, and stops with ``index 255 is out of bounds`` (mmsegmentation #3568, #3574, #3724). Where no pixel counts the loss is 0, not nan, with a gradient of 0.
 
     Half-precision scores are taken to single precision first, as ``torch.autocast`` does.
 
@@ -81,7 +86,7 @@ class ClassWeightedCrossEntropyLoss(nn.Module):
 
         Args:
             cls_score: logits (B, N, ...), of any floating type.
-            label: class ids (B, ...) int64; ``ignore_index`` marks pixels that do not count.
+            label: class indices (B, ...) int64; ``ignore_index`` marks pixels that do not count.
             weight: a factor for each pixel (B, ...), as samplers give it.
             avg_factor: what the sum is divided by, instead of the weights that count.
             reduction_override: replaces ``reduction`` for this call.
@@ -101,9 +106,6 @@ class ClassWeightedCrossEntropyLoss(nn.Module):
         if reduction == "mean":
             total = total / _counted(label, class_weight, ignore_index, avg_factor, total)
         return self.loss_weight * total
-
-
-_HALF = (torch.float16, torch.bfloat16)
 
 
 def _checked(reduction: str) -> str:
@@ -128,3 +130,80 @@ def _counted(
     else:
         factor = class_weight[label.where(counts, torch.zeros_like(label))].mul(counts).sum()
     return factor.where(factor > 0, torch.ones_like(factor))
+
+
+class OneChannelLoss(nn.Module):
+    """Gives another loss two channels where the head has one for two classes.
+
+    The score of the background is 0: the softmax over ``[0, x]`` is the sigmoid of ``x``, so that
+    the loss is that of a head with two softmax channels. For losses of MMSegmentation that know no
+    single channel (``OhemCrossEntropy``, ``TverskyLoss``), or take it for class 0 (``DiceLoss``).
+    Scores of more than one channel are passed on: ``DAHead`` has two branches that keep a channel
+    for each class.
+
+    Args:
+        loss: the config of the other loss; a softmax loss.
+    """
+
+    def __init__(self, loss: dict[str, Any]) -> None:
+        super().__init__()
+        self.loss = MODELS.build(loss)
+        self._names = _parameters_of(self.loss)
+
+    @property
+    def loss_name(self) -> str:
+        """The name in the log: that of the other loss."""
+        name: str = self.loss.loss_name
+        return name
+
+    def forward(self, score: Tensor, label: Tensor, *args: Any, **options: Any) -> Tensor:
+        """Return the other loss.
+
+        Args:
+            score: logits (B, 1, ...), high for class 1.
+            label: class indices (B, ...): 0, 1, or what the other loss ignores.
+            args: passed on.
+            options: passed on.
+        """
+        if score.size(1) == 1:
+            score = torch.cat([torch.zeros_like(score), score], dim=1)
+        result: Tensor = self.loss(score, label, *args, **self._taken(options))
+        return result
+
+    def _taken(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Return what to pass on of what heads pass.
+
+        ``OhemCrossEntropy`` takes nothing of it, as its own heads pass nothing; what says no more
+        than it does itself is left out.
+
+        Raises:
+            ValueError: what it does not take would change its result.
+        """
+        kind, own = type(self.loss).__name__, getattr(self.loss, "ignore_label", None)
+        if self._names is None or own is None:
+            return options
+        left = {name: value for name, value in options.items() if name not in self._names}
+        if left.get("weight") is not None:
+            raise ValueError(
+                f"the sampler of the head weighs pixels, but {kind}, which OneChannelLoss holds, "
+                "takes no weights; remove the sampler or take another loss"
+            )
+        ignored = left.get("ignore_index", own)
+        if ignored != own:
+            raise ValueError(
+                f"ignore_index of the head is {ignored}, but {kind}, which OneChannelLoss holds, "
+                f"ignores {own}; give it ignore_label={ignored}"
+            )
+        return {
+            name: value
+            for name, value in options.items()
+            if name not in _PASSED_BY_HEADS & left.keys()
+        }
+
+
+def _parameters_of(loss: nn.Module) -> Optional[frozenset[str]]:
+    """Return the names of what a loss takes; None where it takes any."""
+    parameters = inspect.signature(loss.forward).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return None
+    return frozenset(parameter.name for parameter in parameters)

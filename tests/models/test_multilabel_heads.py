@@ -13,8 +13,8 @@ from mmseg_fixkit import FixkitError
 from mmseg_fixkit.config.host import HEAD_SPECS, HeadKind
 from mmseg_fixkit.config.multilabel import head_fault
 from mmseg_fixkit.datasets.label_bits import pack
-from mmseg_fixkit.models.multilabel_heads import check_heads
 from mmseg_fixkit.models.multilabel_loss import MultiLabelLoss
+from mmseg_fixkit.models.segmentors import check_heads
 from tests.helpers.multilabel_data import head_config
 from tests.helpers.multilabel_heads import (
     BATCH,
@@ -108,11 +108,11 @@ def test_every_head_kind_but_per_pixel_has_a_reason(name: str) -> None:
     [
         (
             head_config(sampler={"type": "OHEMPixelSampler", "thresh": 0.7}),
-            "decode_head.sampler looks chances up by the label",
+            "decode_head.sampler indexes probabilities by the label",
         ),
         (
             {**head_config(), "loss_decode": {"type": "CrossEntropyLoss", "use_sigmoid": True}},
-            "decode_head.loss_decode is CrossEntropyLoss, which takes a label for the number of a",
+            "decode_head.loss_decode is CrossEntropyLoss, which takes a label for a class index",
         ),
         (
             {**head_config(), "loss_decode": [{"type": "MultiLabelLoss"}, {"type": "DiceLoss"}]},
