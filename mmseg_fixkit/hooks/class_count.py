@@ -18,7 +18,6 @@ from mmseg_fixkit.hooks.built_classes import (
     check_classes,
 )
 from mmseg_fixkit.hooks.seen_classes import SeenClasses
-from mmseg_fixkit.transforms.label_changes import LabelChangeLog
 
 ACTIONS = ("raise", "warn", "fix")
 
@@ -35,10 +34,6 @@ class ClassCountHook(Hook):
 
     After a validation or a test with ``IoUMetric``, the log names the classes without ground truth
     and those that were never predicted: what a 0 or a nan in the table stands for.
-
-    Once an epoch, or after as many iterations as see the whole dataset, and after a validation or
-    a test, the log says what ``AssertLabelBounds`` and ``RemapLabels`` changed in the labels, over
-    all workers and ranks.
 
     Args:
         action: ``'raise'`` stops the run; ``'warn'`` writes the findings to the log; ``'fix'``
@@ -61,7 +56,6 @@ class ClassCountHook(Hook):
             )
         self.action = action
         self._seen = SeenClasses()
-        self._changes = LabelChangeLog()
 
     def before_run(self, runner: Any) -> None:
         """Check the run, and repair it if asked."""
@@ -75,21 +69,6 @@ class ClassCountHook(Hook):
         if is_main_process():
             for found in of_config(runner.cfg):
                 runner.logger.warning(f"{found.code} {found.name}: {found.message}")
-        self._changes.watch(runner)
-
-    def after_train_iter(
-        self,
-        runner: Any,
-        batch_idx: int,
-        data_batch: Optional[Any] = None,
-        outputs: Optional[Any] = None,
-    ) -> None:
-        """Report what was changed in labels, where there are no epochs."""
-        self._changes.after_iteration(runner)
-
-    def after_train_epoch(self, runner: Any) -> None:
-        """Report what was changed in labels."""
-        self._changes.after_epoch(runner, "train")
 
     def before_val_epoch(self, runner: Any) -> None:
         """Begin to look at what is met."""
@@ -118,14 +97,12 @@ class ClassCountHook(Hook):
         self._seen.look(runner.test_loop.evaluator.metrics)
 
     def after_val_epoch(self, runner: Any, metrics: Optional[dict[str, float]] = None) -> None:
-        """Name the classes that were not met, and report what was changed in labels."""
+        """Name the classes that were not met."""
         self._name(runner, "val")
-        self._changes.after_epoch(runner, "val")
 
     def after_test_epoch(self, runner: Any, metrics: Optional[dict[str, float]] = None) -> None:
-        """Name the classes that were not met, and report what was changed in labels."""
+        """Name the classes that were not met."""
         self._name(runner, "test")
-        self._changes.after_epoch(runner, "test")
 
     def _name(self, runner: Any, name: str) -> None:
         split = next((s for s in built_splits(runner) if s.name == name), None)

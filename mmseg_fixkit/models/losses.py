@@ -26,7 +26,8 @@ class ClassWeightedCrossEntropyLoss(nn.Module):
 
     Equal to ``torch.nn.functional.cross_entropy(..., weight=class_weight)``: the mean is over the
     weights of the pixels that count. mmsegmentation 1.2.2 takes that mean over every label, of 255
-    too, and stops with ``index 255 is out of bounds`` (mmsegmentation #3568, #3574, #3724). Where no pixel counts the loss is 0, not nan, with a gradient of 0.
+    too, and stops with ``index 255 is out of bounds`` (mmsegmentation #3568, #3574, #3724). Where
+    no pixel counts the loss is 0, not nan, with a gradient of 0.
 
     Half-precision scores are taken to single precision first, as ``torch.autocast`` does.
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import warnings
 from collections.abc import Iterator
-from typing import Any, Optional, Union
+from typing import Any, Union
 
 import cv2
 import numpy as np
@@ -14,7 +13,6 @@ from mmcv.transforms import BaseTransform
 from mmseg_fixkit.core.errors import LabelOutOfBounds
 from mmseg_fixkit.core.labels import MAX_CLASSES
 from mmseg_fixkit.datasets.label_bits import values_in_words
-from mmseg_fixkit.transforms.label_changes import OTHERS, LabelChanges, count_pixels
 
 _SHOWN = 10  # offending values that a message names
 _BLOCK = 1 << 18  # bytes of which four times as many fit a second-level cache
@@ -43,9 +41,8 @@ class AssertLabelBounds(BaseTransform):
         num_classes: labels 0 to ``num_classes - 1`` are allowed.
         ignore_index: this label is allowed too.
         action: ``'raise'``; ``'ignore'`` rewrites other labels to ``ignore_index``; a class index
-            rewrites them to that class. What was rewritten is counted over all workers and ranks,
-            and ``ClassCountHook`` writes it to the log once an epoch; where there is no such hook,
-            each process warns of its first file.
+            rewrites them to that class, and each process warns once, of its first such file
+            (``mmseg-fix scan`` counts them all).
         key: where the label map stands in the results.
 
     Raises:
@@ -54,9 +51,6 @@ class AssertLabelBounds(BaseTransform):
         ValueError: an argument makes no sense.
 
     """
-
-    #: How important the report of what was rewritten is.
-    change_level = logging.WARNING
 
     def __init__(
         self,
@@ -70,7 +64,6 @@ class AssertLabelBounds(BaseTransform):
         self.ignore_index = ignore_index
         self.action = action
         self.key = key
-        self.changes: Optional[LabelChanges] = None if action == "raise" else LabelChanges()
         self._warned = False
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
@@ -101,35 +94,23 @@ class AssertLabelBounds(BaseTransform):
     def _act(
         self, results: dict[str, Any], label: np.ndarray, outside: np.ndarray, source: str
     ) -> None:
-        if self.changes is None:
+        if self.action == "raise":
             text = self._describe(label, outside, source)
             reduced = bool(results.get("reduce_zero_label"))
             raise LabelOutOfBounds(f"{text}; {self._advice(label, outside, reduced)}")
         results[self.key] = _rewritten(label, outside, self._target)
-        self.changes.add(self._rewritten_pixels(label, outside), source)
-        if not (self._warned or self.changes.watched):
+        if not self._warned:
             self._warned = True
             warnings.warn(
                 f"{self._describe(label, outside, source)}; "
                 f"rewritten to {self._target} as action={self.action!r} asks, "
-                "and so are all that follow, without another word",
+                "and so are all later ones; `mmseg-fix scan` counts them",
                 stacklevel=2,
             )
-
-    def _rewritten_pixels(self, label: np.ndarray, outside: np.ndarray) -> dict[int, int]:
-        if label.dtype != np.uint8:
-            return count_pixels(label[outside])
-        # Counting all pixels by a table is faster than to pick out those.
-        counts = count_pixels(label).items()
-        return {v: n for v, n in counts if v >= self.num_classes and v != self.ignore_index}
 
     @property
     def _target(self) -> int:
         return self.ignore_index if self.action == "ignore" else int(self.action)
-
-    def described_change(self, place: int) -> str:
-        """Say what became of the value that is counted at ``place``."""
-        return f"{'other values' if place == OTHERS else place} to {self._target}"
 
     def _describe(self, label: np.ndarray, outside: np.ndarray, source: str) -> str:
         return (

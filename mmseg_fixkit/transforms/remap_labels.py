@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping, Sequence
-from typing import Any, Optional, Union
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Callable, Optional, Union
 
 import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 
 from mmseg_fixkit.core.errors import LabelOutOfBounds
-from mmseg_fixkit.core.palettes import as_hex
-from mmseg_fixkit.core.text import with_pixels
-from mmseg_fixkit.datasets.recode import runs
-from mmseg_fixkit.transforms.label_changes import OTHERS, LabelChanges, count_pixels
-from mmseg_fixkit.transforms.remap_tables import (
-    check_default,
-    check_one_of,
-    check_untouched,
-    checked_colors,
-    checked_map,
-    narrowest,
-    tables,
-    whole,
-)
+from mmseg_fixkit.core.palettes import as_hex, pack, pack_image
+from mmseg_fixkit.core.text import listed, with_pixels
+from mmseg_fixkit.datasets.count import count_values
+from mmseg_fixkit.datasets.recode import read_table, runs
 
-_ORDERS = ("bgr", "rgb")
+_ORDERS = {"bgr": slice(2, None, -1), "rgb": slice(0, 3)}
+_DEFAULTS = "'keep', 'ignore', 'raise' or a whole number"
 _SHOWN = 10  # values or colours that a message names
-_WIDEST = 1 << 18  # a table of that many values costs less than sorting the pixels
 
 
 class RemapLabels(BaseTransform):
@@ -68,9 +58,6 @@ class RemapLabels(BaseTransform):
 
     """
 
-    #: How important the report of what was remapped is: it was asked for.
-    change_level = logging.INFO
-
     def __init__(
         self,
         mapping: Optional[Union[Mapping[Any, int], Sequence[Sequence[Any]]]] = None,
@@ -81,24 +68,21 @@ class RemapLabels(BaseTransform):
         key: str = "gt_seg_map",
         channel_order: str = "bgr",
     ) -> None:
-        check_one_of(mapping=mapping, table=table, palette=palette)
+        _check_one_of(mapping=mapping, table=table, palette=palette)
         self.mapping = mapping
         self.table = table
         self.palette = palette
         self.default = default
-        self.ignore_index = whole(ignore_index, "ignore_index")
+        self.ignore_index = _whole(ignore_index, "ignore_index")
         self.key = key
         self.channel_order = channel_order
         if channel_order not in _ORDERS:
             raise ValueError(
-                f"RemapLabels: channel_order is {channel_order!r}, but one of {_ORDERS} is needed"
+                f"RemapLabels: channel_order is {channel_order!r}, but 'bgr' or 'rgb' is needed"
             )
-        self._values, self._colors = tables(mapping, table, palette)
-        check_default(default, bool(self._colors))
-        self._codes = np.array(sorted(self._colors), np.uint32)
-        self._labels = np.array([self._colors[int(code)] for code in self._codes], np.int64)
-        self._bytes = self._lookup(0, 255)
-        self.changes = LabelChanges()
+        self._values, self._colors = _tables(mapping, table, palette)
+        _check_default(default, bool(self._colors))
+        self._bytes = self._lookup(range(256))
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Remap ``results[key]``, see the class."""
@@ -107,109 +91,66 @@ class RemapLabels(BaseTransform):
             return results
         source = str(results.get("seg_map_path") or f"results[{self.key!r}]")
         if self._colors:
-            check_untouched(results, source)
+            _check_untouched(results, source)
             results[self.key] = self._of_colors(label, source)
         else:
             results[self.key] = self._of_values(label, source)
         return results
 
-    # Values
-
     def _of_values(self, label: Any, source: str) -> np.ndarray:
-        label = checked_map(label, source)
-        if label.dtype != np.uint8:
-            return self._of_wide(label, source)
-        pixels = count_pixels(label)
-        changed = self._changed(pixels, source)
-        if not changed:
+        label = _checked_map(label, source)
+        if not label.size:
             return label
-        self.changes.add(changed, source)
-        if self._bytes.dtype == np.uint8:
-            return cv2.LUT(np.ascontiguousarray(label), self._bytes)
-        return self._bytes[label]
-
-    def _of_wide(self, label: np.ndarray, source: str) -> np.ndarray:
-        wide = label.astype(np.int64, copy=False)
-        low, high = (int(wide.min()), int(wide.max())) if wide.size else (0, 0)
-        if high - low < _WIDEST:
-            counts = np.bincount((wide - low).reshape(-1))
-            found = np.flatnonzero(counts)
-            pixels = dict(zip((found + low).tolist(), counts[found].tolist()))
+        spread = None
+        if label.dtype == np.uint8:
+            counts = dict(count_values(label))
         else:
-            pixels = count_pixels(wide)
-            found = np.array(list(pixels))
-        changed = self._changed(pixels, source)
-        if not changed:
-            return label
-        self.changes.add(changed, source)
-        if high - low < _WIDEST:
-            new = self._lookup(low, high, np.int64)[wide - low]
-        else:
-            new = np.array([self._new(v) for v in found.tolist()])[np.searchsorted(found, wide)]
-        return new.astype(np.result_type(label.dtype, narrowest(new)), copy=False)
-
-    def _changed(self, pixels: Mapping[int, int], source: str) -> dict[int, int]:
-        """Return the values that become others, and how many pixels they have."""
+            counts, spread = _runs_of(label.astype(np.int64, copy=False))
         if self.default == "raise":
-            strange = {v: n for v, n in pixels.items() if not self._is_listed(v)}
-            if strange:
-                raise LabelOutOfBounds(self._unlisted(source, strange, str))
-        return {value: n for value, n in pixels.items() if self._new(value) != value}
+            known = {*self._values, self.ignore_index}
+            self._stop_at({v: n for v, n in counts.items() if v not in known}, source, str)
+        if all(self._new(value) == value for value in counts):
+            return label
+        if spread is not None:
+            new = self._lookup(counts)
+            return spread(new.astype(np.result_type(label.dtype, new)))
+        if self._bytes.dtype != np.uint8:
+            return self._bytes[label]
+        return cv2.LUT(np.ascontiguousarray(label), self._bytes)
 
-    def _is_listed(self, value: int) -> bool:
-        return value in self._values or value == self.ignore_index
+    def _of_colors(self, label: Any, source: str) -> np.ndarray:
+        label = _checked_colors(label, source)
+        counts, spread = _runs_of(pack_image(label[:, :, _ORDERS[self.channel_order]]))
+        if self.default in (None, "raise"):
+            strange = {code: n for code, n in counts.items() if code not in self._colors}
+            self._stop_at(strange, source, as_hex)
+        new = np.array([self._colors.get(code, self._other) for code in counts])
+        target = _narrowest(np.array([*self._colors.values(), self._other]))
+        return spread(new.astype(target))
 
     def _new(self, value: int) -> int:
         if value in self._values:
             return self._values[value]
-        if value == self.ignore_index or self.default in (None, "keep", "raise"):
-            return value
-        return self._other
+        kept = value == self.ignore_index or self.default in (None, "keep", "raise")
+        return value if kept else self._other
 
     @property
     def _other(self) -> int:
         return self.ignore_index if self.default == "ignore" else int(self.default or 0)
 
-    def _lookup(self, low: int, high: int, dtype: Any = None) -> np.ndarray:
-        """Return the new label of each value from ``low`` to ``high``."""
-        table = np.array([self._new(value) for value in range(low, high + 1)], np.int64)
-        return table.astype(dtype or narrowest(table))
+    def _lookup(self, values: Iterable[int]) -> np.ndarray:
+        """Return the new label of each value."""
+        table = np.array([self._new(value) for value in values], np.int64)
+        return table.astype(_narrowest(table))
 
-    # Colours
-
-    def _of_colors(self, label: Any, source: str) -> np.ndarray:
-        label = checked_colors(label, source)
-        values, lengths = runs(self._packed(label))
-        places = np.minimum(np.searchsorted(self._codes, values), len(self._codes) - 1)
-        known = self._codes[places] == values
-        if not known.all() and self.default in (None, "raise"):
-            codes, which = np.unique(values[~known], return_inverse=True)
-            counts = np.bincount(which, lengths[~known]).astype(np.int64)
-            strange = dict(zip(codes.tolist(), counts.tolist()))
-            raise LabelOutOfBounds(self._unlisted(source, strange, as_hex))
-        new = np.where(known, self._labels[places], self._other)
-        self._count_colors(places, known, lengths, source)
-        target = narrowest(np.append(self._labels, self._other))
-        return np.repeat(new.astype(target), lengths).reshape(label.shape[:2])
-
-    def _packed(self, label: np.ndarray) -> np.ndarray:
-        """Return ``0xRRGGBB`` for each pixel."""
-        code = (cv2.COLOR_BGR2BGRA, cv2.COLOR_RGB2BGRA)[_ORDERS.index(self.channel_order)]
-        words = cv2.cvtColor(np.ascontiguousarray(label[:, :, :3]), code)
-        words[:, :, 3] = 0
-        return words.view("<u4")[:, :, 0]
-
-    def _count_colors(
-        self, places: np.ndarray, known: np.ndarray, lengths: np.ndarray, source: str
+    def _stop_at(
+        self, strange: Mapping[int, int], source: str, shown: Callable[[int], str]
     ) -> None:
-        counts = np.bincount(np.where(known, places, OTHERS), lengths, OTHERS + 1)
-        found = np.flatnonzero(counts)
-        self.changes.add({int(place): int(counts[place]) for place in found}, source)
-
-    def _unlisted(self, source: str, strange: Mapping[int, int], shown: Any) -> str:
-        said = with_pixels(((shown(value), pixels) for value, pixels in strange.items()), _SHOWN)
-        return (
-            f"{source} is labelled {said}, but {self._origin} of RemapLabels does not list that; "
+        if not strange:
+            return
+        found = with_pixels(((shown(value), pixels) for value, pixels in strange.items()), _SHOWN)
+        raise LabelOutOfBounds(
+            f"{source} is labelled {found}, but {self._origin} of RemapLabels does not list that; "
             "add it, or set default='ignore' to train without these pixels"
         )
 
@@ -219,16 +160,6 @@ class RemapLabels(BaseTransform):
             return f"the table {self.table}"
         return "the mapping" if self.palette is None else "the palette"
 
-    def described_change(self, place: int) -> str:
-        """Say what became of the value or colour that is counted at ``place``."""
-        if self._colors:
-            if place == OTHERS:
-                return "other colours"
-            return f"{as_hex(int(self._codes[place]))} to {self._labels[place]}"
-        if place == OTHERS:
-            return "values outside 0..255"
-        return f"{place} to {self._new(place)}"
-
     def __repr__(self) -> str:
         given = {"mapping": self.mapping, "table": self.table, "palette": self.palette}
         shown = "".join(f"{k}={v!r}, " for k, v in given.items() if v is not None)
@@ -237,3 +168,146 @@ class RemapLabels(BaseTransform):
             f"ignore_index={self.ignore_index}, key={self.key!r}, "
             f"channel_order={self.channel_order!r})"
         )
+
+
+def _tables(
+    mapping: Any, table: Optional[str], palette: Optional[Sequence[Any]]
+) -> tuple[dict[int, int], dict[int, int]]:
+    """Return old value -> new, and packed colour -> label; one of them is empty."""
+    if palette is not None:
+        return {}, _of_palette(palette)
+    if table is not None:
+        pairs = read_table(Path(table))
+    else:
+        pairs = [*(mapping.items() if isinstance(mapping, Mapping) else mapping)]
+    colors = [str(old).startswith("#") for old, _ in pairs]
+    if any(colors):
+        if not all(colors):
+            raise ValueError("RemapLabels: the table lists colours and values, but a file has one")
+        coded = [(int(str(old)[1:], 16), _whole(new, str(old))) for old, new in pairs]
+        return {}, _unique(coded, as_hex)
+    values = [(_whole(old, "a value"), _whole(new, f"that of {old}")) for old, new in pairs]
+    return _unique(values, str), {}
+
+
+def _of_palette(palette: Sequence[Any]) -> dict[int, int]:
+    paired = all(len(entry) == 2 for entry in palette)
+    pairs = palette if paired else [(color, label) for label, color in enumerate(palette)]
+    if not pairs:
+        raise ValueError("RemapLabels: palette is empty, but a colour for each class is needed")
+    coded = [(_code(color), _whole(label, f"that of {color}")) for color, label in pairs]
+    return _unique(coded, as_hex)
+
+
+def _code(color: Any) -> int:
+    if len(color) != 3 or not all(0 <= _whole(part, "a part") <= 255 for part in color):
+        raise ValueError(
+            f"RemapLabels: {color!r} is no colour, but three numbers of 0..255 are one"
+        )
+    return pack(map(int, color))
+
+
+def _unique(pairs: Sequence[tuple[int, int]], shown: Callable[[int], str]) -> dict[int, int]:
+    table: dict[int, int] = {}
+    for old, new in pairs:
+        if table.setdefault(old, new) != new:
+            raise ValueError(
+                f"RemapLabels: {shown(old)} is listed for {table[old]} and for {new}, but a value "
+                "or colour can only stand for one class"
+            )
+    return table
+
+
+def _whole(value: Any, what: str) -> int:
+    """Return an argument as a number; JSON has numbers as texts where they are keys."""
+    if isinstance(value, str) and value.strip().lstrip("-").isdecimal():
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise ValueError(f"RemapLabels: {what} is {value!r}, but a whole number is needed")
+    return int(value)
+
+
+def _check_one_of(**given: Any) -> None:
+    """Make sure that one argument says what becomes of labels, and no other one."""
+    names = [name for name, value in given.items() if value is not None]
+    if len(names) != 1:
+        found = listed(names) or "none of them"
+        raise ValueError(
+            f"RemapLabels: {found} is given, but exactly one of mapping, table and palette says "
+            "what becomes of a label"
+        )
+
+
+def _check_default(default: Any, colors: bool) -> None:
+    """Make sure that ``default`` is one, and makes sense for colours if there are any."""
+    number = isinstance(default, (int, np.integer)) and not isinstance(default, bool)
+    if default is not None and not number and default not in ("keep", "ignore", "raise"):
+        raise ValueError(f"RemapLabels: default is {default!r}, but {_DEFAULTS} is needed")
+    if colors and default == "keep":
+        raise ValueError(
+            "RemapLabels: default is 'keep', but a colour that is not listed cannot be kept as a "
+            "label; 'raise', 'ignore' or a label is needed"
+        )
+
+
+def _check_untouched(results: dict[str, Any], source: str) -> None:
+    """Make sure that ``LoadAnnotations`` has left colours as they are in the file."""
+    for name in ("reduce_zero_label", "label_map"):
+        if results.get(name):
+            raise LabelOutOfBounds(
+                f"{source} has gone through {name} of the dataset as if its colours were labels; "
+                f"RemapLabels with colours needs a dataset without {name}"
+            )
+
+
+def _checked_map(label: Any, source: str) -> np.ndarray:
+    """Return a map of values; anything else is ``LabelOutOfBounds``."""
+    if not isinstance(label, np.ndarray) or label.dtype.kind not in "iubf":
+        kind = getattr(label, "dtype", type(label).__name__)
+        raise LabelOutOfBounds(f"{source} is {kind}, but a label map is an array of whole numbers")
+    if label.ndim != 2:
+        raise LabelOutOfBounds(
+            f"{source} has the shape {label.shape}, but RemapLabels has values for (H, W); for "
+            "colours, give it a palette"
+        )
+    if label.dtype.kind == "f" and not (np.isfinite(label) & (label == np.floor(label))).all():
+        raise LabelOutOfBounds(f"{source} holds numbers that are not whole, but labels are whole")
+    return label
+
+
+def _checked_colors(label: Any, source: str) -> np.ndarray:
+    """Return a map of colours, with or without the same transparency everywhere."""
+    shape: tuple[Any, ...] = getattr(label, "shape", ())
+    if len(shape) != 3 or shape[2] not in (3, 4) or label.dtype != np.uint8:
+        raise LabelOutOfBounds(
+            f"{source} has the shape {shape} and type {getattr(label, 'dtype', type(label))}, but "
+            "RemapLabels has colours for (H, W, 3) of 8 bit; for values, give it a mapping"
+        )
+    if shape[2] == 4 and np.ptp(label[:, :, 3]):
+        raise LabelOutOfBounds(
+            f"{source} is more transparent in some pixels than in others, which its colours do not "
+            "show"
+        )
+    return label
+
+
+def _narrowest(values: np.ndarray) -> Any:
+    """Return the type of fewest bytes that holds all values."""
+    low, high = int(values.min()), int(values.max())
+    return np.result_type(np.min_scalar_type(low), np.min_scalar_type(high), np.uint8)
+
+
+def _runs_of(codes: np.ndarray) -> tuple[dict[int, int], Callable[[np.ndarray], np.ndarray]]:
+    """Count the codes of a map by its runs of equal pixels.
+
+    Returns:
+        code -> pixels, ascending; and what makes a map of a new value for each of the codes.
+    """
+    values, lengths = runs(codes)
+    found, places = np.unique(values, return_inverse=True)
+    counts = np.bincount(places, lengths).astype(np.int64)
+
+    def spread(new: np.ndarray) -> np.ndarray:
+        return np.repeat(new[places], lengths).reshape(codes.shape)
+
+    return dict(zip(found.tolist(), counts.tolist())), spread

@@ -1,10 +1,9 @@
-"""``RemapLabels``, and what the log says of labels that were changed."""
+"""``RemapLabels``: values and colours to class indices."""
 
 from __future__ import annotations
 
 import copy
 import pickle
-import re
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +15,6 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from mmseg_fixkit.runtime import AssertLabelBounds, LabelOutOfBounds, RemapLabels
-from mmseg_fixkit.transforms.label_changes import OTHERS, LabelChanges
-from tests.helpers.runs import (
-    run_config,
-    run_dataset,
-    run_dataset_config,
-    run_head,
-    run_log,
-    run_model,
-    run_names,
-    run_runner,
-)
-from tests.hooks.test_distributed import train_on_two
 
 FILE = "data/ann/07.png"
 PALETTE = [(0, 0, 0), (128, 64, 128), (1, 2, 3)]
@@ -244,176 +231,6 @@ def test_it_survives_pickling_copying_and_being_shown() -> None:
         assert repr(again) == repr(step)
 
 
-# Counting
-
-
-def test_counts_are_those_since_the_last_look() -> None:
-    step = RemapLabels({7: 0, 8: 1})
-    step({"gt_seg_map": labels(7, 7, 8, 0), "seg_map_path": "a.png"})
-    step({"gt_seg_map": labels(0), "seg_map_path": "b.png"})
-    taken = step.changes.take()
-    assert (taken.files, taken.pixels, taken.first) == (1, ((7, 4), (8, 2)), "a.png")
-    assert [step.described_change(place) for place, _ in taken.pixels] == ["7 to 0", "8 to 1"]
-    assert step.changes.take().files == 0
-    step({"gt_seg_map": labels(8), "seg_map_path": "c.png"})
-    assert (step.changes.take().pixels, step.changes.take().pixels) == (((8, 2),), ())
-
-
-def test_the_first_file_is_that_of_the_round() -> None:
-    step = AssertLabelBounds(8, action="ignore")
-    step.changes.watch()
-    for name in ("a.png", "b.png"):
-        step({"gt_seg_map": labels(9), "seg_map_path": name})
-        assert step.changes.take().first == name
-
-
-def test_values_without_a_place_are_counted_together() -> None:
-    step = AssertLabelBounds(8, action=0)
-    step.changes.watch()
-    step({"gt_seg_map": labels(-1, 300, 9, dtype=np.int32)})
-    assert step.changes.take().pixels == ((9, 2), (OTHERS, 4))
-    assert step.described_change(OTHERS) == "other values to 0"
-
-
-def test_a_deep_copy_counts_for_itself() -> None:
-    step = AssertLabelBounds(8, action="ignore")
-    step.changes.watch()
-    again = copy.deepcopy(step)
-    again.changes.watch()
-    again({"gt_seg_map": labels(9)})
-    assert step.changes.take().files == 0
-    assert again.changes.take().files == 1
-
-
-def test_a_long_path_keeps_its_end() -> None:
-    changes = LabelChanges()
-    changes.add({1: 1}, "x" * 600 + "/label.png")
-    assert changes.take().first.endswith("xx/label.png")
-
-
-def dataset(root: Path, *steps: dict[str, Any]) -> dict[str, Any]:
-    config = run_dataset_config(root, run_names(5))
-    config["pipeline"][2:2] = steps
-    return config
-
-
-CLEAN = {"type": "AssertLabelBounds", "num_classes": 5, "action": "ignore"}
-TO_ZERO = {"type": "RemapLabels", "mapping": [(9, 0)]}
-HOOK = {"type": "ClassCountHook"}
-EPOCHS = {"type": "EpochBasedTrainLoop", "max_epochs": 2, "val_interval": 1}
-
-
-def said(log: str) -> list[str]:
-    return re.findall(r"- ((?:AssertLabelBounds|RemapLabels) changed .*)", log)
-
-
-@pytest.mark.parametrize(
-    "loader",
-    [
-        {"num_workers": 0},
-        {"num_workers": 2},
-        {"num_workers": 2, "persistent_workers": True},
-        {"num_workers": 2, "multiprocessing_context": "spawn"},
-    ],
-    ids=["none", "fork", "persistent", "spawn"],
-)
-def test_each_epoch_says_what_was_changed_over_all_workers(
-    tmp_path: Path, loader: dict[str, Any]
-) -> None:
-    root = run_dataset(tmp_path / "data", 5, images=6, extra={0: 7, 3: 7, 5: 9})
-    data = dataset(root, TO_ZERO, CLEAN)
-    config = run_config(
-        tmp_path / "work", run_model(run_head(5)), data, hooks=[HOOK], train_cfg=EPOCHS
-    )
-    config.train_dataloader.update(loader)
-    config.log_processor = {"by_epoch": True}
-    runner = run_runner(config)
-    runner.train()
-    ann = root / "ann"
-    expected = [
-        [
-            f"RemapLabels changed labels of the training dataset in epoch {epoch}: "
-            f"9 to 0 (2 pixels); in 1 file, first in {ann / '05.png'}",
-            f"AssertLabelBounds changed labels of the training dataset in epoch {epoch}: "
-            f"7 to 255 (4 pixels); in 2 files, first in {ann / '0'}",
-        ]
-        for epoch in (1, 2)
-    ]
-    found = said(run_log(runner))
-    assert len(found) == 4
-    assert found[::2] == [first for first, _ in expected]
-    for line, (_, start) in zip(found[1::2], expected):
-        assert re.fullmatch(re.escape(start) + r"[03]\.png", line)
-    assert "without another word" not in run_log(runner)
-
-
-def test_without_epochs_it_is_said_once_for_as_many_iterations(tmp_path: Path) -> None:
-    root = run_dataset(tmp_path / "data", 5, images=4, extra={1: 7})
-    config = run_config(
-        tmp_path / "work",
-        run_model(run_head(5)),
-        dataset(root, CLEAN),
-        dataset(root, {**CLEAN, "action": 0}),
-        hooks=[HOOK],
-        iters=5,
-        workers=2,
-        train_cfg={"type": "IterBasedTrainLoop", "max_iters": 5, "val_interval": 4},
-    )
-    config.train_dataloader.sampler = {"type": "InfiniteSampler", "shuffle": False}
-    runner = run_runner(config)
-    runner.train()
-    found = said(run_log(runner))
-    wheres = [re.search(r"of the (.*?): (7 to \d+)", line).groups() for line in found]  # type: ignore[union-attr]
-    assert wheres[:2] == [
-        ("training dataset up to iteration 2", "7 to 255"),
-        ("training dataset up to iteration 4", "7 to 255"),
-    ]
-    assert ("validation dataset up to iteration 4", "7 to 0") in wheres
-
-
-def test_a_test_run_says_it_too(tmp_path: Path) -> None:
-    root = run_dataset(tmp_path / "data", 5, extra={1: 7})
-    data = dataset(root, CLEAN)
-    config = run_config(tmp_path / "work", run_model(run_head(5)), data, data, hooks=[HOOK])
-    runner = run_runner(config)
-    runner.test()
-    (line,) = said(run_log(runner))
-    assert "of the test dataset: 7 to 255 (2 pixels); in 1 file, first in" in line
-
-
-def test_transforms_within_wrappers_and_choices_are_found(tmp_path: Path) -> None:
-    root = run_dataset(tmp_path / "data", 5, extra={1: 7})
-    choice = {"type": "RandomChoice", "transforms": [[CLEAN]]}
-    twice = {"type": "RepeatDataset", "times": 2, "dataset": dataset(root, choice)}
-    both = {"type": "ConcatDataset", "datasets": [twice, dataset(root, CLEAN)]}
-    config = run_config(
-        tmp_path / "work", run_model(run_head(5)), both, hooks=[HOOK], iters=6, workers=2
-    )
-    runner = run_runner(config)
-    runner.train()
-    found = said(run_log(runner))
-    assert sum(int(re.search(r"\((\d+) pixels\)", line)[1]) for line in found) == 6  # type: ignore[index]
-
-
-def test_two_processes_are_counted_together(tmp_path: Path) -> None:
-    root = run_dataset(tmp_path / "data", 5, images=8, extra={0: 7, 1: 7, 2: 7, 7: 9})
-    config = run_config(
-        tmp_path / "work",
-        run_model(run_head(5)),
-        dataset(root, CLEAN),
-        hooks=[HOOK],
-        workers=1,
-        train_cfg=EPOCHS,
-        launcher="pytorch",
-        model_wrapper_cfg={"type": "MMDistributedDataParallel", "device_ids": None},
-    )
-    for text in train_on_two(config):
-        assert "trained" in text
-    logs = "".join(path.read_text() for path in (tmp_path / "work").rglob("*.log"))
-    found = said(logs)
-    assert [line.partition("; ")[0] for line in found] == [
-        "AssertLabelBounds changed labels of the training dataset in epoch "
-        f"{epoch}: 7 to 255 (6 pixels), 9 to 255 (2 pixels)"
-        for epoch in (1, 2)
-    ]
-    assert all("; in 4 files, first in" in line for line in found)
+def test_maps_without_a_pixel_pass() -> None:
+    empty = np.zeros((0, 4), np.int64)
+    assert remap(empty, mapping={7: 0}, default="raise") is empty
