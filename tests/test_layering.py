@@ -26,7 +26,7 @@ ROOMS = (
 HOST = {"torch", "mmcv", "mmseg", "mmdet", "mmengine"}
 #: What may load them when it is imported; others do so inside the function that needs it.
 OF_A_RUN = {"models", "transforms", "hooks", "runtime", "demo"}
-APIS_OF_A_RUN = {"adapt", "export", "export_graph", "onnx_file", "inference", "preflight"}
+APIS_OF_A_RUN = {"adapt", "export", "inference", "preflight"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -1,26 +1,200 @@
-"""``export``: config and checkpoint -> a checked ONNX file."""
+"""``export``: config and checkpoint -> an ONNX file that was run and compared with PyTorch."""
 
 from __future__ import annotations
 
+import importlib
+import inspect
+import json
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from enum import Enum
+from io import StringIO
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
+import numpy as np
 import torch
+from torch import Tensor, nn
 
 from mmseg_fixkit import __version__
 from mmseg_fixkit.apis.adapt import PathLike
-from mmseg_fixkit.apis.export_graph import OUTPUTS, Exported, Form, form_of
 from mmseg_fixkit.apis.inference import init_model
-from mmseg_fixkit.apis.onnx_file import INPUT, WAYS, Compared, Way, compare, describe, need, write
+from mmseg_fixkit.config.host import HeadKind
 from mmseg_fixkit.config.load import ConfigLike
+from mmseg_fixkit.config.multilabel import OWN_SEGMENTORS
 from mmseg_fixkit.core.errors import FixkitError
 from mmseg_fixkit.core.files import check_target, replacing
+from mmseg_fixkit.models.heads import find_heads
 
 Size = tuple[int, int]
 
+#: What may be asked for: a number for each class and pixel, or what is there.
+OUTPUTS = ("labels", "scores")
+INPUT = "image"
+
+#: What the two runtimes may differ by: scores between 0 and 1; of labels the share of pixels, those
+#: where two scores are the same but for rounding.
+_TOLERANCE = {"scores": 1e-3, "labels": 1e-3}
+
+#: What the exporters and ONNX Runtime say -> what it means for the user.
+_REASONS = {
+    "adaptive_avg_pool2d": "the model pools to a fixed grid, so the file needs one size",
+    "kernel of unknown shape": "its kernels follow the size of the image, so the file needs one",
+    "Reshape node": "the model keeps the size of the image that it was traced with",
+    "must match the size of tensor": "the model takes images of one size alone; give it by --size",
+}
+
+_OPSET = 17
 _DEFAULT: Size = (512, 512)
 _STEP = 32  # heights and widths that every backbone takes
+_HAS_EXPORT = "dynamo" in inspect.signature(torch.onnx.export).parameters
+
+
+# What a file gives
+
+
+class Task(str, Enum):
+    """How the numbers of a model become labels."""
+
+    SOFTMAX = "softmax"  # logits of classes that exclude each other
+    SIGMOID = "sigmoid"  # one channel for two classes
+    QUERY = "query"  # masks weighed with classes: scores as they come
+    MULTI_LABEL = "multi-label"  # a sigmoid for each label, background in channel 0
+
+
+@dataclass(frozen=True)
+class OutputSpec:
+    """What an exported model gives.
+
+    Args:
+        task: how it comes to it.
+        output: one of :data:`OUTPUTS`.
+        classes: names of the channels, or of the values of a map.
+        thresholds: of each label, or of the one channel; empty where the highest score counts.
+        keep_background: whether channel 0 of a multi-label model is given too.
+    """
+
+    task: Task
+    output: str
+    classes: tuple[str, ...]
+    thresholds: tuple[float, ...] = ()
+    keep_background: bool = False
+
+
+def output_spec(model: Any, output: str, *, keep_background: bool = False) -> OutputSpec:
+    """Return how the numbers of ``model`` become what was asked for.
+
+    Raises:
+        FixkitError: it has no classes, or no background to keep.
+    """
+    head = next((h for h in reversed(find_heads(model)) if h.path.startswith("decode_head")), None)
+    if head is None or head.spec.kind is HeadKind.DEPTH:
+        raise FixkitError(f"{type(model).__name__} has no head that predicts classes")
+    classes = tuple(model.dataset_meta["classes"])
+    if type(model).__name__ in OWN_SEGMENTORS:
+        limits = tuple(model.threshold)
+        if keep_background:
+            classes, limits = ("background", *classes), (0.5, *limits)
+        return OutputSpec(Task.MULTI_LABEL, output, classes, limits, keep_background)
+    if keep_background:
+        raise FixkitError(
+            f"--keep-background is for multi-label models, but {type(model).__name__} has one "
+            "class for each pixel, and exports all of them"
+        )
+    if model.out_channels == 1:
+        return OutputSpec(Task.SIGMOID, output, classes, (float(model.decode_head.threshold),))
+    query = head.spec.kind in (HeadKind.QUERY, HeadKind.TEXT)
+    return OutputSpec(Task.QUERY if query else Task.SOFTMAX, output, classes)
+
+
+class ExportedModel(nn.Module):
+    """``image`` (B, 3, H, W), RGB of 0 to 255 -> scores or labels of the same height and width.
+
+    Scores are float32 (B, C, H, W); labels uint8: (B, H, W) with a class in each pixel, or
+    (B, L, H, W) of 0 and 1 for a multi-label model. The host's normalisation is part of it.
+    """
+
+    mean: Optional[Tensor]
+    std: Tensor
+
+    def __init__(self, model: Any, spec: OutputSpec) -> None:
+        super().__init__()
+        self.model = model
+        self.spec = spec
+        before = model.data_preprocessor
+        normalised = getattr(before, "_enable_normalize", False)
+        self.register_buffer("mean", before.mean.clone() if normalised else None)
+        self.register_buffer("std", before.std.clone() if normalised else None)
+        # What the host reads is BGR; a preprocessor that turns it leaves RGB.
+        self.turned = not bool(getattr(before, "channel_conversion", False))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Run the model; see the class."""
+        pixels = image.flip(1) if self.turned else image
+        if self.mean is not None:
+            pixels = (pixels - self.mean) / self.std
+        size = pixels.shape[2:]
+        meta = {"img_shape": size, "ori_shape": size, "pad_shape": size, "batch_input_shape": size}
+        logits = self.model.whole_inference(pixels, [dict(meta)] * len(image))
+        scores = self._scores(logits)
+        return scores if self.spec.output == "scores" else self._labels(scores)
+
+    def _scores(self, logits: Tensor) -> Tensor:
+        task = self.spec.task
+        if task is Task.SOFTMAX:
+            return logits.softmax(dim=1)
+        if task is Task.QUERY:
+            return logits
+        background = task is Task.MULTI_LABEL and not self.spec.keep_background
+        return (logits[:, 1:] if background else logits).sigmoid()
+
+    def _labels(self, scores: Tensor) -> Tensor:
+        if not self.spec.thresholds:
+            return scores.argmax(dim=1).to(torch.uint8)
+        limits = scores.new_tensor(self.spec.thresholds).view(1, -1, 1, 1)
+        found = (scores > limits).to(torch.uint8)
+        return found[:, 0] if self.spec.task is Task.SIGMOID else found
+
+
+# How it is written
+
+
+def _tracing(output: str, dynamic: bool) -> dict[str, Any]:
+    axes = {0: "batch", 2: "height", 3: "width"}
+    names = {INPUT: axes, output: axes if output == "scores" else {0: "batch"}}
+    options = {"opset_version": _OPSET, "dynamic_axes": names if dynamic else None}
+    return {**options, "dynamo": False} if _HAS_EXPORT else options
+
+
+def _torch_export(output: str, dynamic: bool) -> dict[str, Any]:
+    if not _HAS_EXPORT:
+        raise FixkitError("this torch has no torch.export; --size HxW traces the model at one size")
+    return {"dynamo": True, "external_data": False, "verbose": False}
+
+
+@dataclass(frozen=True)
+class ExportMethod:
+    """One way to write a model.
+
+    Args:
+        name: as messages call it.
+        any_size: whether batch, height and width may stay open.
+        options: output and whether sizes stay open -> what ``torch.onnx.export`` is given.
+    """
+
+    name: str
+    any_size: bool
+    options: Callable[[str, bool], dict[str, Any]]
+
+
+#: A trace takes seconds and works in every torch; ``torch.export`` reads more models.
+EXPORT_METHODS = (
+    ExportMethod("tracing", True, _tracing),
+    ExportMethod("torch.export", False, _torch_export),
+)
 
 
 @dataclass(frozen=True)
@@ -29,19 +203,21 @@ class ExportReport:
 
     Args:
         path: the file.
-        form: what it gives.
-        size: ``(H, W)`` of the picture that it was written with.
-        way: how it was written.
-        compared: how it was checked.
-        failed: the ways that were tried before, and why they would not do.
+        spec: what it gives.
+        size: ``(H, W)`` of the image that it was written with.
+        dynamic: whether it takes batches, heights and widths other than that.
+        compared: ``(B, H, W)`` of the images on which it was compared with PyTorch.
+        difference: the largest there was: of scores; of labels, the share of pixels that differ.
+        failed: the methods that were tried before, and why they would not do.
         notes: what the user should know.
     """
 
     path: Path
-    form: Form
+    spec: OutputSpec
     size: Size
-    way: Way
-    compared: Compared
+    dynamic: bool
+    compared: tuple[tuple[int, int, int], ...]
+    difference: float
     failed: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -49,9 +225,7 @@ class ExportReport:
     def input_shape(self) -> str:
         """The shape of the input: ``(batch, 3, height, width)``, or numbers."""
         height, width = self.size
-        if not self.way.dynamic:
-            return f"(1, 3, {height}, {width})"
-        return f"({1 if self.way.dynamo else 'batch'}, 3, height, width)"
+        return "(batch, 3, height, width)" if self.dynamic else f"(1, 3, {height}, {width})"
 
 
 def export(
@@ -83,16 +257,42 @@ def export(
     """
     target = Path(path)
     _check(target, output, overwrite)
-    for package in ("onnx", "onnxruntime"):
-        need(package)
     model: Any = init_model(config, checkpoint, trust=trust)
-    form = form_of(model, output, keep_background=keep_background)
-    module = Exported(model, form).eval()
+    spec = output_spec(model, output, keep_background=keep_background)
+    module = ExportedModel(model, spec).eval()
     shape = size or _size(model)
     with replacing(target) as temporary:
-        way, compared, failed = _write(module, form, shape, temporary, fixed=size is not None)
-        describe(temporary, _metadata(model, form))
-    return ExportReport(target, form, shape, way, compared, failed, _notes(model, way, size))
+        written = _write_checked(module, temporary, shape, fixed=size is not None)
+        describe(temporary, _metadata(model, spec))
+    notes = _notes(model, one_size=not written.dynamic and size is None)
+    return ExportReport(target, spec, shape, **vars(written), notes=notes)
+
+
+@dataclass(frozen=True)
+class _Written:
+    """The fields of :class:`ExportReport` that the file itself decides."""
+
+    dynamic: bool
+    compared: tuple[tuple[int, int, int], ...]
+    difference: float
+    failed: tuple[str, ...]
+
+
+def _write_checked(module: ExportedModel, path: Path, shape: Size, *, fixed: bool) -> _Written:
+    """Write by the first method whose file gives what PyTorch gives."""
+    failed: list[str] = []
+    for method in EXPORT_METHODS:
+        dynamic = method.any_size and not fixed
+        sizes = _compared_sizes(shape, dynamic)
+        try:
+            _write(module, path, method.options(module.spec.output, dynamic), shape)
+            return _Written(dynamic, sizes, compare(module, path, sizes), tuple(failed))
+        except Exception as error:  # whatever exporters and ONNX Runtime raise
+            size = "any size" if dynamic else "one size"
+            failed.append(f"{size}, {method.name}: {_reason(error)}")
+    raise FixkitError(
+        "no ONNX file could be written that gives what PyTorch gives:\n  " + "\n  ".join(failed)
+    )
 
 
 def _check(target: Path, output: str, overwrite: bool) -> None:
@@ -101,6 +301,8 @@ def _check(target: Path, output: str, overwrite: bool) -> None:
     if target.suffix != ".onnx":
         raise FixkitError(f"{target} does not end with .onnx; only ONNX files are written")
     check_target(target, overwrite=overwrite)
+    for package in ("onnx", "onnxruntime"):
+        need(package)
 
 
 def _size(model: Any) -> Size:
@@ -110,55 +312,127 @@ def _size(model: Any) -> Size:
     return (found, found) if isinstance(found, int) else (int(found[0]), int(found[1]))
 
 
-def _write(
-    module: Exported, form: Form, shape: Size, path: Path, *, fixed: bool
-) -> tuple[Way, Compared, tuple[str, ...]]:
-    failed: list[str] = []
-    for way in WAYS:
-        if fixed and way.dynamic:
-            continue
-        reason = write(module, torch.rand(1, 3, *shape) * 255, form.output, path, way)
-        if reason is None:
-            compared, reason = compare(module, path, _sizes(shape, way))
-            if compared is not None:
-                return way, compared, tuple(failed)
-        failed.append(f"{way}: {reason}")
-    raise FixkitError(
-        "no ONNX file could be written that gives what PyTorch gives:\n  " + "\n  ".join(failed)
-    )
-
-
-def _sizes(shape: Size, way: Way) -> tuple[tuple[int, int, int], ...]:
+def _compared_sizes(shape: Size, dynamic: bool) -> tuple[tuple[int, int, int], ...]:
     """Return what is compared: with open sizes, another height, width and batch as well."""
     height, width = shape
-    if not way.dynamic:
-        return ((1, height, width),)
-    other = (max(_STEP, height // 2 // _STEP * _STEP) + _STEP, width + _STEP)
-    return ((1, height, width), (1 if way.dynamo else 2, *other))
+    other = (2, max(_STEP, height // 2 // _STEP * _STEP) + _STEP, width + _STEP)
+    return ((1, height, width), other) if dynamic else ((1, height, width),)
 
 
-def _metadata(model: Any, form: Form) -> dict[str, Any]:
+def _write(module: ExportedModel, path: Path, options: Mapping[str, Any], shape: Size) -> None:
+    example = torch.rand(1, 3, *shape) * 255
+    names = {"input_names": [INPUT], "output_names": [module.spec.output]}
+    with _quiet(), torch.no_grad():
+        torch.onnx.export(module, (example,), str(path), **names, **options)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Drop what the exporters print: warnings of a trace are checked by running it."""
+    noisy = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "torch.export")]
+    before = [logger.level for logger in noisy]
+    try:
+        for logger in noisy:
+            logger.setLevel(logging.ERROR)
+        # A trace that fails prints its whole graph.
+        with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(noisy, before):
+            logger.setLevel(level)
+
+
+def _reason(error: Exception) -> str:
+    text = str(error).strip()
+    first = text.partition("\n")[0] or type(error).__name__
+    meaning = next((meaning for sign, meaning in _REASONS.items() if sign in text), None)
+    return f"{meaning} ({first})" if meaning else first
+
+
+# Whether it gives the same
+
+
+def compare(module: nn.Module, path: Path, sizes: Sequence[tuple[int, int, int]]) -> float:
+    """Run a file and its module on the same random images; return how far they are apart.
+
+    Raises:
+        Exception: the file does not run, or does not give the same; ONNX Runtime has a class for
+            each kind of fault.
+    """
+    runtime = need("onnxruntime")
+    options = runtime.SessionOptions()
+    options.log_severity_level = 4  # what fails is reported here
+    session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    worst = max(_difference(module, session, size) for size in sizes)
+    if not worst <= _TOLERANCE[session.get_outputs()[0].name]:
+        raise ValueError(f"it differs from PyTorch by {worst:.2g}")
+    return worst
+
+
+def _difference(module: nn.Module, session: Any, size: tuple[int, int, int]) -> float:
+    batch, height, width = size
+    generator = torch.Generator().manual_seed(0)
+    # Smooth images: in noise alone few classes are predicted.
+    coarse = torch.rand(batch, 3, max(height // 16, 2), max(width // 16, 2), generator=generator)
+    image = torch.nn.functional.interpolate(coarse * 255, (height, width), mode="bilinear")
+    with torch.no_grad():
+        expected = module(image).numpy()
+    found = session.run(None, {session.get_inputs()[0].name: image.numpy()})[0]
+    if found.shape != expected.shape:
+        raise ValueError(f"it gives the shape {found.shape}, but PyTorch {expected.shape}")
+    if expected.dtype == np.uint8:
+        return float((found != expected).mean())
+    return float(np.abs(found - expected).max())
+
+
+# What it says of itself
+
+
+def _metadata(model: Any, spec: OutputSpec) -> dict[str, Any]:
     return {
-        "classes": list(form.classes),
-        "task": form.task.value,
-        "output": form.output,
-        "thresholds": list(form.thresholds),
+        "classes": list(spec.classes),
+        "task": spec.task.value,
+        "output": spec.output,
+        "thresholds": list(spec.thresholds),
         "palette": [list(color) for color in model.dataset_meta.get("palette") or ()],
         "input": "RGB, float32 of 0 to 255, (B, 3, H, W); normalised by the model itself",
         "producer": f"mmseg-fixkit {__version__}",
     }
 
 
-def _notes(model: Any, way: Way, size: Optional[Size]) -> tuple[str, ...]:
+def describe(path: Path, metadata: Mapping[str, Any]) -> None:
+    """Write ``metadata`` into the file, as JSON under each key, and check the whole file."""
+    onnx = need("onnx")
+    model = onnx.load(str(path))
+    texts = {k: v if isinstance(v, str) else json.dumps(v) for k, v in metadata.items()}
+    onnx.helper.set_model_props(model, texts)
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
+
+
+def _notes(model: Any, *, one_size: bool) -> tuple[str, ...]:
     notes = []
     if model.test_cfg and model.test_cfg.get("mode") == "slide":
         notes.append(
-            "the config tests with sliding windows; the file takes a picture as a whole: cut it "
+            "the config tests with sliding windows; the file takes an image as a whole: cut it "
             "into windows yourself where that matters"
         )
-    if not way.dynamic and size is None:
+    if one_size:
         notes.append("the model does not allow other sizes; --size writes it for another one")
     return tuple(notes)
 
 
-__all__ = ["INPUT", "ExportReport", "export"]
+def need(package: str) -> Any:
+    """Import a package of the ``export`` extra.
+
+    Raises:
+        FixkitError: it is not installed.
+    """
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise FixkitError(
+            f"{package} is needed to export, but cannot be imported ({error}); "
+            "pip install 'mmseg-fixkit[export]'"
+        ) from None

@@ -53,8 +53,8 @@ def export(
     """Write a model as an ONNX file that says what its classes are.
 
     The model is built and run by MMSegmentation: CONFIG and the modules that its custom_imports
-    name are run. The file takes RGB pictures of 0 to 255 (the normalisation is part of it), of any
-    size where the model allows. It is run by ONNX Runtime on pictures of several sizes and
+    name are run. The file takes RGB images of 0 to 255 (the normalisation is part of it), of any
+    size where the model allows. It is run by ONNX Runtime on images of several sizes and
     compared with PyTorch before it is left in place; the names of the classes are in its metadata.
 
     Exit codes: 0 written, 2 not written.
@@ -98,42 +98,41 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _text(report: ExportReport) -> str:
-    form = report.form
-    what = "apart in scores" if form.output == "scores" else "of the pixels differ"
-    sizes = listed(["x".join(map(str, size)) for size in report.compared.sizes])
+    spec = report.spec
+    what = "apart in scores" if spec.output == "scores" else "of the pixels differ"
+    sizes = listed(["x".join(map(str, size)) for size in report.compared])
     lines = [
         f"input   image {report.input_shape}, RGB of 0 to 255",
         f"output  {_shape(report)}",
-        f"classes {', '.join(form.classes)}",
-        f"checked ONNX Runtime against PyTorch on {sizes}: at most "
-        f"{report.compared.difference:.2g} {what}",
+        f"classes {', '.join(spec.classes)}",
+        f"checked ONNX Runtime against PyTorch on {sizes}: at most {report.difference:.2g} {what}",
         f"wrote {report.path}",
     ]
     return "\n".join(lines)
 
 
 def _shape(report: ExportReport) -> str:
-    form, count = report.form, len(report.form.classes)
+    spec, count = report.spec, len(report.spec.classes)
     batch, size = report.input_shape.strip("()").split(", 3, ")
-    if form.output == "scores":
-        channels = 1 if form.task.value == "sigmoid" else count
-        return f"scores ({batch}, {channels}, {size}), float32, by {form.task.value}"
-    if form.task.value == "multi-label":
+    if spec.output == "scores":
+        channels = 1 if spec.task.value == "sigmoid" else count
+        return f"scores ({batch}, {channels}, {size}), float32, by {spec.task.value}"
+    if spec.task.value == "multi-label":
         return f"labels ({batch}, {count}, {size}), uint8: 1 where a label is"
     return f"labels ({batch}, {size}), uint8: a class for each pixel"
 
 
 def _record(report: ExportReport) -> dict[str, Any]:
-    form = report.form
+    spec = report.spec
     return {
         "file": str(report.path),
-        "classes": list(form.classes),
-        "task": form.task.value,
-        "output": form.output,
-        "thresholds": list(form.thresholds),
-        "dynamic": report.way.dynamic,
+        "classes": list(spec.classes),
+        "task": spec.task.value,
+        "output": spec.output,
+        "thresholds": list(spec.thresholds),
+        "dynamic": report.dynamic,
         "size": list(report.size),
-        "difference": report.compared.difference,
+        "difference": report.difference,
         "tried": list(report.failed),
         "notes": list(report.notes),
     }

@@ -1,4 +1,4 @@
-"""Exported files, run by ONNX Runtime and held against the host's own inference."""
+"""Exported files, run by ONNX Runtime and compared with the host's own inference."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def trained(
 
 def _balance(model: Any) -> None:
     """Take the mean off each channel and scale it: every class, or side of a threshold, is met."""
-    pixels = torch.from_numpy(picture().transpose(2, 0, 1)[None].astype(np.float32))
+    pixels = torch.from_numpy(sample_image().transpose(2, 0, 1)[None].astype(np.float32))
     with torch.no_grad():
         inputs = model.eval().data_preprocessor({"inputs": pixels})["inputs"]
         logits = model.decode_head.forward(model.extract_feat(inputs))  # all channels
@@ -57,7 +57,7 @@ def _balance(model: Any) -> None:
             parameter.div_(logits.std())
 
 
-def picture(height: int = 64, width: int = 96) -> np.ndarray:
+def sample_image(height: int = 64, width: int = 96) -> np.ndarray:
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 255, (6, 8, 3)).astype(np.uint8)
     return np.array(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
@@ -88,8 +88,8 @@ def test_labels_are_those_of_the_hosts_inference(
 ) -> None:
     config, checkpoint = trained(tmp_path, **preprocessor)
     report = export(config.filename, checkpoint, tmp_path / "m.onnx")
-    assert report.way.dynamic
-    image = picture()
+    assert report.dynamic
+    image = sample_image()
     expected = by_the_host(config, checkpoint, image).pred_sem_seg.data[0].numpy()
     found = run(report.path, image)[0]
     assert found.dtype == np.uint8
@@ -100,7 +100,7 @@ def test_labels_are_those_of_the_hosts_inference(
 def test_scores_are_those_of_the_hosts_inference(tmp_path: Path) -> None:
     config, checkpoint = trained(tmp_path)
     report = export(config.filename, checkpoint, tmp_path / "m.onnx", output="scores")
-    image = picture()
+    image = sample_image()
     logits = by_the_host(config, checkpoint, image).seg_logits.data
     np.testing.assert_allclose(run(report.path, image)[0], logits.softmax(0).numpy(), atol=1e-4)
 
@@ -110,8 +110,8 @@ def test_one_channel_is_exported_with_its_threshold(tmp_path: Path) -> None:
     head["loss_decode"] = {"type": "CrossEntropyLoss", "use_sigmoid": True}
     config, checkpoint = trained(tmp_path, run_model(head), ("background", "crack"))
     report = export(config.filename, checkpoint, tmp_path / "m.onnx")
-    assert report.form.thresholds == (0.52,)
-    image = picture()
+    assert report.spec.thresholds == (0.52,)
+    image = sample_image()
     expected = by_the_host(config, checkpoint, image).pred_sem_seg.data[0].numpy()
     assert 0 < expected.mean() < 1
     assert (run(report.path, image)[0] == expected).mean() > 0.999
@@ -132,12 +132,12 @@ def test_the_file_says_what_its_classes_are(tmp_path: Path) -> None:
 def test_a_fixed_size_is_kept_to(tmp_path: Path) -> None:
     config, checkpoint = trained(tmp_path)
     report = export(config.filename, checkpoint, tmp_path / "m.onnx", size=(64, 96))
-    assert run(report.path, picture()).shape == (1, 64, 96)
+    assert run(report.path, sample_image()).shape == (1, 64, 96)
     with pytest.raises(Exception, match="Got invalid dimensions"):
-        run(report.path, picture(96, 96))
+        run(report.path, sample_image(96, 96))
 
 
-#: Heads whose way to a label differs; PSP pools to fixed sizes, which the trace cannot leave open.
+#: Heads whose way to a label differs; PSP pools to fixed sizes, which a trace cannot leave open.
 ZOO = [
     ("pspnet/pspnet_r18-d8_4xb2-80k_cityscapes-512x1024.py", "softmax"),
     ("mask2former/mask2former_r50_8xb2-90k_cityscapes-512x1024.py", "query"),
@@ -162,23 +162,23 @@ def test_models_of_the_zoo_are_exported(tmp_path: Path, name: str, task: str) ->
     model = build(config.model)
     torch.save({"state_dict": model.state_dict()}, tmp_path / "m.pth")
     report = export(tmp_path / "config.py", tmp_path / "m.pth", tmp_path / "m.onnx")
-    assert report.form.task.value == task
-    assert len(report.form.classes) == 19
-    assert report.compared.difference <= 1e-3
-    assert run(report.path, picture(64, 64)).shape == (1, 64, 64)
+    assert report.spec.task.value == task
+    assert len(report.spec.classes) == 19
+    assert report.difference <= 1e-3
+    assert run(report.path, sample_image(64, 64)).shape == (1, 64, 64)
 
 
 def test_nothing_is_left_where_no_file_gives_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from mmseg_fixkit.apis import export as running
-    from mmseg_fixkit.apis import export_graph as graph
 
-    monkeypatch.setattr(running, "WAYS", running.WAYS[::2])  # torch.export takes half a minute
+    methods = running.EXPORT_METHODS[:1]  # torch.export takes half a minute
+    monkeypatch.setattr(running, "EXPORT_METHODS", methods)
     config, checkpoint = trained(tmp_path)
     # Something that no graph can hold: other numbers each time.
     monkeypatch.setattr(
-        graph.Exported, "_scores", lambda self, logits: logits + torch.rand_like(logits)
+        running.ExportedModel, "_scores", lambda self, logits: logits + torch.rand_like(logits)
     )
     before = sorted(tmp_path.iterdir())
     with pytest.raises(FixkitError, match="no ONNX file could be written"):
@@ -219,7 +219,7 @@ def test_the_command_says_what_it_wrote(tmp_path: Path) -> None:
     assert json.loads(again.stdout)["dynamic"] is True
 
 
-def several_labels(tmp_path: Path) -> tuple[Any, Path]:
+def multilabel_model(tmp_path: Path) -> tuple[Any, Path]:
     """Return a model of three labels that may overlap, each with a threshold of its own."""
     head = run_head(4, loss_decode={"type": "MultiLabelLoss"})
     kind = {"type": "MultiLabelEncoderDecoder", "threshold": [0.45, 0.5, 0.6]}
@@ -229,12 +229,12 @@ def several_labels(tmp_path: Path) -> tuple[Any, Path]:
 def test_labels_that_overlap_are_exported_without_the_background(tmp_path: Path) -> None:
     from mmseg_fixkit.datasets.label_bits import unpack
 
-    config, checkpoint = several_labels(tmp_path)
-    image = picture()
+    config, checkpoint = multilabel_model(tmp_path)
+    image = sample_image()
     expected = by_the_host(config, checkpoint, image)
     report = export(config.filename, checkpoint, tmp_path / "m.onnx")
-    assert report.form.classes == ("weed", "crop", "stone")
-    assert report.form.thresholds == (0.45, 0.5, 0.6)
+    assert report.spec.classes == ("weed", "crop", "stone")
+    assert report.spec.thresholds == (0.45, 0.5, 0.6)
     found = run(report.path, image)[0]
     planes, _ = unpack(expected.pred_sem_seg.data[0].numpy(), 3)
     assert found.shape == planes.shape
@@ -246,11 +246,35 @@ def test_labels_that_overlap_are_exported_without_the_background(tmp_path: Path)
 
 
 def test_the_background_can_be_kept(tmp_path: Path) -> None:
-    config, checkpoint = several_labels(tmp_path)
+    config, checkpoint = multilabel_model(tmp_path)
     path = tmp_path / "m.onnx"
     report = export(config.filename, checkpoint, path, output="scores", keep_background=True)
-    assert report.form.classes == ("background", "weed", "crop", "stone")
-    expected = by_the_host(config, checkpoint, picture()).seg_logits.data.sigmoid().numpy()
-    found = run(report.path, picture())[0]
+    assert report.spec.classes == ("background", "weed", "crop", "stone")
+    expected = by_the_host(config, checkpoint, sample_image()).seg_logits.data.sigmoid().numpy()
+    found = run(report.path, sample_image())[0]
     assert found.shape[0] == 4
     np.testing.assert_allclose(found[1:], expected, atol=1e-4)
+
+
+def test_a_head_that_no_trace_can_hold_is_written_at_one_size_with_the_reason(
+    tmp_path: Path,
+) -> None:
+    pooling = run_head(5, type="PSPHead", pool_scales=(1, 2, 3), num_convs=None)
+    pooling = {key: value for key, value in pooling.items() if value is not None}
+    config, checkpoint = trained(tmp_path, run_model(pooling))
+    report = export(config.filename, checkpoint, tmp_path / "m.onnx")
+    assert not report.dynamic
+    (why,) = report.failed
+    assert why.startswith("any size, tracing: the model pools to a fixed grid, so the file needs")
+    assert any("does not allow other sizes" in note for note in report.notes)
+    assert report.difference <= 1e-3
+
+
+def test_a_torch_without_torch_export_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mmseg_fixkit.apis import export as running
+
+    monkeypatch.setattr(running, "_HAS_EXPORT", False)
+    with pytest.raises(FixkitError, match="--size HxW traces the model at one size"):
+        running.EXPORT_METHODS[1].options("labels", False)
