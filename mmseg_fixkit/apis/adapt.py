@@ -9,18 +9,19 @@ from typing import Any, Optional, Union
 
 from mmengine.config import Config
 
-from mmseg_fixkit.checkpoint.adapt import ClassNames, Policy, source_of
-from mmseg_fixkit.checkpoint.contents import Checkpoint
+from mmseg_fixkit.checkpoint.adapt import ClassNames, Policy, adapt
+from mmseg_fixkit.checkpoint.contents import Checkpoint, source_of
 from mmseg_fixkit.checkpoint.files import read_checkpoint, write_checkpoint
-from mmseg_fixkit.checkpoint.names import MULTILABEL, NamesLike, given_names
+from mmseg_fixkit.checkpoint.names import NamesLike, given_names, meta_with
 from mmseg_fixkit.checkpoint.report import AdaptReport
 from mmseg_fixkit.checkpoint.rows import MappingLike
 from mmseg_fixkit.config.label_space import context_of
 from mmseg_fixkit.config.load import ConfigLike, load
 from mmseg_fixkit.core.errors import FixkitError
 from mmseg_fixkit.core.labels import LabelSpace
-from mmseg_fixkit.models.adapt import adapt_checkpoint, spec_of
+from mmseg_fixkit.models.adapt import spec_of
 from mmseg_fixkit.models.build import build_shapes, read_config, without_collecting
+from mmseg_fixkit.rules.checkpoint import with_findings
 
 PathLike = Union[str, "os.PathLike[str]"]
 
@@ -80,7 +81,7 @@ def adapt_file(
             that the host knows; where left out, what its ``meta`` says.
         classes: the new classes; where left out, those of the config's dataset.
         mapping: ``old -> new`` for classes under other names; see
-            :func:`~mmseg_fixkit.checkpoint.rows.plan_rows`.
+            :func:`~mmseg_fixkit.checkpoint.rows.map_classes`.
         trust: whether the file may run whatever it asks for.
 
     Raises:
@@ -101,20 +102,17 @@ def _adapted(
 ) -> AdaptedFile:
     read = read_config(config)
     labels = _labels(read, classes)
-    file = read_checkpoint(checkpoint, trust=trust)
-    model = build_shapes(read)
-    spec = spec_of(model)
-    source = source_of(
-        file.state_dict, Path(checkpoint).name, file.meta, ema=file.ema, prefix=file.prefix
-    )
     names = ClassNames(given_names(old_classes), labels.classes, mapping)
-    adapted = adapt_checkpoint(source, model, spec, names, Policy.NAMED)
+    file = read_checkpoint(checkpoint, trust=trust)
+    spec = spec_of(build_shapes(read))
+    source = source_of(file.state_dict, Path(checkpoint).name, file.meta, file.ema, file.prefix)
+    adapted = adapt(source, spec, names, Policy.NAMED)
     return AdaptedFile(
         checkpoint=file,
         state_dict=adapted.state_dict,
         ema=adapted.ema,
-        meta=_meta(file, replace(labels, multilabel=spec.multilabel), read),
-        report=replace(adapted.report, dropped=file.dropped),
+        meta=meta_with(file.meta, replace(labels, multilabel=spec.multilabel), read.pretty_text),
+        report=replace(with_findings(adapted), dropped=file.dropped),
     )
 
 
@@ -132,15 +130,3 @@ def declared_labels(config: Config) -> tuple[Optional[LabelSpace], str]:
     """Return the classes of the datasets of a config, or None and why they are not known."""
     context, notes = context_of(load(config))
     return (None, notes[0]) if context is None or notes else (context.labels, "")
-
-
-def _meta(file: Checkpoint, labels: LabelSpace, config: Config) -> dict[str, Any]:
-    """Return the file's own statements, with the new classes in the place of the old."""
-    classes, palette = list(labels.classes), [list(color) for color in labels.colors]
-    multilabel = {MULTILABEL: True} if labels.multilabel else {}
-    meta = {**file.meta, "dataset_meta": {"classes": classes, "palette": palette, **multilabel}}
-    if "CLASSES" in meta:
-        meta.update(CLASSES=classes, PALETTE=palette)
-    if "cfg" in meta:  # MMEngine's inferencers build their model from it
-        meta["cfg"] = config.pretty_text
-    return meta

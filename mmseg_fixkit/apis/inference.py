@@ -9,8 +9,8 @@ from mmengine.config import Config
 from torch import nn
 
 from mmseg_fixkit.apis.adapt import PathLike, declared_labels
-from mmseg_fixkit.checkpoint.adapt import ClassNames, ModelSpec, Policy, Source, source_of
-from mmseg_fixkit.checkpoint.contents import Checkpoint
+from mmseg_fixkit.checkpoint.adapt import ClassNames, ModelSpec, Policy, adapt
+from mmseg_fixkit.checkpoint.contents import Checkpoint, Source, source_of
 from mmseg_fixkit.checkpoint.files import read_checkpoint
 from mmseg_fixkit.checkpoint.names import (
     NamesLike,
@@ -25,7 +25,7 @@ from mmseg_fixkit.config.load import ConfigLike
 from mmseg_fixkit.config.multilabel import BACKGROUND, with_background
 from mmseg_fixkit.core.errors import FixkitError
 from mmseg_fixkit.core.labels import LabelSpace
-from mmseg_fixkit.models.adapt import adapt_checkpoint, spec_of
+from mmseg_fixkit.models.adapt import spec_of
 from mmseg_fixkit.models.build import build, build_shapes, read_config
 from mmseg_fixkit.models.heads import find_heads
 
@@ -50,7 +50,7 @@ def init_model(
             its ``custom_imports`` are imported.
         checkpoint: a file with weights; without one the model is left as it is built.
         device: where the model goes.
-        classes: what the model shall tell apart: some or all classes of the checkpoint, in any
+        classes: what the model shall predict: some or all classes of the checkpoint, in any
             order; or the names of its rows, if it says none. Also a dataset that the host knows.
         mapping: ``old -> new`` for classes under other names.
         trust: whether the file may run whatever it asks for.
@@ -77,7 +77,7 @@ def init_model(
         names = _names(source, spec, given or (), declared, mapping)
         labels = _label_space(names.new, file, declared)
         model = build(_sized(read, shapes, spec, labels))
-        adapted = adapt_checkpoint(source, model, spec_of(model), names, Policy.COMPLETE)
+        adapted = adapt(source, spec_of(model), names, Policy.COMPLETE)
         model.load_state_dict(adapted.state_dict, strict=False)
     palette = [list(color) for color in labels.colors]
     model.dataset_meta = {"classes": labels.classes, "palette": palette}
@@ -121,8 +121,8 @@ def _names(
     mapping: MappingLike,
 ) -> ClassNames:
     """Return the classes of the rows, and those of the model: some of them, in any order."""
-    count, in_meta = source.class_count(spec), names_in_meta(source.meta)
-    rows = source.row_names(in_meta, spec)
+    count, in_meta = spec.class_count_of(source), names_in_meta(source.meta)
+    rows = spec.row_names_of(source, in_meta)
     if rows and count in (None, len(rows)):
         own = [n for n in in_meta or () if n != BACKGROUND] if spec.multilabel else rows
         return ClassNames(in_meta, given or own, mapping)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Callable
+from typing import Any, Callable
+
+from mmseg_fixkit.core.errors import CheckpointMismatch
+from mmseg_fixkit.core.text import first_few
 
 Shape = tuple[int, ...]
 
@@ -14,6 +17,11 @@ BACKBONES = ("backbone.", "image_encoder.")
 #: Share of the backbone that may be absent: ResNet-50 lacks half of ResNet-101, -101 a third of
 #: -152; what a model adds to a backbone, and buffers that are no longer saved, is far less.
 ALLOWED = 0.25
+
+#: Counters that torch adds and old files lack; a model does without.
+_UNIMPORTANT = "num_batches_tracked"
+
+_LISTED = 20
 
 #: What a LightningModule usually calls the network inside it.
 _LIGHTNING = ("model", "net", "network")
@@ -37,7 +45,7 @@ class Comparison:
         reinitialised: class-sized in the model and of another shape: expected after a change of
             classes; the head's own initialisation stays.
         wrong: of another shape for no reason that a change of classes could give.
-        missing: in the model only.
+        missing: in the model only, and needed.
         unexpected: in the checkpoint only.
     """
 
@@ -85,7 +93,7 @@ def compare(
         loaded=tuple(name for name in shared if name not in odd),
         reinitialised=tuple(r for r in resized if resizable(r)),
         wrong=tuple(r for r in resized if not resizable(r)),
-        missing=tuple(name for name in expected if name not in found),
+        missing=tuple(n for n in expected if n not in found and not n.endswith(_UNIMPORTANT)),
         unexpected=tuple(name for name in found if name not in expected),
     )
 
@@ -129,3 +137,51 @@ def _extra_prefix(missing: set[str], unexpected: tuple[str, ...]) -> str:
             if name[start:] in missing:
                 return name[:start]
     return ""
+
+
+def stop_if_another_model(result: Comparison, name: str, meta: Mapping[str, Any]) -> None:
+    """Refuse a checkpoint that differs from the model in more than its classes.
+
+    Args:
+        result: of :func:`compare`.
+        name: what messages call the checkpoint.
+        meta: what it says about itself.
+
+    Raises:
+        CheckpointMismatch: tensors have another shape, or much of the backbone is missing.
+    """
+    backbone = max(BACKBONES, key=result.share_missing)
+    missing = result.share_missing(backbone)
+    if not result.wrong and missing <= ALLOWED:
+        return
+    parts = [f"{name} does not fit the model, and not because of the classes:"]
+    if result.wrong:
+        parts += [f"of another shape: {len(result.wrong)}", resized_table(result.wrong)]
+    if missing > ALLOWED:
+        lacking = [n for n in result.missing if n.startswith(backbone)]
+        share = f"{missing:.0%} of the tensors of {backbone[:-1]}"
+        parts += [f"{share} are not in it, such as {first_few(lacking, 5)}"]
+    reasons = [*likely_reasons(result, backbone)]
+    if any(r.name.startswith(backbone) for r in result.wrong):
+        reasons += [f"layers of {backbone[:-1]} differ in size: another depth, width or input size"]
+    version = str(meta.get("mmseg_version", ""))
+    if version.startswith("0."):
+        reasons += [f"it was written by mmsegmentation {version}; 1.x names some layers otherwise"]
+    parts += [f"likely reason: {reason}" for reason in reasons]
+    raise CheckpointMismatch("\n".join([*parts, "Give a checkpoint of this architecture"]))
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Write ``rows`` below ``header`` in aligned columns, indented by two."""
+    lines = [list(header), *([str(cell) for cell in row] for row in rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths)) for line in lines)
+    return "\n".join(f"  {line.rstrip()}" for line in padded)
+
+
+def resized_table(rows: Sequence[Resized]) -> str:
+    """Write names and both shapes; of many the first."""
+    shown = table(
+        ("tensor", "checkpoint", "model"), [(r.name, r.found, r.expected) for r in rows[:_LISTED]]
+    )
+    return shown + (f"\n  and {len(rows) - _LISTED} more" if len(rows) > _LISTED else "")

@@ -194,3 +194,69 @@ def bare_name(name: str) -> str:
     while name.startswith(_WRAPPERS):
         name = name.partition(".")[2]
     return name
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is adapted, under the model's names; see :func:`source_of`.
+
+    Args:
+        name: what messages call it.
+        tensors: name -> tensor.
+        meta: what its file says about itself.
+        ema: the ``ema_state_dict`` of ``EMAHook``: tensors behind ``module.``, and counters.
+    """
+
+    name: str
+    tensors: Mapping[str, Any]
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    ema: Optional[Mapping[str, Any]] = None
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each tensor."""
+        return {name: tuple(tensor.shape) for name, tensor in self.tensors.items()}
+
+    def averaged(self) -> Optional[Source]:
+        """Return the tensors in ``ema`` under their own names; None where there is none."""
+        if self.ema is None:
+            return None
+        cut = len(EMA_PREFIX)
+        tensors = {n[cut:]: v for n, v in self.ema.items() if n.startswith(EMA_PREFIX)}
+        return Source(f"{self.name} (ema_state_dict)", tensors)
+
+    def with_average(self, tensors: Mapping[str, Any]) -> dict[str, Any]:
+        """Return ``ema`` with other tensors and the same counters."""
+        counters = {n: v for n, v in (self.ema or {}).items() if not n.startswith(EMA_PREFIX)}
+        return {**counters, **{f"{EMA_PREFIX}{n}": tensor for n, tensor in tensors.items()}}
+
+
+def source_of(
+    state_dict: Mapping[str, Any],
+    name: str,
+    meta: Optional[Mapping[str, Any]] = None,
+    ema: Optional[Mapping[str, Any]] = None,
+    prefix: str = "",
+) -> Source:
+    """Return a state dict under the names of the model.
+
+    Args:
+        state_dict: ``module.`` and ``_orig_mod.`` before its names are taken off.
+        name: what messages call it.
+        meta: what its file says about itself.
+        ema: the ``ema_state_dict`` of ``EMAHook``.
+        prefix: what else stands before the names of both.
+    """
+
+    def averaged(name: str) -> str:
+        own = name.startswith(EMA_PREFIX)  # the others are counters
+        return EMA_PREFIX + bare_name(name[len(EMA_PREFIX) :].removeprefix(prefix)) if own else name
+
+    state = without_prefix(state_dict, prefix)
+    tensors = {bare_name(n): value for n, value in state.items() if hasattr(value, "shape")}
+    return Source(
+        name,
+        with_versions(tensors, state, bare_name),
+        meta or {},
+        None if ema is None else {averaged(n): value for n, value in ema.items()},
+    )

@@ -9,6 +9,7 @@ from typing import Any, Optional, Union
 from mmseg_fixkit.config.host import known_class_names
 from mmseg_fixkit.config.multilabel import OWN_SEGMENTORS
 from mmseg_fixkit.core.errors import FixkitError
+from mmseg_fixkit.core.labels import LabelSpace
 
 #: Said in ``dataset_meta`` of a checkpoint whose labels may overlap.
 MULTILABEL = "multilabel"
@@ -56,6 +57,24 @@ def multilabel_in_meta(meta: Any) -> Optional[bool]:
         return bool(of_dataset[MULTILABEL])
     config = meta.get("cfg")
     return None if config is None else any(name in str(config) for name in OWN_SEGMENTORS)
+
+
+def meta_with(meta: Mapping[str, Any], labels: LabelSpace, config: str) -> dict[str, Any]:
+    """Return what a file says about itself, with new classes in the place of the old.
+
+    Args:
+        meta: of the file.
+        labels: the new classes.
+        config: the text of the config that has them.
+    """
+    classes, palette = list(labels.classes), [list(color) for color in labels.colors]
+    multilabel = {MULTILABEL: True} if labels.multilabel else {}
+    new = {**meta, "dataset_meta": {"classes": classes, "palette": palette, **multilabel}}
+    if "CLASSES" in new:
+        new.update(CLASSES=classes, PALETTE=palette)
+    if "cfg" in new:  # MMEngine's inferencers build their model from it
+        new["cfg"] = config
+    return new
 
 
 def given_names(names: NamesLike) -> Optional[tuple[str, ...]]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from mmseg_fixkit.checkpoint.compare import Resized
+from mmseg_fixkit.checkpoint.compare import Resized, resized_table
 from mmseg_fixkit.checkpoint.rows import ClassMapping
 from mmseg_fixkit.core.diagnostics import Diagnostic, format_key
 from mmseg_fixkit.core.text import first_few
@@ -103,29 +103,13 @@ class AdaptReport:
 
     def _left_lines(self) -> Iterator[str]:
         for title, names in (
-            ("only in the model, where they start anew", self.missing),
+            ("only in the model, where they start from scratch", self.missing),
             ("only in the checkpoint, left out", self.unexpected),
             ("heads with classes of their own, taken as they are", self.own),
             ("dropped, as it belongs to the old classes", self.dropped),
         ):
             if names:
                 yield f"  {title}: {len(names)}{_names(names, 5)}"
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Write ``rows`` below ``header`` in aligned columns, indented by two."""
-    lines = [list(header), *([str(cell) for cell in row] for row in rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
-    padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths)) for line in lines)
-    return "\n".join(f"  {line.rstrip()}" for line in padded)
-
-
-def resized_table(rows: Sequence[Resized]) -> str:
-    """Write names and both shapes; of many the first."""
-    shown = table(
-        ("tensor", "checkpoint", "model"), [(r.name, r.found, r.expected) for r in rows[:_LISTED]]
-    )
-    return shown + (f"\n  and {len(rows) - _LISTED} more" if len(rows) > _LISTED else "")
 
 
 def _names(names: Sequence[str], shown: int = _LISTED) -> str:

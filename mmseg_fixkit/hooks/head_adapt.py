@@ -8,15 +8,16 @@ from typing import Any
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 
-from mmseg_fixkit.checkpoint.adapt import ClassNames, ModelSpec, source_of
-from mmseg_fixkit.checkpoint.contents import EMA, bare_name
+from mmseg_fixkit.checkpoint.adapt import ClassNames, ModelSpec, adapt
+from mmseg_fixkit.checkpoint.contents import EMA, bare_name, source_of
 from mmseg_fixkit.checkpoint.names import NamesLike, given_names
 from mmseg_fixkit.checkpoint.report import AdaptReport
 from mmseg_fixkit.checkpoint.rows import MappingLike
 from mmseg_fixkit.core.errors import CheckpointMismatch
 from mmseg_fixkit.hooks.built_classes import built_splits
-from mmseg_fixkit.models.adapt import adapt_checkpoint, spec_of
+from mmseg_fixkit.models.adapt import spec_of
 from mmseg_fixkit.models.heads import loading_target
+from mmseg_fixkit.rules.checkpoint import with_findings
 
 
 class HeadAdaptHook(Hook):
@@ -58,19 +59,19 @@ class HeadAdaptHook(Hook):
         model = loading_target(runner.model)
         spec, state = spec_of(model), checkpoint.get("state_dict", checkpoint)
         source = source_of(state, name, _meta(checkpoint), ema=checkpoint.get(EMA))
-        adapted = adapt_checkpoint(source, model, spec, self._names(runner, spec))
+        adapted = adapt(source, spec, self._names(runner, spec))
         if getattr(runner, "_resume", False):
             _stop_if_resumed(adapted.report)
         _put(state, adapted.state_dict)
         if adapted.ema is not None:
             checkpoint[EMA] = adapted.ema
         if is_main_process():
-            _log(runner.logger, adapted.report)
+            _log(runner.logger, with_findings(adapted))
 
     def _names(self, runner: Any, spec: ModelSpec) -> ClassNames:
         new = next((s.classes for s in built_splits(runner) if s.classes), None)
         if new and not spec.has_rows_for(new):
-            new = None  # ClassCountHook has something to say of that
+            new = None  # ClassCountHook reports that
         return ClassNames(given_names(self.old_classes), new, self.mapping)
 
 

@@ -17,7 +17,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor, nn
 
-from mmseg_fixkit.checkpoint.report import table
+from mmseg_fixkit.checkpoint.compare import table
 from mmseg_fixkit.core.errors import ClassCountError
 from mmseg_fixkit.core.labels import LabelSpace
 from mmseg_fixkit.core.text import counted

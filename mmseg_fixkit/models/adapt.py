@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Optional
+from functools import partial
+from typing import Any
 from zlib import crc32
 
 import torch
 from torch import Tensor, nn
 
-from mmseg_fixkit.checkpoint.adapt import (
-    ClassNames,
-    ModelSpec,
-    Policy,
-    Source,
-    adapt,
-    source_of,
-)
+from mmseg_fixkit.checkpoint.adapt import ClassNames, ModelSpec, adapt
+from mmseg_fixkit.checkpoint.contents import source_of
 from mmseg_fixkit.checkpoint.names import NamesLike, given_names, names_in_meta
 from mmseg_fixkit.checkpoint.report import AdaptReport
 from mmseg_fixkit.checkpoint.rows import ClassTensor, MappingLike
 from mmseg_fixkit.models.build import SkipInit
 from mmseg_fixkit.models.heads import class_tensors, is_multilabel_model, loading_target, shapes_of
-from mmseg_fixkit.rules.checkpoint import CheckpointContext, checkpoint_findings
+from mmseg_fixkit.rules.checkpoint import with_findings
 
 
 def adapt_state_dict(
@@ -50,7 +44,7 @@ def adapt_state_dict(
 
     Returns:
         The tensors that the model has, under its names, and what became of each. Without class
-        names on both sides, class-sized tensors of another shape start anew.
+        names on both sides, class-sized tensors of another shape start from scratch.
 
     Raises:
         CheckpointMismatch: a tensor differs for another reason than the classes, much of the
@@ -61,57 +55,16 @@ def adapt_state_dict(
     meta = {"dataset_meta": getattr(target, "dataset_meta", None)}
     new = given_names(new_classes) or names_in_meta(meta)
     names = ClassNames(given_names(old_classes), new, mapping)
-    source = source_of(state_dict, "the state dict")
-    adapted = adapt_checkpoint(source, target, spec_of(target), names)
-    return adapted.state_dict, adapted.report
-
-
-@dataclass(frozen=True)
-class Adapted:
-    """What fits a model.
-
-    Args:
-        state_dict: the tensors that the model has, under its names.
-        ema: the ``ema_state_dict``, if the source has one.
-        report: what became of what.
-    """
-
-    state_dict: dict[str, Any]
-    ema: Optional[dict[str, Any]]
-    report: AdaptReport
-
-
-def adapt_checkpoint(
-    source: Source,
-    model: nn.Module,
-    spec: ModelSpec,
-    names: ClassNames,
-    policy: Policy = Policy.INITIALISE,
-) -> Adapted:
-    """Adapt the weights of a checkpoint to a built model, and look at the outcome.
-
-    Args:
-        source: the checkpoint.
-        model: gives the values of new rows.
-        spec: of ``model``, by :func:`spec_of`.
-        names: the classes of both sides.
-        policy: what to do where something is not known or not there.
-
-    Raises:
-        FixkitError: see :func:`~mmseg_fixkit.checkpoint.adapt.adapt`.
-    """
-    adaptation = adapt(source, spec, names, policy)
-    initial = initial_values(model, spec.class_tensors, adaptation.initialised)
-    weights = adaptation.weights
-    context = CheckpointContext(weights.comparison, weights.shared_classes, adaptation.classes)
-    report = replace(adaptation.report, diagnostics=checkpoint_findings(context))
-    return Adapted(adaptation.state_dict(initial), adaptation.ema(initial), report)
+    adapted = adapt(source_of(state_dict, "the state dict"), spec_of(target), names)
+    return adapted.state_dict, with_findings(adapted)
 
 
 def spec_of(model: nn.Module) -> ModelSpec:
-    """Return what a built model needs of a state dict."""
+    """Return what a built model needs of a state dict, and its own values of class layers."""
     shapes = shapes_of(model)
-    return ModelSpec(shapes, class_tensors(model, shapes), is_multilabel_model(model))
+    tensors = class_tensors(model, shapes)
+    initial = partial(initial_values, model, tensors)
+    return ModelSpec(shapes, tensors, initial, is_multilabel_model(model))
 
 
 def initial_values(

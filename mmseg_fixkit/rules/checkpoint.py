@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Optional
 
 from mmseg_fixkit.checkpoint.compare import ALLOWED, BACKBONES, Comparison, likely_reasons
@@ -13,6 +13,8 @@ from mmseg_fixkit.core.rule import reported_rules, rule
 from mmseg_fixkit.core.text import counted
 
 if TYPE_CHECKING:
+    from mmseg_fixkit.checkpoint.adapt import Adapted
+    from mmseg_fixkit.checkpoint.report import AdaptReport
     from mmseg_fixkit.checkpoint.rows import ClassMapping
 
 
@@ -199,9 +201,12 @@ def of_more_layers(context: CheckpointContext) -> Iterator[Diagnostic]:
             yield _warning(("model", backbone[:-1]), text, None, None)
 
 
-def checkpoint_findings(context: CheckpointContext) -> tuple[Diagnostic, ...]:
-    """Return what deserves a look, in the order of the codes."""
-    return tuple(d for each in reported_rules("MSF50") for d in each.run(context))
+def with_findings(adapted: Adapted) -> AdaptReport:
+    """Return the report of an adapted checkpoint with what deserves a look, by code."""
+    plan = adapted.report.plan
+    context = CheckpointContext(adapted.comparison, adapted.shared_classes, plan)
+    found = tuple(d for each in reported_rules("MSF50") for d in each.run(context))
+    return replace(adapted.report, diagnostics=found)
 
 
 def _warning(key: KeyPath, message: str, found: object, expected: object) -> Diagnostic:
