@@ -6,7 +6,7 @@ import shutil
 import sys
 import time
 from pathlib import Path
-from typing import Any, Optional
+from typing import Optional
 
 import click
 
@@ -27,7 +27,7 @@ from mmseg_fixkit.core.errors import FixkitError
     type=click.IntRange(min=2),
     default=4,
     show_default=True,
-    help="How many samples of the training data pass the pipeline.",
+    help="How many samples of the training data are taken through the pipeline.",
 )
 @click.option("--output-format", type=click.Choice(["text", "json"]), default="text")
 def preflight(
@@ -37,7 +37,7 @@ def preflight(
 
     CONFIG is checked, some of its label files are scanned, the model is built, the checkpoint
     adapted, real samples taken through the pipeline, one forward and backward pass made with every
-    class and ignored pixels in the labels, and one validation step. On a CPU pictures are cut to
+    class and ignored pixels in the labels, and one validation step. On a CPU images are cut to
     256 x 256 pixels or so for that.
 
     Nothing is written and nothing downloaded. CONFIG and the modules that its custom_imports name
@@ -48,34 +48,30 @@ def preflight(
     from mmseg_fixkit.config.load import find_config
 
     find_config(config)
-    flying = _flying()
-    _check_device(device)
-    flight = flying.Flight(config, checkpoint, device, samples)
-    started = time.perf_counter()
-    outcomes = []
-    width = min(shutil.get_terminal_size().columns, 110) if sys.stdout.isatty() else 100
-    for outcome in flying.fly(flight, flying.STAGES):
-        outcomes.append(outcome)
-        if output_format == "text":
-            for line in flying.lines_of(outcome, width):
-                click.echo(line)
-    if output_format == "json":
-        from mmseg_fixkit.cli.output.json import json_text
-
-        click.echo(json_text(flying.as_json(config, outcomes)), nl=False)
-    else:
-        click.echo(flying.closing(outcomes, time.perf_counter() - started))
-    raise SystemExit(flying.exit_code(outcomes))
-
-
-def _flying() -> Any:
     try:
-        from mmseg_fixkit.cli import preflight_all as flying
+        from mmseg_fixkit.apis.preflight.runner import PreflightRun, run_stages
+        from mmseg_fixkit.apis.preflight.stages import STAGES
+        from mmseg_fixkit.cli.output import preflight as output
     except ModuleNotFoundError as error:
         from mmseg_fixkit.config.host import NO_STACK
 
         raise FixkitError(f"{error}. {NO_STACK}") from None
-    return flying
+    _check_device(device)
+    started = time.perf_counter()
+    results = []
+    width = min(shutil.get_terminal_size().columns, 110) if sys.stdout.isatty() else 100
+    for result in run_stages(PreflightRun(config, checkpoint, device, samples), STAGES):
+        results.append(result)
+        if output_format == "text":
+            for line in output.lines_of(result, width):
+                click.echo(line)
+    if output_format == "json":
+        from mmseg_fixkit.cli.output.json import json_text
+
+        click.echo(json_text(output.as_json(config, results)), nl=False)
+    else:
+        click.echo(output.closing(results, time.perf_counter() - started))
+    raise SystemExit(output.exit_code(results))
 
 
 def _check_device(device: str) -> None:

@@ -12,7 +12,7 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
-from mmseg_fixkit.apis.preflight.runner import Flight, Outcome, State, fly
+from mmseg_fixkit.apis.preflight.runner import PreflightRun, StageResult, State, run_stages
 from mmseg_fixkit.apis.preflight.stages import STAGES
 from mmseg_fixkit.cli import app
 from mmseg_fixkit.cli.output.preflight import lines_of
@@ -41,18 +41,18 @@ def data(tmp_path: Path) -> Path:
     return run_dataset(tmp_path / "data", 5, images=6)
 
 
-def flown(config: Any, **options: Any) -> dict[str, Outcome]:
-    return {o.name: o for o in fly(Flight(config.filename, **options), STAGES)}
+def results_of(config: Any, **options: Any) -> dict[str, StageResult]:
+    return {o.name: o for o in run_stages(PreflightRun(config.filename, **options), STAGES)}
 
 
-def states(outcomes: dict[str, Outcome]) -> dict[str, str]:
-    return {name: outcome.state.value for name, outcome in outcomes.items()}
+def states(results: dict[str, StageResult]) -> dict[str, str]:
+    return {name: result.state.value for name, result in results.items()}
 
 
 def test_a_sound_config_passes_every_stage(tmp_path: Path, data: Path) -> None:
-    outcomes = flown(config_of(tmp_path))
-    said = {name: outcome.text for name, outcome in outcomes.items()}
-    assert states(outcomes) == {
+    results = results_of(config_of(tmp_path))
+    said = {name: result.text for name, result in results.items()}
+    assert states(results) == {
         "config": "passed",
         "labels": "passed",
         "model": "passed",
@@ -70,7 +70,7 @@ def test_a_sound_config_passes_every_stage(tmp_path: Path, data: Path) -> None:
 def test_nothing_is_written(tmp_path: Path, data: Path) -> None:
     config = config_of(tmp_path)
     before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")}
-    flown(config)
+    results_of(config)
     assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")} == before
 
 
@@ -84,9 +84,9 @@ def test_a_checkpoint_of_other_classes_is_adapted_without_being_written(
     torch.save(
         {"state_dict": model.state_dict(), "meta": {"dataset_meta": {"classes": names}}}, path
     )
-    outcome = flown(config, checkpoint=path)["checkpoint"]
-    assert outcome.state is State.PASSED
-    assert "2 kept by class name" in outcome.text
+    result = results_of(config, checkpoint=path)["checkpoint"]
+    assert result.state is State.PASSED
+    assert "2 kept by class name" in result.text
 
 
 def broken_head(tmp_path: Path) -> Any:
@@ -148,25 +148,25 @@ BROKEN = {
 @pytest.mark.parametrize(("stage", "case"), BROKEN.items(), ids=list(BROKEN))
 def test_a_fault_shows_in_its_stage(tmp_path: Path, data: Path, stage: str, case: Any) -> None:
     make, state, said = case
-    outcomes = flown(make(tmp_path))
-    assert outcomes[stage].state.value == state, outcomes[stage]
-    assert said in "\n".join(lines_of(outcomes[stage], 400))
+    results = results_of(make(tmp_path))
+    assert results[stage].state.value == state, results[stage]
+    assert said in "\n".join(lines_of(results[stage], 400))
 
 
 def test_what_needs_a_failed_stage_is_skipped_with_the_reason(tmp_path: Path, data: Path) -> None:
     model = run_model(run_head(5))
     model["backbone"]["depth"] = 19
-    outcomes = flown(config_of(tmp_path, model=model))
-    assert outcomes["model"].state is State.FAILED
-    assert outcomes["samples"].state is State.PASSED
-    assert outcomes["step"].state is State.SKIPPED
-    assert "needs the model" in outcomes["step"].text
+    results = results_of(config_of(tmp_path, model=model))
+    assert results["model"].state is State.FAILED
+    assert results["samples"].state is State.PASSED
+    assert results["step"].state is State.SKIPPED
+    assert "needs the model" in results["step"].text
 
 
 def test_errors_are_explained(tmp_path: Path, data: Path) -> None:
-    outcome = flown(broken_step(tmp_path))["step"]
-    assert outcome.explanations
-    assert any("class_weight" in line for line in lines_of(outcome))
+    result = results_of(broken_step(tmp_path))["step"]
+    assert result.explanations
+    assert any("class_weight" in line for line in lines_of(result))
 
 
 def test_the_command(tmp_path: Path, data: Path) -> None:

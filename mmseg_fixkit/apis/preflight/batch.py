@@ -1,4 +1,4 @@
-"""A batch of real pictures with a label in which every class, and ignored pixels, stand."""
+"""A batch of real images whose labels have every class, and ignored pixels."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import torch
 from mmengine.structures import PixelData
 from torch import Tensor
 
-#: A step on a CPU is tried on so many pixels a picture: a full crop takes a minute.
+#: A step on a CPU is tried on so many pixels an image: a full crop takes a minute.
 CPU_PIXELS = 256 * 256
 
-_STEP = 32  # backbones halve a picture five times
+_STEP = 32  # backbones halve an image five times
 _BLOCK = 8  # side of a patch of one class
 
 Size = tuple[int, int]

@@ -11,25 +11,25 @@ from mmengine.config import Config
 _WRITES = ("output_dir",)
 
 
-def portable(config: Config) -> tuple[Config, tuple[str, ...]]:
+def without_downloads(config: Config) -> tuple[Config, tuple[str, ...]]:
     """Return a copy without downloads, and what was left out: ``pretrained`` of the backbone."""
     changed = copy.deepcopy(config)
     left_out: list[str] = []
-    changed.model = _without_downloads(config.model.to_dict(), "model", left_out)
+    changed.model = _cleaned(config.model.to_dict(), "model", left_out)
     return changed, tuple(left_out)
 
 
-def _without_downloads(node: Any, key: str, left_out: list[str]) -> Any:
+def _cleaned(node: Any, key: str, left_out: list[str]) -> Any:
     if isinstance(node, dict):
         kept = {}
         for name, value in node.items():
             if _downloads(name, value):
                 left_out.append(f"{key}.{name}")
             else:
-                kept[name] = _without_downloads(value, f"{key}.{name}", left_out)
+                kept[name] = _cleaned(value, f"{key}.{name}", left_out)
         return kept
     if isinstance(node, (list, tuple)):
-        parts = (_without_downloads(v, f"{key}.{i}", left_out) for i, v in enumerate(node))
+        parts = (_cleaned(v, f"{key}.{i}", left_out) for i, v in enumerate(node))
         return type(node)(parts)
     return node
 
@@ -41,5 +41,5 @@ def _downloads(name: str, value: Any) -> bool:
 
 
 def writing_nothing(metric: dict[str, Any]) -> dict[str, Any]:
-    """Return the config of a metric that keeps its results to itself."""
+    """Return the config of a metric that writes no files."""
     return {name: value for name, value in metric.items() if name not in _WRITES}

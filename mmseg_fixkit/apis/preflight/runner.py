@@ -7,7 +7,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any, Optional
@@ -32,8 +32,8 @@ class Skipped(Exception):  # noqa: N818 - a way to end, and no error
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What a stage that ran to its end has seen.
+class StageFindings:
+    """What a stage that ran to completion has found.
 
     Args:
         text: in a few words.
@@ -45,29 +45,29 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class StageResult:
     """How one stage went.
 
     Args:
         name: of the stage.
         state: how it ended.
-        seconds: how long it took.
-        text: what was seen; of a failure, the error; of a skipped one, the reason.
+        text: what was found; of a failure, the error; of a skipped one, the reason.
         findings: what is wrong.
         explanations: known causes of the error.
+        seconds: how long it took.
     """
 
     name: str
     state: State
-    seconds: float
     text: str
     findings: tuple[Diagnostic, ...] = ()
     explanations: tuple[Explanation, ...] = ()
+    seconds: float = 0.0
 
 
 @dataclass
-class Flight:
-    """What the stages hand on.
+class PreflightRun:
+    """What is tried, and what stages pass to later ones.
 
     Args:
         config: a path or a zoo name.
@@ -96,34 +96,27 @@ class Stage:
     Args:
         name: a word.
         run: tries it; raises :class:`Skipped`, or whatever goes wrong.
-        needs: parts that earlier stages hand on.
+        needs: parts that earlier stages pass on.
     """
 
     name: str
-    run: Callable[[Flight], Seen]
+    run: Callable[[PreflightRun], StageFindings]
     needs: tuple[str, ...] = ()
 
 
-def fly(flight: Flight, stages: Sequence[Stage]) -> Iterator[Outcome]:
-    """Yield the outcome of each stage as it ends. A failure does not stop what can go on."""
+def run_stages(run: PreflightRun, stages: Sequence[Stage]) -> Iterator[StageResult]:
+    """Yield the result of each stage as it ends. A failure does not stop what can go on."""
     for stage in stages:
         started = time.perf_counter()
         with quiet():
-            outcome = _tried(flight, stage)
-        seconds = 0.0 if outcome.state is State.SKIPPED else time.perf_counter() - started
-        yield Outcome(
-            stage.name,
-            outcome.state,
-            seconds,
-            outcome.text,
-            outcome.findings,
-            outcome.explanations,
-        )
+            result = _tried(run, stage)
+        seconds = 0.0 if result.state is State.SKIPPED else time.perf_counter() - started
+        yield replace(result, seconds=seconds)
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep the host's log and warnings to itself: it writes a line for each tensor."""
+    """Silence the host's log and warnings: it writes a line for each tensor."""
     from mmengine.logging import MMLogger
 
     logger = MMLogger.get_current_instance()
@@ -137,29 +130,30 @@ def quiet() -> Iterator[None]:
         logger.disabled = before
 
 
-def _tried(flight: Flight, stage: Stage) -> Outcome:
-    lacking = [need for need in stage.needs if need not in flight.parts]
+def _tried(run: PreflightRun, stage: Stage) -> StageResult:
+    lacking = [need for need in stage.needs if need not in run.parts]
     if lacking:
-        reason = f"needs the {lacking[0]}, which an earlier stage did not bring"
-        return Outcome(stage.name, State.SKIPPED, 0, reason)
+        reason = f"needs the {lacking[0]}, which no earlier stage provided"
+        return StageResult(stage.name, State.SKIPPED, reason)
     try:
-        seen = stage.run(flight)
+        found = stage.run(run)
     except Skipped as reason:
-        return Outcome(stage.name, State.SKIPPED, 0, str(reason))
+        return StageResult(stage.name, State.SKIPPED, str(reason))
     except FixkitError as error:
-        return Outcome(stage.name, State.FAILED, 0, str(error))
+        return StageResult(stage.name, State.FAILED, str(error))
     except Exception as error:  # whatever the host and the user's own modules raise
-        return _failed(flight, stage, error)
-    errors = any(d.severity.value == "error" for d in seen.findings)
-    warned = State.WARNED if seen.findings else State.PASSED
-    return Outcome(stage.name, State.FAILED if errors else warned, 0, seen.text, seen.findings)
+        return _failed(run, stage, error)
+    errors = any(d.severity.value == "error" for d in found.findings)
+    warned = State.WARNED if found.findings else State.PASSED
+    state = State.FAILED if errors else warned
+    return StageResult(stage.name, state, found.text, found.findings)
 
 
-def _failed(flight: Flight, stage: Stage, error: Exception) -> Outcome:
+def _failed(run: PreflightRun, stage: Stage, error: Exception) -> StageResult:
     text = f"{type(error).__name__}: {error}".strip()
     trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     try:
-        causes = explain(trace, flight.config)
+        causes = explain(trace, run.config)
     except FixkitError:
         causes = explain(trace)
-    return Outcome(stage.name, State.FAILED, 0, text, explanations=tuple(causes))
+    return StageResult(stage.name, State.FAILED, text, explanations=tuple(causes))

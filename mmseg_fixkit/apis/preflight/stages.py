@@ -14,8 +14,8 @@ from mmengine.registry import init_default_scope
 from mmseg_fixkit.apis.adapt import adapt_file
 from mmseg_fixkit.apis.check import check
 from mmseg_fixkit.apis.preflight.batch import cut, label_values, size_on_cpu, with_every_class
-from mmseg_fixkit.apis.preflight.offline_config import portable, writing_nothing
-from mmseg_fixkit.apis.preflight.runner import Flight, Seen, Skipped, Stage
+from mmseg_fixkit.apis.preflight.offline_config import without_downloads, writing_nothing
+from mmseg_fixkit.apis.preflight.runner import PreflightRun, Skipped, Stage, StageFindings
 from mmseg_fixkit.apis.preflight.sample_files import sampled
 from mmseg_fixkit.config.load import load
 from mmseg_fixkit.core.errors import FixkitError
@@ -34,89 +34,89 @@ _OF_WHOLE_SPLITS = frozenset({"MSF413", "MSF423", "MSF424", "MSF425"})
 _SHOWN = 4  # losses in a line
 
 
-def config(flight: Flight) -> Seen:
+def config(run: PreflightRun) -> StageFindings:
     """Read the config and check it."""
-    report = check(flight.config)
-    flight["document"] = load(flight.config)
-    flight["config"] = read_config(flight.config)
-    init_default_scope(flight["config"].get("default_scope", "mmseg"))
+    report = check(run.config)
+    run["document"] = load(run.config)
+    run["config"] = read_config(run.config)
+    init_default_scope(run["config"].get("default_scope", "mmseg"))
     names = report.labels.classes if report.labels else None
-    flight["classes"] = names
+    run["classes"] = names
     count = "no class names" if names is None else counted(len(names), "class")
-    return Seen(f"{count}; {_findings(len(report.diagnostics))}", report.diagnostics)
+    return StageFindings(f"{count}; {_findings(len(report.diagnostics))}", report.diagnostics)
 
 
 def _findings(count: int) -> str:
     return counted(count, "finding") if count else "no findings"
 
 
-def labels(flight: Flight) -> Seen:
+def labels(run: PreflightRun) -> StageFindings:
     """Scan some of the label files."""
     try:
-        inventory = of_config(flight["document"])
+        inventory = of_config(run["document"])
     except FixkitError as error:
         raise Skipped(str(error)) from None
     some, whole = sampled(inventory)
-    stats = scan_inventory(flight.config, some, cache=False, jobs=1)
+    stats = scan_inventory(run.config, some, cache=False, jobs=1)
     found = label_findings(stats)
     if not whole:
         found = tuple(d for d in found if d.code not in _OF_WHOLE_SPLITS)
     files = sum(split.files for split in stats.splits.values())
     share = "all" if whole else "some"
-    return Seen(
+    return StageFindings(
         f"{counted(files, 'file')}, {share} of {', '.join(stats.splits)}; {_findings(len(found))}",
         found,
     )
 
 
-def model(flight: Flight) -> Seen:
+def model(run: PreflightRun) -> StageFindings:
     """Build the model as it trains, but for what it would download."""
-    changed, left_out = portable(flight["config"])
+    changed, left_out = without_downloads(run["config"])
     built: Any = build(changed)
-    if flight.device == "cpu":
+    if run.device == "cpu":
         built = revert_sync_batchnorm(built)
     torch.manual_seed(0)
     built.init_weights()
-    flight["model"] = built.to(flight.device)
-    flight["downloads"] = left_out
+    run["model"] = built.to(run.device)
+    run["downloads"] = left_out
     size = sum(parameter.numel() for parameter in built.parameters())
     text = f"{type(built).__name__}, {size / 1e6:.1f} M parameters"
     if left_out:
         text += f"; without {', '.join(left_out)}, which would be downloaded"
-    return Seen(text)
+    return StageFindings(text)
 
 
-def checkpoint(flight: Flight) -> Seen:
+def checkpoint(run: PreflightRun) -> StageFindings:
     """Adapt the checkpoint, and put it into the model."""
-    source = str(flight.checkpoint or flight["config"].get("load_from") or "")
+    source = str(run.checkpoint or run["config"].get("load_from") or "")
     if not source:
         raise Skipped("load_from is not set, and no --checkpoint is given")
     if "://" in source:
         raise Skipped(f"{source} would be downloaded; give the file with --checkpoint")
-    adapted = adapt_file(source, flight.config)
-    flight["model"].load_state_dict(adapted.state_dict, strict=False)
-    flight["loaded"] = True
+    adapted = adapt_file(source, run.config)
+    run["model"].load_state_dict(adapted.state_dict, strict=False)
+    run["loaded"] = True
     report = adapted.report
     text = (
         f"{len(report.loaded)} tensors loaded, {len(report.kept)} kept by class name, "
         f"{len(report.new)} new"
     )
-    return Seen(text, report.diagnostics)
+    return StageFindings(text, report.diagnostics)
 
 
-def samples(flight: Flight) -> Seen:
+def samples(run: PreflightRun) -> StageFindings:
     """Take real samples through the training pipeline."""
-    dataset = _built(flight["config"], "train")
-    count = min(flight.samples, len(dataset))
+    dataset = _built(run["config"], "train")
+    count = min(run.samples, len(dataset))
     if not count:
         raise FixkitError("the training dataset is empty: training stops with num_samples=0")
     places = [i * len(dataset) // count for i in range(count)]
     taken = [dataset[place] for place in places]
-    flight["samples"] = taken
+    run["samples"] = taken
     shapes = sorted({tuple(s["inputs"].shape) for s in taken})
     _check_sizes(taken)
     shown = ", ".join("x".join(map(str, shape)) for shape in shapes)
-    return Seen(f"{count} of {len(dataset)}, as {shown}")
+    return StageFindings(f"{count} of {len(dataset)}, as {shown}")
 
 
 def _check_sizes(taken: list[dict[str, Any]]) -> None:
@@ -149,22 +149,22 @@ def _built(config: Any, split: str) -> Any:
     return DATASETS.build(loader["dataset"].to_dict())
 
 
-def step(flight: Flight) -> Seen:
+def step(run: PreflightRun) -> StageFindings:
     """Try one forward and one backward pass with every class, and ignored pixels, in the labels."""
-    net = flight["model"]
-    taken = (flight["samples"] * 2)[:2]  # batch norm needs two
+    net = run["model"]
+    taken = (run["samples"] * 2)[:2]  # batch norm needs two
     whole = tuple(taken[0]["inputs"].shape[-2:])
-    small = size_on_cpu(whole) if flight.device == "cpu" else whole
+    small = size_on_cpu(whole) if run.device == "cpu" else whole
     try:
-        return _step(flight, net, [cut(sample, small) for sample in taken], small)
+        return _step(run, net, [cut(sample, small) for sample in taken], small)
     except (RuntimeError, AssertionError, ValueError):
         if small == whole:
             raise
     # Some models take one size only; the training does not use the smaller one.
-    return _step(flight, net, taken, whole)
+    return _step(run, net, taken, whole)
 
 
-def _step(flight: Flight, net: Any, taken: list[dict[str, Any]], size: Any) -> Seen:
+def _step(run: PreflightRun, net: Any, taken: list[dict[str, Any]], size: Any) -> StageFindings:
     before = net.data_preprocessor
     kept = getattr(before, "size", None), getattr(before, "size_divisor", None)
     if kept[0] is not None:
@@ -176,7 +176,7 @@ def _step(flight: Flight, net: Any, taken: list[dict[str, Any]], size: Any) -> S
             before.size = kept[0]
     head = next(h for h in reversed(find_heads(net)) if h.path.startswith("decode_head"))
     ignored = getattr(head.module, "ignore_index", 255)
-    count = None if flight["classes"] is None else len(flight["classes"])
+    count = None if run["classes"] is None else len(run["classes"])
     made = with_every_class(batch["data_samples"], label_values(net, count), ignored)
     net.train()
     net.zero_grad()
@@ -185,13 +185,13 @@ def _step(flight: Flight, net: Any, taken: list[dict[str, Any]], size: Any) -> S
     total, logged = net.parse_losses(losses)
     total.backward()
     values = {name: float(value.detach()) for name, value in logged.items()}
-    first = TrainingContext(Batch(1, values), dict(chance), "loaded" not in flight.parts)
+    first = TrainingContext(Batch(1, values), dict(chance), "loaded" not in run.parts)
     parts = [f"{n} {v:.3g}{_chance(chance, n)}" for n, v in values.items() if "loss_" in n]
     found = (
         *check_iteration(first),
         *check_iteration(TrainingContext(layers=_layers(net), iterations=1)),
     )
-    return Seen(f"two of {_by(size)}: {first_few(parts, _SHOWN)}", found)
+    return StageFindings(f"two of {_by(size)}: {first_few(parts, _SHOWN)}", found)
 
 
 def _chance(chance: dict[str, float], name: str) -> str:
@@ -207,32 +207,32 @@ def _layers(net: Any) -> tuple[Layer, ...]:
     )
 
 
-def optimizer(flight: Flight) -> Seen:
+def optimizer(run: PreflightRun) -> StageFindings:
     """Build the optimizer, and look whether it was given the class layers."""
     from mmengine.optim import build_optim_wrapper
 
-    settings = flight["config"].get("optim_wrapper")
+    settings = run["config"].get("optim_wrapper")
     if not settings:
         raise Skipped("the config has no optim_wrapper")
     plain = settings.to_dict()
-    if flight.device == "cpu" and plain.get("type") == "AmpOptimWrapper":
+    if run.device == "cpu" and plain.get("type") == "AmpOptimWrapper":
         plain = {k: v for k, v in plain.items() if k not in ("loss_scale", "dtype")}
         plain["type"] = "OptimWrapper"
-    wrapper = build_optim_wrapper(flight["model"], plain)
+    wrapper = build_optim_wrapper(run["model"], plain)
     groups = [g for o in optimizers_of(wrapper) for g in o.param_groups]
     rates = {id(p): float(g["lr"]) for g in groups for p in g["params"]}
     layers = tuple(
         Layer(name, False, not layer.requires_grad, rates.get(id(layer)), None)
-        for name, layer in class_layers(flight["model"]).items()
+        for name, layer in class_layers(run["model"]).items()
         if not layer.requires_grad or not rates.get(id(layer))
     )
     text = f"{type(optimizers_of(wrapper)[0]).__name__}, {len(groups)} groups of parameters"
-    return Seen(text, check_iteration(TrainingContext(layers=layers)))
+    return StageFindings(text, check_iteration(TrainingContext(layers=layers)))
 
 
-def validation(flight: Flight) -> Seen:
+def validation(run: PreflightRun) -> StageFindings:
     """Try one validation step, and the metric on it."""
-    config, net = flight["config"], flight["model"]
+    config, net = run["config"], run["model"]
     dataset = _built(config, "val")
     if not len(dataset):
         raise FixkitError("the validation dataset is empty")
@@ -244,14 +244,14 @@ def validation(flight: Flight) -> Seen:
     evaluator = Evaluator([writing_nothing(dict(metric)) for metric in several])
     evaluator.dataset_meta = dataset.metainfo
     sample = dataset[0]
-    batch = pseudo_collate([_smaller(sample) if flight.device == "cpu" else sample])
+    batch = pseudo_collate([_smaller(sample) if run.device == "cpu" else sample])
     net.eval()
     with torch.no_grad():
         outputs = net.val_step(batch)
     evaluator.process(data_samples=outputs, data_batch=batch)
     results = evaluator.evaluate(1)
     shown = ", ".join(f"{name} {value:.3g}" for name, value in islice(results.items(), 4))
-    return Seen(f"1 of {len(dataset)}: {shown or 'nothing is computed (format_only)'}")
+    return StageFindings(f"1 of {len(dataset)}: {shown or 'nothing is computed (format_only)'}")
 
 
 def _smaller(sample: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from mmseg_fixkit.apis.preflight.runner import Outcome, State
+from mmseg_fixkit.apis.preflight.runner import StageResult, State
 from mmseg_fixkit.cli.output.json import record
 from mmseg_fixkit.core.diagnostics import Report
 from mmseg_fixkit.core.text import wrapped
@@ -19,14 +19,14 @@ _MARKS = {
 _INDENT = " " * 28
 
 
-def lines_of(outcome: Outcome, width: int = 100) -> Iterator[str]:
+def lines_of(result: StageResult, width: int = 100) -> Iterator[str]:
     """Yield the lines of one stage: how it went, and below it what is wrong."""
-    seconds = "" if outcome.state is State.SKIPPED else f"{outcome.seconds:.1f} s"
-    head = f"{outcome.name:<11} {_MARKS[outcome.state]:<8}{seconds:>6}"
-    yield from _wrapped(outcome.text, width, f"{head}  ")
-    for found in outcome.findings:
+    seconds = "" if result.state is State.SKIPPED else f"{result.seconds:.1f} s"
+    head = f"{result.name:<11} {_MARKS[result.state]:<8}{seconds:>6}"
+    yield from _wrapped(result.text, width, f"{head}  ")
+    for found in result.findings:
         yield from _wrapped(f"{found.code} {found.message}", width, _INDENT)
-    for cause in outcome.explanations:
+    for cause in result.explanations:
         yield from _wrapped(f"{cause.title}. {cause.what}", width, _INDENT)
         for advice in cause.next:
             yield from _wrapped(f"- {advice}", width, _INDENT)
@@ -36,35 +36,35 @@ def _wrapped(text: str, width: int, lead: str) -> list[str]:
     return wrapped(" ".join(text.split()), max(width, 60), lead, _INDENT)
 
 
-def closing(outcomes: Sequence[Outcome], seconds: float) -> str:
+def closing(results: Sequence[StageResult], seconds: float) -> str:
     """Return the last line: how many stages went how."""
     words = {State.PASSED: "passed", State.WARNED: "to look at", State.FAILED: "failed"}
     words[State.SKIPPED] = "skipped"
-    counts = {state: sum(o.state is state for o in outcomes) for state in words}
+    counts = {state: sum(o.state is state for o in results) for state in words}
     parts = [f"{count} {words[state]}" for state, count in counts.items() if count]
-    return f"{len(outcomes)} stages in {seconds:.0f} s: {', '.join(parts)}."
+    return f"{len(results)} stages in {seconds:.0f} s: {', '.join(parts)}."
 
 
-def exit_code(outcomes: Sequence[Outcome]) -> int:
+def exit_code(results: Sequence[StageResult]) -> int:
     """Return 0 where nothing is to be said, 1 where something is."""
-    return int(any(o.state in (State.FAILED, State.WARNED) for o in outcomes))
+    return int(any(o.state in (State.FAILED, State.WARNED) for o in results))
 
 
-def as_json(config: str, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def as_json(config: str, results: Sequence[StageResult]) -> dict[str, Any]:
     """Return everything as plain data."""
     report = Report(config, None, ())
-    return {"config": config, "stages": [_stage(report, outcome) for outcome in outcomes]}
+    return {"config": config, "stages": [_stage(report, result) for result in results]}
 
 
-def _stage(report: Report, outcome: Outcome) -> dict[str, Any]:
+def _stage(report: Report, result: StageResult) -> dict[str, Any]:
     return {
-        "name": outcome.name,
-        "state": outcome.state.value,
-        "seconds": round(outcome.seconds, 3),
-        "text": outcome.text,
-        "findings": [record(report, d) for d in outcome.findings],
+        "name": result.name,
+        "state": result.state.value,
+        "seconds": round(result.seconds, 3),
+        "text": result.text,
+        "findings": [record(report, d) for d in result.findings],
         "explanations": [
             {"id": e.id, "title": e.title, "what": e.what, "next": list(e.next)}
-            for e in outcome.explanations
+            for e in result.explanations
         ],
     }
