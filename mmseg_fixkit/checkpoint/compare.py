@@ -63,11 +63,10 @@ class Comparison:
         """How much of the checkpoint below ``prefix`` has no place in the model: 0.0 to 1.0."""
         return self._share(self.unexpected, prefix)
 
-    def _share(self, names: tuple[str, ...], prefix: str) -> float:
-        resized = (r.name for r in (*self.reinitialised, *self.wrong))
-        shared = sum(name.startswith(prefix) for name in (*self.loaded, *resized))
-        alone = sum(name.startswith(prefix) for name in names)
-        return alone / (alone + shared) if alone else 0.0
+    def _share(self, alone: Sequence[str], prefix: str) -> float:
+        shared = (*self.loaded, *(r.name for r in (*self.reinitialised, *self.wrong)))
+        both = [sum(name.startswith(prefix) for name in names) for names in (alone, shared)]
+        return both[0] / sum(both) if both[0] else 0.0
 
 
 def compare(
@@ -75,12 +74,9 @@ def compare(
     expected: Mapping[str, Shape],
     resizable: Callable[[Resized], bool],
 ) -> Comparison:
-    """Sort the tensors of a checkpoint by what will become of them.
+    """Sort the tensors of a checkpoint by what will become of them in the model.
 
-    Args:
-        found: name -> shape in the checkpoint.
-        expected: name -> shape in the model.
-        resizable: whether another class count explains why the two shapes of a tensor differ.
+    ``resizable`` says whether another class count explains why two shapes of a tensor differ.
     """
     shared = [name for name in expected if name in found]
     resized = [
@@ -99,12 +95,7 @@ def compare(
 
 
 def likely_reasons(result: Comparison, below: str) -> Iterator[str]:
-    """Say what the names themselves give away about a checkpoint that does not fit.
-
-    Args:
-        result: of :func:`compare`.
-        below: prefix of the part of the model that should have been found.
-    """
+    """Say what the names give away about a checkpoint that lacks the part of a model ``below``."""
     missing = {name for name in result.missing if name.startswith(below)}
     bare = {name[len(below) :] for name in missing}
     if bare & set(result.unexpected):
@@ -141,11 +132,6 @@ def _extra_prefix(missing: set[str], unexpected: tuple[str, ...]) -> str:
 
 def stop_if_another_model(result: Comparison, name: str, meta: Mapping[str, Any]) -> None:
     """Refuse a checkpoint that differs from the model in more than its classes.
-
-    Args:
-        result: of :func:`compare`.
-        name: what messages call the checkpoint.
-        meta: what it says about itself.
 
     Raises:
         CheckpointMismatch: tensors have another shape, or much of the backbone is missing.

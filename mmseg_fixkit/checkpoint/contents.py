@@ -146,10 +146,7 @@ def with_versions(
 ) -> dict[str, Any]:
     """Return ``tensors`` with the layer versions that torch and MMEngine keep beside ``state``.
 
-    Args:
-        tensors: of ``state``, or made of them.
-        state: a state dict, in which they may have other names.
-        rename: gives a name in ``state`` its new form.
+    ``rename`` gives a name in ``state`` its new form.
     """
     result = OrderedDict(tensors)
     versions = getattr(state, "_metadata", None)
@@ -162,9 +159,7 @@ def with_versions(
 def shared_prefix(names: Mapping[str, Any], *, mostly: bool = False) -> str:
     """Return what wrappers put before the names, such as ``module._orig_mod.``.
 
-    Args:
-        names: of the tensors.
-        mostly: whether some names may lack it, as those of a loss in a Lightning module do.
+    With ``mostly`` some names may lack it, as those of a loss in a Lightning module do.
     """
     prefix, rest = "", list(names)
     while rest:
@@ -240,12 +235,8 @@ def source_of(
 ) -> Source:
     """Return a state dict under the names of the model.
 
-    Args:
-        state_dict: ``module.`` and ``_orig_mod.`` before its names are taken off.
-        name: what messages call it.
-        meta: what its file says about itself.
-        ema: the ``ema_state_dict`` of ``EMAHook``.
-        prefix: what else stands before the names of both.
+    ``module.`` and ``_orig_mod.`` are taken off, and ``prefix``, of ``ema`` too; for the rest see
+    :class:`Source`.
     """
 
     def averaged(name: str) -> str:

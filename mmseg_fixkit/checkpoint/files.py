@@ -314,9 +314,9 @@ def _save(
     try:
         with path.open("wb") as file:
             torch.save(whole, file)
-    except RuntimeError as error:  # torch wraps what the system said
-        said = error.__context__
-        raise said if isinstance(said, OSError) else OSError(str(error).splitlines()[0]) from None
+    except RuntimeError as error:  # torch wraps the error of the system
+        cause = error.__context__
+        raise cause if isinstance(cause, OSError) else OSError(str(error).splitlines()[0]) from None
 
 
 def _write_safetensors(

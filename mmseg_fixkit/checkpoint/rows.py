@@ -303,5 +303,5 @@ class ClassTensor:
         return with_last(rows, len(classes.old)) if self.no_object else rows
 
     def _one_channel(self, axis: ClassAxis, shape: Shape, names: Sequence[str]) -> bool:
-        """Whether one sigmoid channel tells two classes apart."""
+        """Whether one sigmoid channel is for two classes."""
         return not axis.inputs and len(names) == 2 and self.rows(axis, shape) == 1

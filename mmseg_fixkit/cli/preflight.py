@@ -80,5 +80,5 @@ def _check_device(device: str) -> None:
     try:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        said = str(error).strip().partition("\n")[0]
-        raise FixkitError(f"--device {device} cannot be used: {said}") from None
+        reason = str(error).strip().partition("\n")[0]
+        raise FixkitError(f"--device {device} cannot be used: {reason}") from None

@@ -21,6 +21,7 @@ from types import ModuleType
 from typing import Any, Optional
 
 _REGISTRIES = "mmengine.registry"
+_SAFE_LOAD = "mmseg_fixkit.models.safe_load"
 
 #: Registry of ``mmengine.registry`` -> part -> the module that defines it. The only list of parts.
 PARTS: dict[str, dict[str, str]] = {
@@ -72,7 +73,8 @@ class LazyPart:
         return getattr(part, "get_instance", part)(*args, **kwargs)
 
     def resolve(self) -> type[Any]:
-        """Import the real class."""
+        """Import the real class; torch is let read what MMEngine writes, which most runs load."""
+        importlib.import_module(_SAFE_LOAD).allow_checkpoints()
         part: type[Any] = getattr(importlib.import_module(self.__module__), self.__name__)
         return part
 

@@ -1,1 +1,5 @@
-"""Hooks of MMEngine that stand guard in a run."""
+"""Hooks that guard a run; importing one lets torch read the checkpoints that MMEngine writes."""
+
+from mmseg_fixkit.models.safe_load import allow_checkpoints
+
+allow_checkpoints()

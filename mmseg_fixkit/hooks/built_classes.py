@@ -1,4 +1,4 @@
-"""What the built model, the datasets and the metrics say of the classes, held together.
+"""What the built model, the datasets and the metrics say of the classes, compared.
 
 Everything here reads objects that exist and yields findings; nothing is changed.
 """
@@ -94,8 +94,8 @@ def check_classes(model: nn.Module, splits: Sequence[Split]) -> tuple[Diagnostic
 
     Args:
         model: the built model, wrapped or not.
-        splits: of :func:`built_splits`; the first with class names is what the others are held
-            against.
+        splits: of :func:`built_splits`; the first with class names is what the others are compared
+            with.
     """
     heads = tuple(h for h in find_heads(model) if h.follows_dataset)
     reference = next((s for s in splits if s.classes), None)
@@ -197,7 +197,7 @@ def _wrong_count(head: Head, name: str, found: int, split: Split) -> Diagnostic:
 
 
 def _one_channel(head: Head) -> bool:
-    """Whether one sigmoid channel tells two classes apart."""
+    """Whether one sigmoid channel is for two classes."""
     per_pixel = head.spec.kind is HeadKind.PER_PIXEL
     return bool(per_pixel and getattr(head.module, "out_channels", None) == 1)
 

@@ -1,4 +1,4 @@
-"""The hook that holds model, losses, datasets and metrics together before a run."""
+"""The hook that compares model, losses, datasets and metrics before a run."""
 
 from __future__ import annotations
 
@@ -76,24 +76,12 @@ class ClassCountHook(Hook):
 
     before_test_epoch = before_val_epoch
 
-    def after_val_iter(
-        self,
-        runner: Any,
-        batch_idx: int,
-        data_batch: Optional[Any] = None,
-        outputs: Optional[Any] = None,
-    ) -> None:
-        """Take the areas of the pictures of the batch."""
+    def after_val_iter(self, runner: Any, *_: Any, **__: Any) -> None:
+        """Take the areas of the images of the batch."""
         self._seen.look(runner.val_loop.evaluator.metrics)
 
-    def after_test_iter(
-        self,
-        runner: Any,
-        batch_idx: int,
-        data_batch: Optional[Any] = None,
-        outputs: Optional[Any] = None,
-    ) -> None:
-        """Take the areas of the pictures of the batch."""
+    def after_test_iter(self, runner: Any, *_: Any, **__: Any) -> None:
+        """Take the areas of the images of the batch."""
         self._seen.look(runner.test_loop.evaluator.metrics)
 
     def after_val_epoch(self, runner: Any, metrics: Optional[dict[str, float]] = None) -> None:

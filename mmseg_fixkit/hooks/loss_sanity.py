@@ -23,10 +23,10 @@ ACTIONS = ("warn", "stop")
 
 
 class LossSanityHook(Hook):
-    """Watches losses, gradients and class layers in the first iterations, and says what is odd.
+    """Watches losses, gradients and class layers in the first iterations, and reports what is odd.
 
     A loss that is no number (with the files of its batch), exactly 0, or far from that of a
-    network that knows nothing; class layers that have not moved at the end. Each is said once.
+    network that knows nothing; class layers that have not moved at the end. Each is reported once.
     The log then has one line with what the losses, and the gradients of the heads, were. After the
     window nothing is left of it but a comparison of two numbers an iteration.
 
@@ -126,7 +126,7 @@ class _Window:
     last: Mapping[str, float] = field(default_factory=dict)
     chance: Mapping[str, float] = field(default_factory=dict)
     gradients: dict[str, list[Tensor]] = field(default_factory=dict)
-    said: set[tuple[str, Any]] = field(default_factory=set)
+    reported: set[tuple[str, Any]] = field(default_factory=set)
     open_parts: ExitStack = field(default_factory=ExitStack)
     listening: ExitStack = field(default_factory=ExitStack)
 
@@ -197,9 +197,9 @@ class _Window:
         self.open_parts.close()
 
     def new(self, findings: Sequence[Diagnostic]) -> list[Diagnostic]:
-        """Return those that were not said before: the same loss goes wrong again and again."""
-        fresh = [d for d in findings if (d.code, d.key) not in self.said]
-        self.said.update((d.code, d.key) for d in fresh)
+        """Return those that were not reported before: the same loss goes wrong again and again."""
+        fresh = [d for d in findings if (d.code, d.key) not in self.reported]
+        self.reported.update((d.code, d.key) for d in fresh)
         return fresh
 
     def _norms(self, name: str) -> list[float]:

@@ -99,13 +99,7 @@ def _patched_model(runner: Any, classes: tuple[str, ...]) -> Any:
 def plan_model(
     model: nn.Module, config: Mapping[str, Any], patched: Mapping[str, Any]
 ) -> tuple[Replacement, ...]:
-    """Build the parts of ``model`` whose config was patched again, and plan what they replace.
-
-    Args:
-        model: the live segmentor.
-        config: what it was built from.
-        patched: what it should have been built from.
-    """
+    """Build the parts of ``model`` whose config was patched again, and plan what they replace."""
     changed = [key for key in patched if patched[key] != config.get(key)]
     parts = {key: getattr(model, key, None) for key in changed}
     return tuple(
@@ -163,7 +157,7 @@ def _follow_head(model: nn.Module) -> None:
 
 
 def _follow_thresholds(model: Any, patched: Mapping[str, Any]) -> None:
-    """Give each label of a pixel that may have several the threshold of the new config."""
+    """Give each label of a multi-label model the threshold of the new config."""
     if is_multilabel_model(model):
         limits = patched.get("threshold", 0.5)
         listed = isinstance(limits, (list, tuple))
@@ -202,12 +196,7 @@ class Replacement:
 
 
 def plan_replacements(live: nn.Module, fresh: nn.Module, path: str) -> tuple[Replacement, ...]:
-    """Return what has to change in ``live`` to be sized as ``fresh`` is.
-
-    Args:
-        live: a built module.
-        fresh: the same module, built from the patched config; its tensors end up in ``live``.
-        path: the dotted name of ``live``.
+    """Return what has to change in ``live`` to be sized as ``fresh``, of the patched config.
 
     Raises:
         ClassCountError: the two differ in more than sizes and plain values.

@@ -1,4 +1,4 @@
-"""Which classes an evaluation met, from the areas that ``IoUMetric`` keeps for each picture."""
+"""Which classes an evaluation met, from the areas that ``IoUMetric`` keeps for each image."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mmseg_fixkit.core.text import counted, first_few
 
 _SHOWN = 8  # names in a message
 
-#: What ``intersect_and_union`` of mmseg 1.2.2 returns for a picture: intersection, union,
+#: What ``intersect_and_union`` of mmseg 1.2.2 returns for an image: intersection, union,
 #: prediction, label; each ``(num_classes,)`` pixels.
 _AREAS = 4
 
@@ -27,7 +27,7 @@ class SeenClasses:
     taken: int = 0
 
     def look(self, metrics: Sequence[Any]) -> None:
-        """Take the areas of the pictures that were processed since the last look."""
+        """Take the areas of the images that were processed since the last look."""
         results = next((m.results for m in metrics if _has_areas(m)), None)
         if results is None:
             return
@@ -37,7 +37,7 @@ class SeenClasses:
         self.taken = len(results)
 
     def words(self, names: Optional[Sequence[str]]) -> tuple[str, ...]:
-        """Return what is odd, over all processes, and begin anew. Every process must call it."""
+        """Return what is odd, over all processes, and start again. Every process must call it."""
         sums, self.sums, self.taken = self.sums, None, 0
         every = [part for part in all_gather_object(sums) if part is not None]
         if not every or names is None or every[0].shape[1] != len(names):

@@ -1,4 +1,4 @@
-"""What the losses of a model are for a network that says the same of every class.
+"""What the losses of a model are for a network that gives every class the same score.
 
 The heads' own ``loss_by_feat`` is called once more with logits of 0, so that classes, weights,
 ignored pixels, samplers and the reduction are those of the run: ln N for a softmax over N
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from mmseg_fixkit.models.heads import Head, log_prefix, outermost
 
-#: Parameters of a ``loss_by_feat`` that are what the network says.
+#: Parameters of a ``loss_by_feat`` that are what the network outputs.
 _LOGITS = ("logit", "cls_score", "mask_pred")
 
 

@@ -60,7 +60,7 @@ def loading_target(model: nn.Module) -> nn.Module:
 
 
 def is_multilabel_model(model: nn.Module) -> bool:
-    """Whether a pixel may have several labels, so that heads have a channel for the background."""
+    """Whether a model is multi-label, so that its heads have a channel for the background."""
     names = {base.__name__ for base in type(loading_target(model)).__mro__}
     return bool(names & OWN_SEGMENTORS)
 
@@ -122,12 +122,7 @@ def shapes_of(model: nn.Module) -> dict[str, Shape]:
 def class_tensors(
     model: nn.Module, shapes: Optional[Mapping[str, Shape]] = None
 ) -> dict[str, ClassTensor]:
-    """Return every tensor of ``model`` that has the classes on some axis, by name.
-
-    Args:
-        model: a built one.
-        shapes: those of :func:`shapes_of`, where they are known already.
-    """
+    """Return every tensor of ``model`` that has the classes on some axis, by name."""
     known = shapes_of(model) if shapes is None else shapes
     heads = [head for head in find_heads(model) if head.spec.class_layers]
     return dict(found for head in heads for found in _of_head(head, known))

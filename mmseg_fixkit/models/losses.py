@@ -62,7 +62,7 @@ class ClassWeightedCrossEntropyLoss(nn.Module):
                 f"ClassWeightedCrossEntropyLoss has {name}=True, but it weighs softmax classes "
                 "only; use CrossEntropyLoss for other outputs"
             )
-        self.reduction = _checked(reduction)
+        self.reduction = checked_reduction(reduction)
         self.class_weight = get_class_weight(class_weight)
         self.loss_weight = loss_weight
         self.avg_non_ignore = avg_non_ignore
@@ -93,7 +93,7 @@ class ClassWeightedCrossEntropyLoss(nn.Module):
             reduction_override: replaces ``reduction`` for this call.
             ignore_index: the label that does not count.
         """
-        reduction = _checked(reduction_override or self.reduction)
+        reduction = checked_reduction(reduction_override or self.reduction)
         scores = cls_score.float() if cls_score.dtype in _HALF else cls_score
         class_weight = None if self.class_weight is None else scores.new_tensor(self.class_weight)
         loss = F.cross_entropy(
@@ -109,7 +109,8 @@ class ClassWeightedCrossEntropyLoss(nn.Module):
         return self.loss_weight * total
 
 
-def _checked(reduction: str) -> str:
+def checked_reduction(reduction: str) -> str:
+    """Return ``reduction`` if it is one; else raise ``FixkitError``."""
     if reduction not in REDUCTIONS:
         raise FixkitError(f"reduction is {reduction!r}, but it has to be one of {REDUCTIONS}")
     return reduction

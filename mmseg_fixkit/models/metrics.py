@@ -1,4 +1,4 @@
-"""How well each label of several a pixel is found."""
+"""How well each label of a multi-label model is found."""
 
 from __future__ import annotations
 

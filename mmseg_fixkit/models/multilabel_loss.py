@@ -1,4 +1,4 @@
-"""The loss of several labels a pixel, for any head that has a channel for each."""
+"""The multi-label loss, for any head that has a channel for each."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from mmseg_fixkit.core.errors import FixkitError
 from mmseg_fixkit.datasets.label_bits import bit_of
 from mmseg_fixkit.models.label_bits import invalid_values, unpack
-
-REDUCTIONS = ("none", "mean", "sum")
+from mmseg_fixkit.models.losses import checked_reduction
 
 #: How many batches are compared with the head on a device that would have to be waited for.
 _COMPARED = 20
@@ -68,7 +67,7 @@ class MultiLabelLoss(nn.Module):
         loss_name: str = "loss_multilabel",
     ) -> None:
         super().__init__()
-        self.reduction = _checked(reduction)
+        self.reduction = checked_reduction(reduction)
         self.class_weight = _weights("class_weight", class_weight)
         self.pos_weight = _weights("pos_weight", pos_weight)
         self.term_weights = {"bce": bce_weight, "dice": dice_weight, "lovasz": lovasz_weight}
@@ -106,7 +105,7 @@ class MultiLabelLoss(nn.Module):
         pixels = self._cross_entropy(scores, target).where(valid, scores.new_zeros(()))
         if weight is not None:
             pixels = pixels * weight.to(pixels.dtype)
-        reduction = _checked(reduction_override or self.reduction)
+        reduction = checked_reduction(reduction_override or self.reduction)
         if reduction == "none":
             return self.loss_weight * self.term_weights["bce"] * pixels
         total = pixels.sum()
@@ -171,10 +170,10 @@ def targets(label: Tensor, labels: int) -> tuple[Tensor, Tensor]:
 
 def dice_terms(scores: Tensor, target: Tensor, valid: Tensor) -> Tensor:
     """Return one minus the Dice coefficient of each channel over the batch."""
-    chances = scores.sigmoid() * valid.unsqueeze(1)
+    probabilities = scores.sigmoid() * valid.unsqueeze(1)
     over = [0, *range(2, scores.dim())]
-    both = (chances * target).sum(over)
-    return 1 - (2 * both + 1) / (chances.sum(over) + target.sum(over) + 1)
+    both = (probabilities * target).sum(over)
+    return 1 - (2 * both + 1) / (probabilities.sum(over) + target.sum(over) + 1)
 
 
 def lovasz_terms(scores: Tensor, target: Tensor, valid: Tensor) -> Tensor:
@@ -186,12 +185,6 @@ def lovasz_terms(scores: Tensor, target: Tensor, valid: Tensor) -> Tensor:
     jaccard = 1 - (total - found.cumsum(1)) / (total + (1 - found).cumsum(1))
     steps = jaccard.diff(dim=1, prepend=jaccard.new_zeros(len(jaccard), 1))
     return (errors.relu() * steps).sum(1)
-
-
-def _checked(reduction: str) -> str:
-    if reduction not in REDUCTIONS:
-        raise FixkitError(f"reduction is {reduction!r}, but it has to be one of {REDUCTIONS}")
-    return reduction
 
 
 def _weights(name: str, weights: Weights) -> Optional[list[float]]:

@@ -1,7 +1,7 @@
 """Lets MMEngine read its own checkpoints where torch unpickles weights only.
 
 Since torch 2.6 ``torch.load`` refuses what it does not know, and MMEngine 0.10.7, which calls it
-without further ado, cannot read what it wrote: the logs in ``message_hub``. So torch is told of
+as it is, cannot read what it wrote: the logs in ``message_hub``. So torch is given
 the few types that such files hold, and of nothing that could act; a file that asks for anything
 else is refused as before.
 """
@@ -30,7 +30,7 @@ class OneCycleMethods:
 
 
 def allow_checkpoints() -> bool:
-    """Tell torch, once, what checkpoints of MMEngine hold; return whether that was news to it.
+    """Give torch, once, the types that checkpoints of MMEngine hold; return whether any was new.
 
     Nothing is done, and nothing needed, where ``torch.load`` unpickles everything by default.
     """
@@ -48,7 +48,7 @@ def allow_checkpoints() -> bool:
 
 def _report() -> None:
     text = (
-        f"torch {torch.__version__} reads weights only; mmseg_fixkit has told it of the types that "
+        f"torch {torch.__version__} reads weights only; mmseg_fixkit has added the types that "
         "checkpoints of MMEngine also hold (logs of HistoryBuffer, numbers and arrays of NumPy), "
         "so that they can be loaded and resumed. A file that asks for anything else is refused"
     )

@@ -61,7 +61,7 @@ class _MultiLabel:
         for result in results:
             logits = result.seg_logits.data[1:]
             labels = self.labels_of(logits.float().sigmoid())
-            # PixelData keeps to one shape, but for what is set anew.
+            # PixelData keeps to one shape, but for a new one.
             result.seg_logits = PixelData(data=logits)
             result.pred_sem_seg = PixelData(data=labels)
         return results

@@ -1,4 +1,4 @@
-"""Pictures of labels that overlap, in which each stays visible."""
+"""Images of labels that overlap, in which each stays visible."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class MultiLabelLocalVisualizer(SegLocalVisualizer):
 
     Args:
         name: of the instance.
-        classes: the labels; a run sets them, with the colours, from its data set.
+        classes: the labels; a run sets them, with the colours, from its dataset.
         palette: a colour for each.
         alpha: how opaque the fills are.
         options: as in ``SegLocalVisualizer``.
@@ -43,7 +43,7 @@ class MultiLabelLocalVisualizer(SegLocalVisualizer):
         **options: Any,
     ) -> None:
         super().__init__(name, alpha=alpha, **options)
-        # SegLocalVisualizer.__init__ hands the two on in the wrong order.
+        # SegLocalVisualizer.__init__ passes the two on in the wrong order.
         self.set_dataset_meta(classes, palette, options.get("dataset_name"))
 
     def _draw_sem_seg(

@@ -35,12 +35,12 @@ class LoadMultiLabelAnnotations(BaseTransform):
 
     The labels of an image become one integer map (H, W) whose bits are the labels: bits 0 to 6,
     then 8, 9 and so on; ignored pixels are 255. Up to 7 labels it is uint8, up to 15 uint16, up to
-    30 int32. Results without ``seg_fields`` come from no data set but from inference, and pass
+    30 int32. Results without ``seg_fields`` come from no dataset but from inference, and pass
     through.
 
     Required Keys:
 
-    - seg_map_path (str): what the data set names; ``'files'`` takes the folder and the stem of it,
+    - seg_map_path (str): what the dataset names; ``'files'`` takes the folder and the stem of it,
       ``'coco'`` does without.
     - img_path (str): for ``'coco'``.
     - ori_shape (tuple, optional): the labels are compared with it.
@@ -167,12 +167,12 @@ def _check_plain(results: dict[str, Any]) -> None:
     where = results.get("seg_map_path") or results.get("img_path")
     if results.get("reduce_zero_label"):
         raise LabelFileError(
-            f"{where} comes from a data set with reduce_zero_label=True, but the values of a label "
+            f"{where} comes from a dataset with reduce_zero_label=True, but the values of a label "
             "map are bits here, and 0 is a pixel without labels; set it to False"
         )
     if results.get("label_map"):
         raise LabelFileError(
-            f"{where} comes from a data set that maps label values, as its classes are some of "
+            f"{where} comes from a dataset that maps label values, as its classes are some of "
             "those that its type declares, but the values are bits here; use type='BaseSegDataset'"
         )
 
@@ -181,7 +181,7 @@ def _path(results: dict[str, Any]) -> str:
     path: Optional[str] = results.get("seg_map_path")
     if path is None:
         raise LabelFileError(
-            f"{results.get('img_path')} has no label file: the data set names none; give it "
+            f"{results.get('img_path')} has no label file: the dataset names none; give it "
             "data_prefix=dict(img_path=…, seg_map_path=…)"
         )
     return path

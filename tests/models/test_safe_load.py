@@ -31,7 +31,7 @@ from tests.helpers.runs import (
 )
 
 HOOK = {"type": "HeadAdaptHook"}
-SAID = "has told it of the types that checkpoints of MMEngine also hold"
+SAID = "has added the types that checkpoints of MMEngine also hold"
 #: The fork tries a list of its own, and then runs whatever the file asks for.
 FALLS_BACK = hasattr(host, "get_torch_safe_globals")
 

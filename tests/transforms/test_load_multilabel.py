@@ -36,7 +36,7 @@ def save(path: Path, values: Any) -> str:
 
 
 def load(path: Any, size: Optional[tuple[int, int]] = SIZE, **options: Any) -> Any:
-    """Load one image as a data set does."""
+    """Load one image as a dataset does."""
     loader = options.pop("loader", None) or LoadMultiLabelAnnotations(
         **{"labels": NAMES, **options}
     )
@@ -402,7 +402,7 @@ def test_other_numbers_of_planes_are_told() -> None:
         auxiliary(np.resize(np.arange(5, dtype=np.uint8), SIZE), SIZE)
 
 
-# in the host's own data set and loader
+# in the host's own dataset and loader
 
 
 def dataset(root: Path, labels: int, **options: Any) -> Any:

@@ -33,12 +33,7 @@ class Skipped(Exception):  # noqa: N818 - a way to end, and no error
 
 @dataclass(frozen=True)
 class StageFindings:
-    """What a stage that ran to completion has found.
-
-    Args:
-        text: in a few words.
-        findings: what is wrong; any error among them fails the stage.
-    """
+    """What a stage that ran to completion has found; an error among ``findings`` fails it."""
 
     text: str
     findings: tuple[Diagnostic, ...] = ()
@@ -91,12 +86,9 @@ class PreflightRun:
 
 @dataclass(frozen=True)
 class Stage:
-    """One thing to try.
+    """One thing to try: ``run`` raises :class:`Skipped`, or whatever goes wrong.
 
-    Args:
-        name: a word.
-        run: tries it; raises :class:`Skipped`, or whatever goes wrong.
-        needs: parts that earlier stages pass on.
+    ``needs`` are the parts that earlier stages pass on.
     """
 
     name: str
