@@ -107,11 +107,12 @@ def _adapted(
     spec = spec_of(build_shapes(read))
     source = source_of(file.state_dict, Path(checkpoint).name, file.meta, file.ema, file.prefix)
     adapted = adapt(source, spec, names, Policy.NAMED)
+    labels = replace(labels, multilabel=spec.multilabel)
     return AdaptedFile(
         checkpoint=file,
         state_dict=adapted.state_dict,
         ema=adapted.ema,
-        meta=meta_with(file.meta, replace(labels, multilabel=spec.multilabel), read.pretty_text),
+        meta=meta_with(file.meta, labels, lambda: read.pretty_text),
         report=replace(with_findings(adapted), dropped=file.dropped),
     )
 

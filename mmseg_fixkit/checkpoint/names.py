@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, Optional, Union
+from typing import Any, Callable, Optional, Union
 
 from mmseg_fixkit.config.host import known_class_names
 from mmseg_fixkit.config.multilabel import OWN_SEGMENTORS
@@ -59,13 +59,15 @@ def multilabel_in_meta(meta: Any) -> Optional[bool]:
     return None if config is None else any(name in str(config) for name in OWN_SEGMENTORS)
 
 
-def meta_with(meta: Mapping[str, Any], labels: LabelSpace, config: str) -> dict[str, Any]:
+def meta_with(
+    meta: Mapping[str, Any], labels: LabelSpace, config: Callable[[], str]
+) -> dict[str, Any]:
     """Return what a file says about itself, with new classes in the place of the old.
 
     Args:
         meta: of the file.
         labels: the new classes.
-        config: the text of the config that has them.
+        config: gives the text of the config that has them, which takes a third of a second.
     """
     classes, palette = list(labels.classes), [list(color) for color in labels.colors]
     multilabel = {MULTILABEL: True} if labels.multilabel else {}
@@ -73,7 +75,7 @@ def meta_with(meta: Mapping[str, Any], labels: LabelSpace, config: str) -> dict[
     if "CLASSES" in new:
         new.update(CLASSES=classes, PALETTE=palette)
     if "cfg" in new:  # MMEngine's inferencers build their model from it
-        new["cfg"] = config
+        new["cfg"] = config()
     return new
 
 
