@@ -47,35 +47,23 @@ class Policy(Enum):
 
 @dataclass(frozen=True)
 class ClassNames:
-    """The classes of both sides, in the order of their rows.
+    """The classes of both sides, in the order of their rows."""
 
-    Args:
-        old: those of the checkpoint as the user gives them; None where its ``meta`` has to,
-            empty where they are not known.
-        new: those of the model; None where they are not known.
-        mapping: ``old -> new`` for classes under other names.
-    """
-
+    #: of the checkpoint; None where its ``meta`` has to tell, empty where they are not known
     old: Optional[Sequence[str]] = None
-    new: Optional[Sequence[str]] = None
-    mapping: MappingLike = None
+    new: Optional[Sequence[str]] = None  # of the model; None where they are not known
+    mapping: MappingLike = None  # ``old -> new`` for classes under other names
 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What a model asks of a state dict, and what it has itself.
+    """What a model asks of a state dict, and what it has itself."""
 
-    Args:
-        shapes: name -> shape of each of its tensors.
-        class_tensors: those of them that have the classes on some axis.
-        initial_values: gives its own values of class tensors, by their names.
-        multilabel: whether labels may overlap, so that row 0 is the background.
-    """
-
-    shapes: Mapping[str, Shape]
-    class_tensors: Mapping[str, ClassTensor]
+    shapes: Mapping[str, Shape]  # of each of its tensors, by name
+    class_tensors: Mapping[str, ClassTensor]  # those that have the classes on some axis
+    #: gives its own values of class tensors, by their names
     initial_values: Callable[[Collection[str]], Mapping[str, Any]]
-    multilabel: bool = False
+    multilabel: bool = False  # labels may overlap: row 0 is the background
 
     def row_names(self, classes: Optional[Sequence[str]]) -> Optional[Sequence[str]]:
         """Return the names of its rows: a multi-label model has the background in front."""
@@ -109,7 +97,7 @@ class ModelSpec:
     def row_names_of(
         self, source: Source, classes: Optional[Sequence[str]]
     ) -> Optional[Sequence[str]]:
-        """Return the names of the rows of ``source``, which is multi-label as its ``meta`` states.
+        """Return the names of the rows of ``source``; its ``meta`` says whether it is multi-label.
 
         Where that states nothing, it is taken for what the model is.
         """
@@ -122,21 +110,13 @@ class ModelSpec:
 
 @dataclass(frozen=True)
 class Adapted:
-    """What fits a model.
+    """What fits a model."""
 
-    Args:
-        state_dict: the tensors that the model has, under its names.
-        ema: the ``ema_state_dict``, if the source has one.
-        report: what became of what.
-        comparison: of all names and shapes.
-        shared_classes: whether a head of the model has class layers that the source has too.
-    """
-
-    state_dict: dict[str, Any]
-    ema: Optional[dict[str, Any]]
+    state_dict: dict[str, Any]  # the tensors that the model has, under its names
+    ema: Optional[dict[str, Any]]  # the ``ema_state_dict``, if the source has one
     report: AdaptReport
     comparison: Comparison
-    shared_classes: bool
+    shared_classes: bool  # a head of the model has class layers that the source has too
 
 
 def adapt(
@@ -144,12 +124,8 @@ def adapt(
 ) -> Adapted:
     """Make the tensors of ``source`` fit a model.
 
-    Args:
-        source: what there is.
-        spec: what is needed.
-        names: the classes of both. Where a side is not known, class-sized tensors of another
-            shape are initialised again.
-        policy: see :class:`Policy`.
+    Where the classes of a side are not known, class-sized tensors of another shape are
+    initialised again.
 
     Raises:
         CheckpointMismatch: a tensor differs for another reason than the classes, much of the
@@ -195,19 +171,13 @@ def _class_mapping(
 
 @dataclass(frozen=True)
 class _Fit:
-    """How the tensors of one state dict become those of a model.
-
-    Args:
-        names: of the tensors that both have, in the order of the model.
-        rows: name -> where its rows come from, of tensors that do not stay as they are.
-        own: heads with classes of their own, the same on both sides.
-    """
+    """How the tensors of one state dict become those of a model."""
 
     source: Source
-    names: tuple[str, ...]
+    names: tuple[str, ...]  # of the tensors that both have, in the order of the model
     comparison: Comparison
-    rows: Mapping[str, AxisSources]
-    own: tuple[str, ...]
+    rows: Mapping[str, AxisSources]  # where rows come from, of tensors that change
+    own: tuple[str, ...]  # heads with classes of their own, the same on both sides
     shared_classes: bool
 
     @property

@@ -38,22 +38,13 @@ class Resized:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Every tensor of a checkpoint and of a model, once.
+    """Every tensor of a checkpoint and of a model, once."""
 
-    Args:
-        loaded: same name, same shape.
-        reinitialised: class-sized in the model and of another shape: expected after a change of
-            classes; the head's own initialisation stays.
-        wrong: of another shape for no reason that a change of classes could give.
-        missing: in the model only, and needed.
-        unexpected: in the checkpoint only.
-    """
-
-    loaded: tuple[str, ...]
-    reinitialised: tuple[Resized, ...]
-    wrong: tuple[Resized, ...]
-    missing: tuple[str, ...]
-    unexpected: tuple[str, ...]
+    loaded: tuple[str, ...]  # same name, same shape
+    reinitialised: tuple[Resized, ...]  # class-sized: the head's own initialisation stays
+    wrong: tuple[Resized, ...]  # of another shape, which no change of classes explains
+    missing: tuple[str, ...]  # in the model only, and needed
+    unexpected: tuple[str, ...]  # in the checkpoint only
 
     def share_missing(self, prefix: str) -> float:
         """How much of the model below ``prefix`` is in no way in the checkpoint: 0.0 to 1.0."""
@@ -131,11 +122,7 @@ def _extra_prefix(missing: set[str], unexpected: tuple[str, ...]) -> str:
 
 
 def stop_if_another_model(result: Comparison, name: str, meta: Mapping[str, Any]) -> None:
-    """Refuse a checkpoint that differs from the model in more than its classes.
-
-    Raises:
-        CheckpointMismatch: tensors have another shape, or much of the backbone is missing.
-    """
+    """Raise CheckpointMismatch if tensors have another shape or much of the backbone is missing."""
     backbone = max(BACKBONES, key=result.share_missing)
     missing = result.share_missing(backbone)
     if not result.wrong and missing <= ALLOWED:

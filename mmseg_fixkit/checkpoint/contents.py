@@ -44,28 +44,16 @@ class Checkpoint:
 
     Its tensors lie in the file until they are used, so the file must stay as it is; changing a
     tensor does not change the file.
-
-    Args:
-        path: of the file.
-        state_dict: name -> tensor, as in the file. In a checkpoint of MMEngine's ``EMAHook`` these
-            are the averaged weights.
-        meta: what the file says about itself; empty where it says nothing.
-        ema: the ``ema_state_dict`` entry or None. ``EMAHook`` swaps when it saves: this holds the
-            weights that are *not* averaged, each name behind ``module.``, and a count of steps.
-        dropped: names of its other entries, such as optimizer, param_schedulers, message_hub.
-        wrapped: the key under which the state dict lay, such as 'state_dict' or 'model'; empty
-            for a bare one.
-        prefix: what a wrapper of the model put before the names in ``state_dict``, such as
-            'module.' (DistributedDataParallel) or 'model.' (Lightning); mostly empty.
     """
 
     path: Path
-    state_dict: dict[str, Any]
-    meta: dict[str, Any] = field(default_factory=dict)
+    state_dict: dict[str, Any]  # as in the file; averaged weights in one of MMEngine's ``EMAHook``
+    meta: dict[str, Any] = field(default_factory=dict)  # what the file says about itself
+    #: ``ema_state_dict``; ``EMAHook`` swaps: weights *not* averaged, behind ``module.``, and steps
     ema: Optional[dict[str, Any]] = None
-    dropped: tuple[str, ...] = ()
-    wrapped: str = ""
-    prefix: str = ""
+    dropped: tuple[str, ...] = ()  # names of other entries, such as optimizer, message_hub
+    wrapped: str = ""  # the key above the state dict, such as 'model'; empty for a bare one
+    prefix: str = ""  # what a wrapper put before the names: 'module.' (DDP), 'model.' (Lightning)
 
     def unprefixed(self) -> dict[str, Any]:
         """Return ``state_dict`` without ``prefix``."""
@@ -193,19 +181,12 @@ def bare_name(name: str) -> str:
 
 @dataclass(frozen=True)
 class Source:
-    """What is adapted, under the model's names; see :func:`source_of`.
+    """What is adapted, under the model's names; see :func:`source_of`."""
 
-    Args:
-        name: what messages call it.
-        tensors: name -> tensor.
-        meta: what its file says about itself.
-        ema: the ``ema_state_dict`` of ``EMAHook``: tensors behind ``module.``, and counters.
-    """
-
-    name: str
+    name: str  # what messages call it
     tensors: Mapping[str, Any]
-    meta: Mapping[str, Any] = field(default_factory=dict)
-    ema: Optional[Mapping[str, Any]] = None
+    meta: Mapping[str, Any] = field(default_factory=dict)  # what its file says about itself
+    ema: Optional[Mapping[str, Any]] = None  # of ``EMAHook``: tensors behind ``module.``, counters
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:

@@ -37,22 +37,16 @@ SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
 
 @dataclass(frozen=True)
 class FileType:
-    """How a file has to be opened.
+    """How a file has to be opened."""
 
-    Args:
-        name: 'zip' or 'legacy' (both of ``torch.save``), 'tar' (its oldest form), 'safetensors'.
-        mappable: whether its tensors can be used where they lie in the file.
-    """
-
-    name: str
-    mappable: bool = False
+    name: str  # 'zip' or 'legacy' (both of ``torch.save``), 'tar' (its oldest form), 'safetensors'
+    mappable: bool = False  # its tensors can be used where they lie in the file
 
 
 def detect_file_type(path: Path) -> FileType:
     """Tell how ``path`` has to be opened.
 
-    Raises:
-        FixkitError: it is not there, cannot be read, or is no checkpoint; says what it is.
+    Raises FixkitError if it is not there, cannot be read, or is no checkpoint; says what it is.
     """
     _check_is_file(path)
     try:

@@ -60,10 +60,8 @@ def load_checkpoint(path: AnyPath) -> Checkpoint:
 def read_checkpoint(path: AnyPath, *, trust: bool = False, mmap: bool = True) -> Checkpoint:
     """Read a checkpoint; see :func:`load_checkpoint`.
 
-    Args:
-        path: of the file.
-        trust: whether the file may run whatever it asks for.
-        mmap: whether the tensors may stay in the file until they are used.
+    With ``trust`` the file may run whatever it asks for; with ``mmap`` tensors may stay in it
+    until they are used.
     """
     file = _file(os.fspath(path))
     kind = detect_file_type(file)
@@ -102,9 +100,8 @@ def _raw(path: Path, kind: FileType, trust: bool, mmap: bool) -> Any:
 def _load_safely(path: Path, kind: FileType, *, mmap: bool) -> Any:
     """Load with ``weights_only=True`` and the allow-list.
 
-    Raises:
-        FixkitError: the file asks for anything else, is damaged, or of a form that torch opens
-            only by running it.
+    Raises FixkitError if the file asks for anything else, is damaged, or of a form that torch
+    opens only by running it.
     """
     if kind.name == "tar":
         raise FixkitError(
@@ -122,11 +119,7 @@ def _load_safely(path: Path, kind: FileType, *, mmap: bool) -> Any:
 
 
 def _load_trusted(path: Path, kind: FileType, *, mmap: bool) -> Any:
-    """Load a file that may run whatever it asks for.
-
-    Raises:
-        FixkitError: it could not be opened all the same.
-    """
+    """Load a file that may run whatever it asks for; FixkitError where that fails all the same."""
     try:
         return _load(path, mmap=mmap, weights_only=False)
     except ImportError as error:
@@ -217,8 +210,7 @@ def _library(path: Path) -> ModuleType:
 def _read_safetensors(path: Path) -> dict[str, Any]:
     """Read a file as ``{'state_dict': …, 'meta': …}``; the tensors stay in the file until used.
 
-    Raises:
-        FixkitError: the package is missing, or the file is damaged.
+    Raises FixkitError if the package is missing, or the file is damaged.
     """
     library = _library(path)
     try:
@@ -259,13 +251,9 @@ def write_checkpoint(
 ) -> None:
     """Write a checkpoint that MMEngine's ``load_from`` reads, whole or not at all.
 
-    Args:
-        path: the suffix ``.safetensors`` gives that format, any other that of ``torch.save``.
-        state_dict: name -> tensor. Views are written without the rest of what they look at.
-        meta: as in :class:`Checkpoint`; in a ``.safetensors`` as JSON.
-        ema: see :class:`Checkpoint`.
-        overwrite: whether an existing file may be replaced.
-        source: the file that the tensors come from, which is never replaced.
+    The suffix ``.safetensors`` gives that format (``meta`` as JSON), any other that of
+    ``torch.save``. Views are written without the rest of what they look at. ``source``, the file
+    that the tensors come from, is never replaced, another one only with ``overwrite``.
 
     Raises:
         FixkitError: the file exists, is the source, or cannot be written. Nothing is left then.

@@ -64,10 +64,7 @@ def meta_with(
 ) -> dict[str, Any]:
     """Return what a file says about itself, with new classes in the place of the old.
 
-    Args:
-        meta: of the file.
-        labels: the new classes.
-        config: gives the text of the config that has them, which takes a third of a second.
+    ``config`` gives the text of the config that has them, which takes a third of a second.
     """
     classes, palette = list(labels.classes), [list(color) for color in labels.colors]
     multilabel = {MULTILABEL: True} if labels.multilabel else {}

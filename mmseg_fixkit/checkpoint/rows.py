@@ -30,17 +30,11 @@ _LIKE = 0.75
 
 @dataclass(frozen=True)
 class ClassMapping:
-    """Which old classes every new class comes from.
+    """Which old classes every new class comes from."""
 
-    Args:
-        old: the classes of the checkpoint, in the order of its rows.
-        new: those of the model.
-        sources: for each new class the indices of the old classes; none if there is no source.
-    """
-
-    old: tuple[str, ...]
-    new: tuple[str, ...]
-    sources: tuple[tuple[int, ...], ...]
+    old: tuple[str, ...]  # of the checkpoint, in the order of its rows
+    new: tuple[str, ...]  # of the model
+    sources: tuple[tuple[int, ...], ...]  # for each new class the indices of old ones
 
     @property
     def is_identity(self) -> bool:
@@ -79,12 +73,8 @@ def map_classes(
 ) -> ClassMapping:
     """Find the old classes of each new one by name; ``mapping`` counts before equal names.
 
-    Args:
-        old: the classes of the checkpoint, in the order of its rows.
-        new: those of the model.
-        mapping: ``old -> new`` for classes under other names. A new class that is named in it
-            takes what is named there and nothing else: several old ones are averaged. An old one
-            may go to several.
+    It is ``old -> new``. A new class that is named in it takes what is named there and nothing
+    else: several old ones are averaged. An old one may go to several.
 
     Raises:
         FixkitError: a name is given twice or not at all, or the mapping names an unknown class.
@@ -112,11 +102,7 @@ def mapping_pairs(mapping: MappingLike) -> tuple[tuple[str, str], ...]:
 
 
 def parse_mapping(text: str) -> tuple[tuple[str, str], ...]:
-    """Read ``old=new,old=new``.
-
-    Raises:
-        FixkitError: an entry is not of that form.
-    """
+    """Read ``old=new,old=new``; FixkitError for an entry of another form."""
     entries = [entry.strip() for entry in text.split(",") if entry.strip()]
     pairs = [tuple(part.strip() for part in entry.split("=")) for entry in entries]
     odd = [entry for entry, pair in zip(entries, pairs) if len(pair) != 2 or not all(pair)]
@@ -201,12 +187,9 @@ def _summed(parts: Iterable[tuple[int, float]]) -> RowSource:
 def gather_rows(
     tensor: Any, sources: Mapping[int, Sequence[RowSource]], initial: Optional[Any] = None
 ) -> Any:
-    """Return a tensor whose axes are made of those of another.
+    """Return a new tensor of torch, with axes made as ``sources`` (by axis, for each index) say.
 
-    Args:
-        tensor: of torch; it is not changed.
-        sources: axis -> what each of its new indices is made of.
-        initial: a tensor of the new shape, for the indices that have no source.
+    Indices without a source are those of ``initial``, a tensor of the new shape.
     """
     result = tensor
     for dim, rows in sources.items():
@@ -235,21 +218,13 @@ def _gathered(tensor: Any, dim: int, sources: Sequence[RowSource]) -> Any:
 
 @dataclass(frozen=True)
 class ClassTensor:
-    """A tensor of a model that has the classes on some axis.
+    """A tensor of a model that has the classes on some axis."""
 
-    Args:
-        head: the path of the head that it belongs to.
-        shape: in the model.
-        axes: where the classes stand.
-        count: the classes of the head.
-        no_object: whether one more row, the last, is for "no object".
-    """
-
-    head: str
+    head: str  # the path of the head that it belongs to
     shape: Shape
-    axes: tuple[ClassAxis, ...]
-    count: int
-    no_object: bool = False
+    axes: tuple[ClassAxis, ...]  # where the classes stand
+    count: int  # the classes of the head
+    no_object: bool = False  # one more row, the last, is for "no object"
 
     def resizes(self, found: Shape) -> bool:
         """Whether another class count explains that a tensor has the shape ``found``."""

@@ -74,8 +74,7 @@ def safe_globals_for(log: type[Any], schedule: type[Any]) -> list[Global]:
 def safe_getattr(owner: Any, name: str) -> Any:
     """Stand for ``getattr`` in a pickle: give the few methods that checkpoints name.
 
-    Raises:
-        pickle.UnpicklingError: for anything else.
+    Raises pickle.UnpicklingError for anything else.
     """
     kind = isinstance(owner, type)
     known_as = getattr(owner, "stands_for", f"{owner.__module__}.{owner.__name__}") if kind else ""
