@@ -46,12 +46,7 @@ def default_cache() -> Path:
 
 
 def key_of(file: LabelFile, how: str) -> Optional[int]:
-    """Return what a label and its image are remembered under; None where the label is not there.
-
-    Args:
-        file: which.
-        how: how they are read.
-    """
+    """Return what a label, its image and ``how`` they are read is kept under; None: no label."""
     try:
         label = _stamp(file.label)
     except OSError:
@@ -80,11 +75,7 @@ def packed(stats: FileStats) -> bytes:
 
 
 def unpacked(data: bytes) -> FileStats:
-    """Return what :func:`packed` packed.
-
-    Raises:
-        ValueError: the bytes are something else.
-    """
+    """Return what :func:`packed` packed; ValueError for other bytes."""
     shape, mode, kind, values, colors, more, image, turned, digest, error = json.loads(data)
     return FileStats(
         tuple(shape),
@@ -103,9 +94,7 @@ def unpacked(data: bytes) -> FileStats:
 class Cache:
     """What files hold. Reading and writing never fail: what cannot be had is not there.
 
-    Args:
-        path: of the file.
-        write: whether it is made, with its folder, where it is not there, and added to.
+    With ``write`` the file is made, with its folder, where it is not there, and added to.
     """
 
     def __init__(self, path: Path, *, write: bool = True) -> None:

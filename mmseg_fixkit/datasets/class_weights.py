@@ -28,27 +28,17 @@ _FAR = 100
 
 @dataclass(frozen=True)
 class ClassCounts:
-    """How often each class occurs in the label files of one split.
-
-    Args:
-        split: its name.
-        files: how many files it has.
-        names: of the classes.
-        pixels: of each class.
-        images: the files that have it.
-        images_pixels: the pixels of any class in those files.
-        invalid: label that is neither a class nor ignored -> pixels. Nothing here counts them.
-        problems: name of a problem, as a scan finds it -> files.
-    """
+    """How often each class occurs in the label files of one split."""
 
     split: str
-    files: int
+    files: int  # how many
     names: tuple[str, ...]
-    pixels: tuple[int, ...]
-    images: tuple[int, ...]
-    images_pixels: tuple[int, ...]
+    pixels: tuple[int, ...]  # of each class
+    images: tuple[int, ...]  # the files that have it
+    images_pixels: tuple[int, ...]  # the pixels of any class in those files
+    #: label that is neither a class nor ignored -> pixels; nothing here counts them
     invalid: Mapping[int, int] = field(default_factory=dict)
-    problems: Mapping[str, int] = field(default_factory=dict)
+    problems: Mapping[str, int] = field(default_factory=dict)  # name of a problem -> files
 
     @property
     def present(self) -> tuple[int, ...]:
@@ -73,11 +63,7 @@ class ClassCounts:
 
 
 def class_counts(stats: LabelStats, split: Optional[str] = None) -> ClassCounts:
-    """Return how often each class occurs in one split.
-
-    Args:
-        stats: of a scan that knows what the classes are.
-        split: whose files count; ``train``, or the only one there is, where left out.
+    """Return how often each class occurs in one split: ``train`` or the only one, if left out.
 
     Raises:
         FixkitError: there is no such split, it is not known what the classes are, or none of them
@@ -262,11 +248,7 @@ def rounded(weights: Sequence[float]) -> list[float]:
 
 
 def known(word: str, words: Collection[str], what: str) -> str:
-    """Return ``word`` if it is one of ``words``.
-
-    Raises:
-        FixkitError: it is none; the message names the nearest.
-    """
+    """Return ``word`` if it is one of ``words``; else FixkitError names the nearest."""
     from difflib import get_close_matches
 
     if word in words:
@@ -312,13 +294,7 @@ def _scaled(raw: Sequence[float], clip: Clip) -> list[float]:
 def remarks(
     counts: ClassCounts, weights: Sequence[float], *, queries: bool = False
 ) -> Iterator[str]:
-    """Yield what is to be known of weights before they are used.
-
-    Args:
-        counts: what they were computed from.
-        weights: of the classes; more are not looked at.
-        queries: whether they are for query heads.
-    """
+    """Yield what is to be known of weights, for ``queries`` or not, before they are used."""
     if counts.absent:
         yield (
             f"no pixel of {', '.join(counts.absent)} in the {counts.split or 'label'} files: the "

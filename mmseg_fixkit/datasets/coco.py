@@ -44,11 +44,7 @@ class CocoFile:
     images: dict[str, CocoImage]
 
     def image(self, path: str) -> CocoImage:
-        """Return the image that ends as ``path`` does.
-
-        Raises:
-            LabelFileError: there is none.
-        """
+        """Return the image that ends as ``path`` does; LabelFileError if none does."""
         parts = PurePath(path).parts
         for start in range(len(parts)):
             found = self.images.get("/".join(parts[start:]))
@@ -62,8 +58,7 @@ class CocoFile:
 def read_coco(content: bytes, labels: Sequence[str], file: str) -> CocoFile:
     """Read a JSON for the categories that ``labels`` name.
 
-    Raises:
-        LabelFileError: it is no COCO JSON of segments, or a label is no category of it.
+    Raises LabelFileError if it is no COCO JSON of segments, or a label is no category of it.
     """
     try:
         tree = json.loads(content)
@@ -110,9 +105,8 @@ def _images(tree: Any, names: dict[Any, str], labels: Sequence[str]) -> dict[str
 def read_image(image: CocoImage, labels: int, file: str) -> Map:
     """Return the map of one image, drawn as COCO's own tools draw it.
 
-    Raises:
-        LabelFileError: an annotation has no segments, or some that cannot be drawn.
-        FixkitError: pycocotools is not installed.
+    Raises LabelFileError if an annotation has no segments, or some that cannot be drawn;
+    FixkitError if pycocotools is not installed.
     """
     planes = np.zeros((labels, image.height, image.width), bool)
     for region in image.regions:

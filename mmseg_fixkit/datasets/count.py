@@ -29,10 +29,9 @@ def count_values(array: Array) -> Pairs:
 
 
 def count_colors(array: Array) -> Pairs:
-    """Return ``(0xRRGGBB, pixels)`` of ``(H, W, C)`` colours, most frequent first.
+    """Return ``(0xRRGGBB, pixels)`` of ``(H, W, C)`` colours, or greys, most frequent first.
 
-    Args:
-        array: red, green and blue, or grey, with or without alpha, which is left out.
+    Red is first; alpha is left out.
     """
     return by_count(_count_runs(pack_image(array).reshape(-1)))
 

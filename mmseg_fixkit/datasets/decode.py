@@ -40,41 +40,26 @@ _SIDEWAYS = (5, 6, 7, 8)
 
 @dataclass(frozen=True)
 class Decoded:
-    """The pixels of a file.
+    """The pixels of a file."""
 
-    Args:
-        array: ``(H, W)`` values, or ``(H, W, C)`` colours with red first.
-        mode: as Pillow names it.
-        format: likewise.
-        palette: red, green, blue of each index; empty for files without a palette.
-    """
-
-    array: Array
-    mode: str
-    format: str
-    palette: bytes = b""
+    array: Array  # ``(H, W)`` values, or ``(H, W, C)`` colours with red first
+    mode: str  # as Pillow names it
+    format: str  # likewise
+    palette: bytes = b""  # red, green, blue of each index; empty without a palette
 
 
 def decode(data: bytes, backend: str = "pillow") -> Decoded:
-    """Return the pixels of a file, as mmcv's decoder of that name gives them.
+    """Return the pixels of a file, as mmcv's decoder (pillow, cv2 or tifffile) gives them.
 
-    Args:
-        data: the file.
-        backend: what ``imdecode_backend`` names: pillow, cv2 or tifffile.
-
-    Raises:
-        Exception: whatever the decoder raises where it cannot; or a PNG file lacks rows.
+    Raises whatever the decoder does, and also for a PNG file that lacks rows.
     """
     return _DECODERS[backend](data)
 
 
 def check_backend(backend: str) -> None:
-    """Make sure that files can be decoded as ``imdecode_backend`` says.
+    """Raise FixkitError where the decoder that ``imdecode_backend`` names is not there.
 
     What is imported here, workers that are forked later inherit.
-
-    Raises:
-        FixkitError: there is no such decoder, or it is not installed.
     """
     if backend not in _DECODERS:
         known = ", ".join(_DECODERS)
@@ -118,10 +103,9 @@ class Size:
 
 
 def image_size(file: Any) -> Size:
-    """Return the size of the image in an open binary file; its pixels are not read.
+    """Return the size of the image in an open binary file, without reading its pixels.
 
-    Raises:
-        Exception: whatever Pillow raises where the file is no image.
+    Raises whatever Pillow does where the file is no image.
     """
     with Image.open(file) as image:
         # Without EXIF data before the pixels, `getexif` of a PNG file would decode them.
@@ -161,9 +145,7 @@ def _plain_png(data: bytes) -> Optional[Decoded]:
 
     OpenCV decodes it: its libpng takes no file with too few rows. It gets header and pixels alone,
     as grey levels: so it gives the indices of a palette, and does not complain of other chunks.
-
-    Raises:
-        Exception: Pillow does not take the other chunks.
+    Raises whatever Pillow does where it does not take those.
     """
     cv2 = _installed("cv2")
     mode, kind = _PLAIN.get(data[24:26], ("", object))
@@ -219,11 +201,7 @@ _ADAM7 = (*_PASSES, (1, 0, 2, 1))
 
 
 def _lacks_rows(data: bytes) -> bool:
-    """Whether a PNG file that Pillow reads without complaint ends before its last row.
-
-    Raises:
-        zlib.error: its pixels are damaged.
-    """
+    """Whether a PNG file that Pillow reads ends before its last row; zlib.error if damaged."""
     width, height, depth, color, _, _, interlaced = struct.unpack_from(">IIBBBBB", data, 16)
     needed = 0
     for row, column, down, right in _ADAM7 if interlaced else ((0, 0, 1, 1),):

@@ -25,18 +25,11 @@ Hashes = NDArray[np.uint64]
 
 @dataclass(frozen=True)
 class FileBlock:
-    """Some files of a split, one after the other.
+    """Some files of a split, one after the other."""
 
-    Args:
-        paths: hashes of where they are.
-        contents: hashes of what they hold; 0 for those that hold a single value, which are all
-            alike: tiles without anything on them.
-        names: their paths, compressed.
-    """
-
-    paths: Hashes
-    contents: Hashes
-    names: bytes
+    paths: Hashes  # hashes of where they are
+    contents: Hashes  # hashes; 0 for files of a single value: tiles without anything on them
+    names: bytes  # their paths, compressed
 
     @classmethod
     def of(cls, names: list[str], stats: list[FileStats]) -> FileBlock:
@@ -89,12 +82,9 @@ class SplitIndex:
 
 
 def find_duplicates(seen: Mapping[str, SplitIndex]) -> dict[str, dict[str, Problem]]:
-    """Return the problems of each split with labels that an earlier one has as well.
+    """Return the problems of each split with labels that an earlier one of ``seen`` has as well.
 
     The first :data:`MAX_FILES` of a pair of splits are named; of the others the number is known.
-
-    Args:
-        seen: by split, in the order in which they are reported.
     """
     found: dict[str, dict[str, Problem]] = {split: {} for split in seen}
     for first, second in combinations(seen, 2):

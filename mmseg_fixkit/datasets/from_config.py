@@ -38,11 +38,7 @@ def of_config(
 ) -> Inventory:
     """Return the label files of a config's datasets.
 
-    Args:
-        document: the config.
-        splits: which; where left out, those whose files are here, without a test split that reads
-            the files of validation.
-        asked: what the user says of the labels.
+    Without ``splits`` those whose files are here, but no test split with the files of validation.
 
     Raises:
         FixkitError: the config has several labels a pixel; there is no such split, no dataset
@@ -159,13 +155,7 @@ def _part(dataset: Dataset, names: Optional[tuple[str, ...]], asked: LabelOverri
 def label_reading(
     dataset: Dataset, names: Optional[tuple[str, ...]], asked: LabelOverrides
 ) -> LabelReading:
-    """Return how the pipeline of a dataset reads its label files.
-
-    Args:
-        dataset: one of a config.
-        names: the classes, where they are known.
-        asked: what the user says instead.
-    """
+    """Return how the pipeline of a dataset reads its label files, if not ``asked`` otherwise."""
     step = _step(dataset, LOADER)
     own = asked.classes or class_names(dataset) or names
     ignore = asked.ignore_index
@@ -200,12 +190,9 @@ def label_map(
 ) -> tuple[tuple[int, int], ...]:
     """Return old and new labels as ``BaseSegDataset.get_label_map`` of mmsegmentation 1.2.2 does.
 
-    Classes that are left out become 255, whatever the ignored label is. Classes that the type does
-    not have stop the host; here they are read as they are.
-
-    Args:
-        old: the classes that the dataset type declares.
-        new: those in use.
+    ``old`` are the classes that the dataset type declares. Those that are left out become 255,
+    whatever the ignored label is. Classes that the type does not have stop the host; here they are
+    read as they are.
     """
     if not old or not new or list(old) == list(new) or not set(new) <= set(old):
         return ()
@@ -246,8 +233,7 @@ def _remapped(
 def _worth_reading(parts: tuple[Part, ...]) -> tuple[tuple[Part, ...], list[str]]:
     """Leave out what is not here, and a test split that is validation once more.
 
-    Raises:
-        FixkitError: nothing is here.
+    Raises FixkitError if nothing is here.
     """
     kept: list[Part] = []
     notes: list[str] = []

@@ -42,11 +42,7 @@ def bit_of(label: int) -> int:
 
 
 def label_bits(count: int) -> tuple[int, ...]:
-    """Return the bits of ``count`` labels.
-
-    Raises:
-        FixkitError: there is none, or more than :data:`MAX_LABELS`.
-    """
+    """Return the bits of ``count`` labels; FixkitError for 0, or more than :data:`MAX_LABELS`."""
     if not 1 <= count <= MAX_LABELS:
         raise FixkitError(
             f"{count} labels are given, but a label map has bits for 1 to {MAX_LABELS}: it goes "
@@ -68,11 +64,9 @@ def map_type(count: int) -> np.dtype[Any]:
 
 
 def pack(planes: Any, ignored: Any = None) -> Map:
-    """Return the map of ``planes``.
+    """Return the map of ``planes``: (L, H, W), or a list of (H, W), not 0 where the label is.
 
-    Args:
-        planes: (L, H, W), or a list of (H, W); not 0 where the label is.
-        ignored: (H, W), True where no label counts; they become 255, whatever the planes hold.
+    Where ``ignored``, (H, W), is True it is 255, whatever the planes hold.
     """
     kind = map_type(len(planes))
     packed = np.zeros(np.shape(planes[0]), kind)
@@ -113,8 +107,7 @@ def swap(packed: Map, pairs: Sequence[tuple[int, int]]) -> Map:
 def checked_map(values: Map, count: int, file: str) -> Map:
     """Return what a file holds as a map of the type for ``count`` labels.
 
-    Raises:
-        LabelFileError: a value has a bit that is no label's, or is ignored but not 255.
+    Raises LabelFileError if a value has a bit that is no label's, or is ignored but not 255.
     """
     fault = invalid_values_text(values, count)
     if fault:

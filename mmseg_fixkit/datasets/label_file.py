@@ -24,47 +24,29 @@ _MEANINGS = 1 << 16
 
 @dataclass(frozen=True)
 class LabelFile:
-    """One label file to read.
+    """One label file to read."""
 
-    Args:
-        split: ``train``, ``val`` or ``test``; a folder's own name, or ``""``, without a config.
-        label: the path, as the pipeline opens it.
-        image: that of its image; None where it is not known.
-    """
-
-    split: str
-    label: str
-    image: Optional[str] = None
+    split: str  # ``train``, ``val`` or ``test``; without a config a folder's own name, or ``""``
+    label: str  # the path, as the pipeline opens it
+    image: Optional[str] = None  # the path of its image; None where it is not known
 
 
 @dataclass(frozen=True)
 class FileStats:
-    """What one label file holds, whatever config reads it: this is what the cache keeps.
+    """What one label file holds, whatever config reads it: this is what the cache keeps."""
 
-    Args:
-        shape: ``(H, W)`` of a map with a value in each pixel; ``(H, W, C)`` of colours.
-        mode: as Pillow names it: ``L``, ``P``, ``I;16``, ``RGB``, …; ``""`` if unreadable.
-        format: of the file, as Pillow names it: ``PNG``, ``JPEG``, …
-        values: ``(value, pixels)`` of a map, by value: as decoded, nothing cast or reduced.
-        colors: ``(0xRRGGBB, pixels)`` of a file with colours, most frequent first, the first
-            1,024 of them. Also of a palette file (mode ``P``): what its indices stand for.
-        more_colors: how many colours were left out of ``colors``.
-        image_shape: ``(H, W)`` of the image, as the host's image loader would return it.
-        turned: whether the image's EXIF data turns it on its side.
-        digest: of the label file's bytes.
-        error: why it cannot be read; everything above is empty then.
-    """
-
-    shape: tuple[int, ...] = ()
-    mode: str = ""
-    format: str = ""
-    values: tuple[tuple[int, int], ...] = ()
+    shape: tuple[int, ...] = ()  # ``(H, W)`` of values, ``(H, W, C)`` of colours
+    mode: str = ""  # as Pillow names it: ``L``, ``I;16``, …; ``""`` if unreadable
+    format: str = ""  # likewise: ``PNG``, ``JPEG``, …
+    values: tuple[tuple[int, int], ...] = ()  # ``(value, pixels)``, by value; as decoded
+    #: ``(0xRRGGBB, pixels)`` of colours or of a palette (mode ``P``): the 1,024 most frequent
     colors: tuple[tuple[int, int], ...] = ()
-    more_colors: int = 0
+    more_colors: int = 0  # those left out of ``colors``
+    #: ``(H, W)`` of the image, as the host's image loader would return it
     image_shape: Optional[tuple[int, int]] = None
-    turned: bool = False
-    digest: int = 0
-    error: str = ""
+    turned: bool = False  # the image's EXIF data turns it on its side
+    digest: int = 0  # of the label file's bytes
+    error: str = ""  # why it cannot be read; everything above is empty then
 
     @property
     def pixels(self) -> int:
@@ -78,24 +60,16 @@ class LabelReading:
 
     The host decodes, casts to 8 bit, reduces the zero label, then maps labels (mmseg 1.2.2,
     ``datasets/transforms/loading.py``). The scan leaves the cast out, to see what it would hide.
-
-    Args:
-        num_classes: labels 0 to ``num_classes - 1`` are classes; None where no config says.
-        ignore_index: the label that is not counted.
-        reduce_zero_label: whether 0 becomes 255 and every other value one less.
-        label_map: old and new labels, after the reduction.
-        backend: the decoder that ``imdecode_backend`` names.
-        backend_args: of ``mmengine.fileio``, sorted; empty for this machine's own files.
-        turns_images: whether the loader of images turns them as their EXIF data says: mmcv's does
-            with ``color_type='color'`` or ``'grayscale'`` and the decoders cv2 and pillow.
     """
 
-    num_classes: Optional[int] = None
+    num_classes: Optional[int] = None  # None where no config says
     ignore_index: int = 255
-    reduce_zero_label: bool = False
-    label_map: tuple[tuple[int, int], ...] = ()
-    backend: str = "pillow"
+    reduce_zero_label: bool = False  # 0 becomes 255 and every other value one less
+    label_map: tuple[tuple[int, int], ...] = ()  # old and new labels, after the reduction
+    backend: str = "pillow"  # as ``imdecode_backend`` names it
+    #: of ``mmengine.fileio``, sorted; empty for this machine's own files
     backend_args: tuple[tuple[str, Any], ...] = ()
+    #: as EXIF data says: mmcv does, with cv2 or pillow, for ``color_type`` 'color', 'grayscale'
     turns_images: bool = True
 
     @cached_property
@@ -177,12 +151,7 @@ def examine(
 ) -> FileStats:
     """Return what a label file holds: values as decoded, before any cast or reduction.
 
-    Args:
-        file: the label and its image.
-        backend: as ``imdecode_backend`` of the host.
-        with_image: whether to look up the size of the image.
-        backend_args: of ``mmengine.fileio``, where files are elsewhere.
-        turns: whether the loader of images turns them as their EXIF data says.
+    ``turns`` says whether the loader of images turns them as their EXIF data says.
     """
     try:
         data = read_bytes(file.label, backend_args)
@@ -198,8 +167,7 @@ def examine(
 def read_bytes(path: str, backend_args: Optional[Arguments] = None) -> bytes:
     """Return what a file holds; from elsewhere through MMEngine, as the host does.
 
-    Raises:
-        Exception: whatever the file backend raises.
+    Raises whatever the file backend does.
     """
     if is_local(path, backend_args):
         with open(path, "rb", buffering=0) as file:
@@ -219,16 +187,9 @@ def is_local(path: str, backend_args: Optional[Arguments] = None) -> bool:
 def file_stats(
     data: bytes, backend: str, size: Optional[Size] = None, turns: bool = True
 ) -> FileStats:
-    """Return what a label file holds that is in memory.
+    """Return what a label file in memory holds, given the size of its image; see :func:`examine`.
 
-    Args:
-        data: the label file.
-        backend: as ``imdecode_backend`` of the host.
-        size: of its image.
-        turns: whether the loader of images turns them as their EXIF data says.
-
-    Raises:
-        Exception: whatever the decoder raises.
+    Raises whatever the decoder does.
     """
     found = decode(data, backend)
     values, colors = _counted(found)
@@ -260,11 +221,7 @@ def _counted(found: Decoded) -> tuple[Pairs, Pairs]:
 
 
 def _whole_numbers(array: Array) -> Array:
-    """Return numbers as the host's cast takes them: without what is behind the point.
-
-    Raises:
-        ValueError: some are not finite.
-    """
+    """Return numbers cut to whole ones, as the host's cast does; ValueError if not finite."""
     if array.dtype.kind != "f":
         return array
     if not np.isfinite(array).all():

@@ -103,17 +103,11 @@ class Split:
 
 @dataclass(frozen=True)
 class Layout:
-    """What a data folder was recognised as.
+    """What a data folder was recognised as."""
 
-    Args:
-        splits: in the order of training, validation and test.
-        base: the folder in it that is meant; empty for itself. Paths of splits lie below this.
-        others: more folders in it that fit.
-    """
-
-    splits: tuple[Split, ...]
-    base: str = ""
-    others: tuple[str, ...] = ()
+    splits: tuple[Split, ...]  # in the order of training, validation and test
+    base: str = ""  # the folder in it that is meant, or empty; splits lie below this
+    others: tuple[str, ...] = ()  # more folders in it that fit
 
     def split(self, name: str) -> Optional[Split]:
         """Return the split of this name."""
@@ -146,12 +140,7 @@ def detect_layout(
 ) -> tuple[Optional[Layout], str]:
     """Recognise the layout of a data folder: its own, or that of a folder at most two below it.
 
-    Args:
-        view: of the folder.
-        known: folders, lists and endings that are known.
-
-    Returns:
-        The layout, or None and what stands in the way.
+    Returns the layout, or None and what stands in the way.
     """
     rows = tuple(_rows(known))
     for bases in _bases(view, known):

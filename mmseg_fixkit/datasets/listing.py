@@ -27,29 +27,19 @@ _ABSOLUTE = ("http://", "https://", "s3://")
 
 @dataclass(frozen=True)
 class Source:
-    """Where the label files of one dataset are.
-
-    Args:
-        split: its name.
-        images: folder of the images; None where every image in ``labels`` is a label map.
-        labels: folder of the label maps.
-        img_suffix: what names of images end with.
-        seg_map_suffix: what names of label maps end with instead.
-        ann_file: list of names; empty for all images in the folder.
-        indices: the first few, the last few, or those with these places, as MMEngine takes them.
-        backend_args: of ``mmengine.fileio``; empty for this machine's own files.
-        key: of the dataset in the config; for messages.
-    """
+    """Where the label files of one dataset are."""
 
     split: str
-    images: Optional[str]
-    labels: str
-    img_suffix: str = ""
-    seg_map_suffix: str = ""
-    ann_file: str = ""
+    images: Optional[str]  # folder; None where every image in ``labels`` is a label map
+    labels: str  # folder of the label maps
+    img_suffix: str = ""  # what names of images end with
+    seg_map_suffix: str = ""  # what names of label maps end with instead
+    ann_file: str = ""  # list of names; empty for all images in the folder
+    #: the first few, the last few, or those with these places, as MMEngine takes them
     indices: Any = None
+    #: of ``mmengine.fileio``; empty for this machine's own files
     backend_args: tuple[tuple[str, Any], ...] = ()
-    key: str = ""
+    key: str = ""  # of the dataset in the config; for messages
 
     @property
     def remote(self) -> bool:
@@ -63,11 +53,7 @@ class Source:
 
 
 def files_of(source: Source) -> Iterator[LabelFile]:
-    """Yield the label files of a source, whether they are there or not.
-
-    Raises:
-        FixkitError: a folder or a list is not there.
-    """
+    """Yield the label files of a source, there or not; FixkitError if a folder or list is not."""
     check_source(source)
     if source.images is None:
         for name in _walk(source.labels, source.seg_map_suffix or IMAGE_SUFFIXES):
@@ -105,11 +91,7 @@ def unpaired(source: Source) -> Iterator[tuple[str, BadFile]]:
 
 
 def check_source(source: Source) -> None:
-    """Look whether the folders and the list of a source are there.
-
-    Raises:
-        FixkitError: one is not; says which, and who names it.
-    """
+    """Raise FixkitError where a folder or the list of a source is not there; says who names it."""
     if source.remote:
         return
     if source.ann_file and not os.path.isfile(source.ann_file):
@@ -132,11 +114,7 @@ def _absent(source: Source, name: str, path: str, kind: str) -> str:
 def source_of(split: str, key: str, config: Mapping[str, Any], ends: tuple[str, str]) -> Source:
     """Return where a dataset's config says that its files are, joined as the host joins them.
 
-    Args:
-        split: its name.
-        key: of the dataset.
-        config: of the dataset.
-        ends: ``img_suffix`` and ``seg_map_suffix`` in force.
+    ``ends`` are the ``img_suffix`` and ``seg_map_suffix`` in force.
     """
     root = config.get("data_root")
     prefix = config.get("data_prefix", {"img_path": "", "seg_map_path": ""})
@@ -236,21 +214,13 @@ def _chosen(names: list[str], indices: Any, key: str) -> Iterable[str]:
 
 @dataclass(frozen=True)
 class LabelOverrides:
-    """What the user says of the labels; None leaves what the config says.
-
-    Args:
-        classes: their names.
-        palette: a colour for each.
-        ignore_index: the label that is not counted.
-        reduce_zero_label: whether files hold 0 for "ignored".
-        seg_map_suffix: what names of label maps in a folder end with.
-    """
+    """What the user says of the labels; None leaves what the config says."""
 
     classes: Optional[tuple[str, ...]] = None
-    palette: Optional[tuple[Color, ...]] = None
+    palette: Optional[tuple[Color, ...]] = None  # a colour for each class
     ignore_index: Optional[int] = None
-    reduce_zero_label: Optional[bool] = None
-    seg_map_suffix: Optional[str] = None
+    reduce_zero_label: Optional[bool] = None  # files hold 0 for "ignored"
+    seg_map_suffix: Optional[str] = None  # what names of label maps in a folder end with
 
 
 @dataclass(frozen=True)
@@ -263,19 +233,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Inventory:
-    """All that is to be scanned.
+    """All that is to be scanned."""
 
-    Args:
-        parts: one for each dataset, or for each split of a folder.
-        classes: names, where they are known.
-        palette: a colour for each class, likewise.
-        notes: what the user should know.
-    """
-
-    parts: tuple[Part, ...]
-    classes: Optional[tuple[str, ...]] = None
-    palette: Optional[tuple[Color, ...]] = None
-    notes: tuple[str, ...] = ()
+    parts: tuple[Part, ...]  # one for each dataset, or for each split of a folder
+    classes: Optional[tuple[str, ...]] = None  # names, where they are known
+    palette: Optional[tuple[Color, ...]] = None  # a colour for each class, likewise
+    notes: tuple[str, ...] = ()  # what the user should know
 
     @property
     def files(self) -> Iterator[LabelFile]:
@@ -305,11 +268,7 @@ def of_folder(
 ) -> Inventory:
     """Return the label files of a folder: pairs where its layout is known, else all its images.
 
-    Args:
-        path: a dataset, or the folder of its label maps.
-        images: the folder of the images, where ``path`` is that of the label maps.
-        splits: which; all where left out.
-        asked: what the user says of the labels.
+    ``path`` is a dataset, or the folder of its label maps; then ``images`` is that of the images.
 
     Raises:
         FixkitError: it cannot be read, has no such split, or no label map goes with an image.

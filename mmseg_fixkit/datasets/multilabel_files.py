@@ -34,8 +34,7 @@ Size = tuple[int, int]
 def checked_labels(labels: Union[int, Sequence[str]]) -> tuple[str, ...]:
     """Return the names of labels; a number stands for ``label_0``, ``label_1`` and so on.
 
-    Raises:
-        FixkitError: there are none, too many, or two of one name.
+    Raises FixkitError if there are none, too many, or two of one name.
     """
     if isinstance(labels, str):
         raise FixkitError(f"labels is the text {labels!r}, but a list of names is needed")
@@ -48,11 +47,7 @@ def checked_labels(labels: Union[int, Sequence[str]]) -> tuple[str, ...]:
 
 
 def checked_format(name: str, labels: int) -> str:
-    """Return the name of a format that holds that many labels.
-
-    Raises:
-        FixkitError: there is no such format, or more labels than bits in it.
-    """
+    """Return the name of a format if it is known and holds that many labels; else FixkitError."""
     if name not in FORMATS:
         raise FixkitError(f"the format is {name!r}, but it has to be one of {tuple(FORMATS)}")
     if name == "bits" and labels > MAX_PNG_LABELS:
@@ -66,8 +61,7 @@ def checked_format(name: str, labels: int) -> str:
 def decode(content: bytes, file: str) -> NDArray[Any]:
     """Decode a single-channel image; what has a palette gives its indices.
 
-    Raises:
-        LabelFileError: it cannot be read, or has colour channels.
+    Raises LabelFileError if it cannot be read, or has colour channels.
     """
     from PIL import Image
 
@@ -94,11 +88,7 @@ def encode(values: NDArray[Any]) -> bytes:
 
 
 def check_size(found: Sequence[int], image: Optional[Size], file: str) -> None:
-    """Compare heights and widths.
-
-    Raises:
-        LabelFileError: they differ.
-    """
+    """Raise LabelFileError where heights and widths differ."""
     if image is not None and tuple(found) != tuple(image):
         raise LabelFileError(f"{file} is {_size(found)}, but its image is {_size(image)}")
 
@@ -110,8 +100,7 @@ def _size(size: Sequence[int]) -> str:
 def read_bits(values: NDArray[Any], labels: int, file: str, image: Optional[Size] = None) -> Map:
     """Return the map that a file of the format ``bits`` holds.
 
-    Raises:
-        LabelFileError: it is not as large as its image, or a value has a bit that is no label's.
+    Raises LabelFileError if its size is not the image's, or a value has a bit that is no label's.
     """
     check_size(values.shape, image, file)
     return checked_map(values, labels, file)
@@ -120,13 +109,8 @@ def read_bits(values: NDArray[Any], labels: int, file: str, image: Optional[Size
 def label_file_names(path: str, labels: Sequence[str], pattern: str) -> tuple[str, ...]:
     """Return the file of each label, for the label map ``path`` that a dataset names.
 
-    Args:
-        path: the folder and the stem of it are used.
-        labels: the names.
-        pattern: of the file below that folder, with ``{stem}``, ``{label}`` and ``{index}``.
-
-    Raises:
-        FixkitError: the pattern gives two labels one file, or has other fields.
+    ``pattern``, with ``{stem}``, ``{label}`` and ``{index}``, is below the folder of ``path``.
+    Raises FixkitError if it gives two labels one file, or has other fields.
     """
     folder, _, name = path.rpartition("/")
     stem = name.rpartition(".")[0] or name
@@ -148,11 +132,7 @@ def label_file_names(path: str, labels: Sequence[str], pattern: str) -> tuple[st
 def filled(
     planes: Sequence[Optional[NDArray[Any]]], files: Sequence[str], size: Size
 ) -> list[NDArray[Any]]:
-    """Return the planes with empty ones in the place of those that have no file.
-
-    Raises:
-        LabelFileError: one is not of that size.
-    """
+    """Return the planes, empty where there is no file; LabelFileError for one of another size."""
     for plane, file in zip(planes, files):
         check_size(size if plane is None else plane.shape, size, file)
     return [np.zeros(size, np.uint8) if plane is None else plane for plane in planes]
@@ -163,8 +143,7 @@ def side_by_side(
 ) -> NDArray[Any]:
     """Return the planes (L, H, W) of a file in which they stand side by side.
 
-    Raises:
-        LabelFileError: the width is not that of ``labels`` planes, or the height is another.
+    Raises LabelFileError if the width is not that of ``labels`` planes, or the height is another.
     """
     height, width = values.shape
     each = width // labels if image is None else image[1]
@@ -195,15 +174,10 @@ def _likely(values: NDArray[Any], labels: int, image: Optional[Size]) -> str:
 
 @dataclass(frozen=True)
 class OnValue:
-    """What "on" is written as in the plane files of a dataset.
+    """What "on" is written as in the plane files of a dataset."""
 
-    Args:
-        on: 1 or 255.
-        file: the file that showed it; None where the user gave it.
-    """
-
-    on: int
-    file: Optional[str] = None
+    on: int  # 1 or 255
+    file: Optional[str] = None  # the file that showed it; None where the user gave it
 
 
 def read_planes(
@@ -212,20 +186,13 @@ def read_planes(
     values: Union[str, int] = "auto",
     on_value: Optional[OnValue] = None,
 ) -> tuple[Map, Optional[OnValue]]:
-    """Return the map of planes of 0 and 1, or of 0 and 255.
+    """Return the map of planes (H, W) of 0 and 1, or 0 and 255, and what is known of "on" now.
 
-    Args:
-        planes: (H, W) each, as their files hold them.
-        files: the file of each plane.
-        values: what "on" is written as; ``'auto'`` takes 1 where a plane has 1, and 255 where it
-            has 255 and no 1. With 1, 255 is an ignored pixel; it is ignored for all labels.
-        on_value: what planes before these have shown.
+    ``values`` is what "on" is written as; ``'auto'`` takes 1 where a plane has 1, and 255 where it
+    has 255 and no 1. With 1, 255 is a pixel that all labels ignore. ``on_value`` is what planes
+    before these have shown.
 
-    Returns:
-        The map, and what is known now of what "on" is written as.
-
-    Raises:
-        LabelFileError: a value is none of these, or two files mean different things.
+    Raises LabelFileError if a value is none of these, or two files mean different things.
     """
     known = on_value if values == "auto" else OnValue(int(values))
     tops = [int(plane.max(initial=0)) for plane in planes]

@@ -42,23 +42,14 @@ class FileNames:
 
 @dataclass(frozen=True)
 class Pairing:
-    """How images and label maps go together.
+    """How images and label maps go together."""
 
-    Args:
-        suffixes: of images and of label maps.
-        pairs: how many there are.
-        other: images that end with something else, so that nothing reads them.
-        unlabelled: images (or names of a list) that lack their label map or the image itself.
-        spare: label maps with this ending that belong to no image.
-        complete: False where there are more files than were looked at.
-    """
-
-    suffixes: Suffixes
-    pairs: int
-    other: tuple[str, ...] = ()
-    unlabelled: tuple[str, ...] = ()
-    spare: tuple[str, ...] = ()
-    complete: bool = True
+    suffixes: Suffixes  # of images and of label maps
+    pairs: int  # how many
+    other: tuple[str, ...] = ()  # images that end with something else, so that nothing reads them
+    unlabelled: tuple[str, ...] = ()  # images, or names of a list, without label map or image
+    spare: tuple[str, ...] = ()  # label maps with this ending that belong to no image
+    complete: bool = True  # False: there are more files than were looked at
 
 
 #: Whether a file is there, by its name below the folder.
@@ -66,19 +57,11 @@ Has = Callable[[str], bool]
 
 
 def pair(images: FileNames, labels: FileNames, given: Given, has_label: Has) -> Optional[Pairing]:
-    """Find the endings that pair the most images with label maps.
+    """Find the endings that pair the most images with label maps; None where nothing goes together.
 
     As ``BaseSegDataset.load_data_list`` does without an ``ann_file``: the label map of an image
     is its name, sub-folders included, with ``img_suffix`` replaced by ``seg_map_suffix``.
-
-    Args:
-        images: below the image folder.
-        labels: below the label folder.
-        given: endings that are known already.
-        has_label: looks for one label map; asked only where ``labels`` is not complete.
-
-    Returns:
-        None where nothing goes together.
+    ``has_label`` looks for one label map; it is asked only where ``labels`` is not complete.
     """
     seeds = [*_sample(images.names, SEEDS), *_beside(images, _sample(labels.names, SEEDS))]
     sample = [*_sample(images.names, SAMPLE), *seeds]
@@ -101,17 +84,8 @@ def pair_listed(
     """Find the endings that turn the names of a list into images and label maps.
 
     As ``BaseSegDataset.load_data_list`` does with an ``ann_file``: a line and ``img_suffix`` are
-    an image, the same line and ``seg_map_suffix`` its label map.
-
-    Args:
-        lines: of the list.
-        images: below the image folder.
-        labels: below the label folder.
-        given: endings that are known already.
-        has: look for one image and for one label map.
-
-    Returns:
-        None where no name of the list has both.
+    an image, the same line and ``seg_map_suffix`` its label map. None where no line has both.
+    ``has`` look for one image and for one label map.
     """
     there = tuple(
         names.has if names.complete else look for names, look in zip((images, labels), has)

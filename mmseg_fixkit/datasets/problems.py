@@ -54,11 +54,6 @@ def problems(file: LabelFile, stats: FileStats, reading: LabelReading) -> Proble
     Of several things that are wrong with its values, it is the one that explains the others: a
     JPEG has values out of range too. Only 0 and 255 may be right, which the whole split tells, so
     it does not hide what else there is.
-
-    Args:
-        file: which file.
-        stats: what it holds.
-        reading: how the pipeline of its split reads it.
     """
     if stats.error:
         yield _unreadable(file, stats)

@@ -55,21 +55,13 @@ class MappingResult:
 
 @dataclass(frozen=True)
 class ColorTable:
-    """What values colours stand for.
+    """What values colours stand for."""
 
-    Args:
-        name: whose colours they are.
-        values: ``(0xRRGGBB, value)``.
-        shared: colours that several classes have, which stand for none.
-        tolerance: how far each part of a colour may be off, if that leaves one colour only.
-        default: the value of every other colour; None refuses the file.
-    """
-
-    name: str
-    values: tuple[tuple[int, int], ...]
-    shared: tuple[int, ...] = ()
-    tolerance: int = 0
-    default: Optional[int] = None
+    name: str  # whose colours they are
+    values: tuple[tuple[int, int], ...]  # ``(0xRRGGBB, value)``
+    shared: tuple[int, ...] = ()  # colours of several classes, which stand for none
+    tolerance: int = 0  # how far each part of a colour may be off, if that leaves one colour only
+    default: Optional[int] = None  # the value of every other colour; None refuses the file
 
     def of(self, colors: Collection[int]) -> MappingResult:
         """Return a value for each of ``colors``."""
@@ -105,31 +97,18 @@ class ColorTable:
 
 @dataclass(frozen=True)
 class LabelMapping:
-    """What ``scan --fix`` does to the files of a split, step by step, in the order of the fields.
+    """What ``scan --fix`` does to the files of a split, step by step, in the order of fields."""
 
-    Args:
-        reading: how the pipeline reads the values, before and after.
-        colors: the values of colours; None refuses files with colours, or leaves it to ``grey``.
-        grey: whether colours of three equal parts become that part.
-        values: ``(old, new)``; other values stay.
-        binary: whether 0 and 255 become 0 and 1.
-        threshold: values from here on become 1, and all below 0.
-        outside: what values that are neither a class nor ignored become.
-        narrow: whether wider files are written in 8 bit even where no value changes.
-        auto: only what fits a file is done to it, and nothing is asked of other files.
-        palette: colours of the values, for those who look at the new files.
-    """
-
-    reading: LabelReading = field(default_factory=LabelReading)
-    colors: Optional[ColorTable] = None
-    grey: bool = False
-    values: tuple[tuple[int, int], ...] = ()
-    binary: bool = False
-    threshold: Optional[int] = None
-    outside: Optional[int] = None
-    narrow: bool = False
-    auto: bool = False
-    palette: Optional[tuple[Color, ...]] = None
+    reading: LabelReading = field(default_factory=LabelReading)  # before and after
+    colors: Optional[ColorTable] = None  # None refuses colours, or leaves them to ``grey``
+    grey: bool = False  # colours of three equal parts become that part
+    values: tuple[tuple[int, int], ...] = ()  # ``(old, new)``; other values stay
+    binary: bool = False  # 0 and 255 become 0 and 1
+    threshold: Optional[int] = None  # values from here on become 1, all below 0
+    outside: Optional[int] = None  # what values become that are neither class nor ignored
+    narrow: bool = False  # write wider files in 8 bit even where no value changes
+    auto: bool = False  # do only what fits a file, and ask nothing of other files
+    palette: Optional[tuple[Color, ...]] = None  # of the values, for those who look at new files
 
     def of_colors(self, colors: Collection[int]) -> MappingResult:
         """Return a value for each colour (``0xRRGGBB``) of a file, or why there is none."""
@@ -179,10 +158,9 @@ class LabelMapping:
 
 
 def value_of_label(reading: LabelReading, label: int) -> int:
-    """Return the value of a file that is read as ``label``; the same number if it is.
+    """Return the value that is read as ``label``, the same number if it is.
 
-    Raises:
-        FixkitError: no value is.
+    Raises FixkitError if no value is.
     """
     candidates: tuple[int, ...] = (label, *BYTE)
     for value in candidates:
@@ -257,16 +235,10 @@ def parse_recoding(
     palette: Optional[Sequence[Color]] = None,
     seen: Optional[Collection[int]] = None,
 ) -> LabelMapping:
-    """Return what a MODE text asks for.
+    """Return what a MODE text asks for: modes with commas between them, see :data:`HELP`.
 
-    Args:
-        text: modes with commas between them, see :data:`HELP`. They are done in the order of
-            :class:`LabelMapping`'s fields, however they are written.
-        reading: how the pipeline of the split reads its files.
-        classes: the names of the classes, where they are known.
-        palette: a colour for each class: the config's or the user's.
-        seen: all values in the files of the split. ``auto`` turns 0 and 255 into 0 and 1 only
-            where no file holds anything else.
+    They are done in the order of :class:`LabelMapping`'s fields, however they are written. ``auto``
+    turns 0 and 255 into 0 and 1 only where ``seen``, all values of the split, holds nothing else.
 
     Raises:
         FixkitError: an unknown mode, or one that needs what is not known.
@@ -455,9 +427,7 @@ def read_table(path: Path) -> list[tuple[Any, Any]]:
     """Read pairs of old and new values from a JSON object or a CSV file of two columns.
 
     A CSV may have a first line of names, and four columns (red, green, blue, new value).
-
-    Raises:
-        FixkitError: it is not there, or holds something else.
+    Raises FixkitError if it is not there, or holds something else.
     """
     try:
         text = path.read_text("utf-8-sig")
@@ -504,29 +474,16 @@ _COLOR_MODES = ("RGB", "RGBA", "LA", "P")
 
 @dataclass(frozen=True)
 class RewrittenLabel:
-    """What a label file is to become.
+    """What a label file is to become."""
 
-    Args:
-        label: the new map; None if the file may stay as it is.
-        changes: what became of which values.
-        colors: whether the old values were colours.
-        refused: why there is no new map.
-    """
-
-    label: Optional[NDArray[np.uint8]] = None
-    changes: Changes = ()
-    colors: bool = False
-    refused: str = ""
+    label: Optional[NDArray[np.uint8]] = None  # None if the file may stay as it is
+    changes: Changes = ()  # what became of which values
+    colors: bool = False  # the old values were colours
+    refused: str = ""  # why there is no new map
 
 
 def recoded(found: Decoded, recoding: LabelMapping, always: bool = False) -> RewrittenLabel:
-    """Return what ``found`` becomes.
-
-    Args:
-        found: the file as its pipeline's decoder gives it.
-        recoding: what is to be done.
-        always: whether it is written even where nothing changes, as it is no PNG file.
-    """
+    """Return what ``found`` becomes; with ``always`` a new map even where nothing changes."""
     array = found.array
     if array.ndim == 3:
         return _of_colors(found, recoding)

@@ -53,17 +53,9 @@ def rewrite(
     """Write corrected copies of ``files`` to ``out``, and return what changed.
 
     Files in which nothing changes are copied byte for byte, so that ``out`` can take the place of
-    ``root``. Files that are not PNG become PNG. Sizes never change.
-
-    Args:
-        files: the originals.
-        out: the new folder; one that an earlier run began is gone on with.
-        recoding: what to do, see :func:`~mmseg_fixkit.datasets.recode.parse_recoding`; or one for
-            each split.
-        root: the folder that the names of files below ``out`` are relative to; or several.
-        jobs: how many files at a time; None for one on each core.
-        progress: is called with how many files are done.
-        overwrite: whether files that are in ``out`` already are written over.
+    ``root``, one folder or several, that names below ``out`` are relative to. Files that are not
+    PNG become PNG. Sizes never change. ``recoding`` may be one for each split. What an earlier run
+    began is gone on with; files that are there are only written over with ``overwrite``.
 
     Raises:
         FixkitError: ``out`` is a source folder, is within one, holds files of something else or of
@@ -212,31 +204,18 @@ def _stamp(path: AnyPath) -> Optional[tuple[int, int]]:
 
 @dataclass(frozen=True)
 class ManifestEntry:
-    """What was done to one file.
+    """What was done to one file."""
 
-    Args:
-        name: below its root.
-        source: its path.
-        recoding: the digest of what was to be done.
-        was: size and time of the source.
-        did: ``written``, ``copied`` or ``refused``.
-        out: its name below the new folder.
-        now: size and time of the new file.
-        changes: ``(old value or colour, new value, pixels)``.
-        colors: whether the old ones are colours, ``0xRRGGBB``.
-        why: it was refused.
-    """
-
-    name: str
-    source: str
-    recoding: str
-    was: Optional[tuple[int, int]] = None
-    did: str = ""
-    out: str = ""
-    now: Optional[tuple[int, int]] = None
-    changes: Changes = ()
-    colors: bool = False
-    why: str = ""
+    name: str  # below its root
+    source: str  # its path
+    recoding: str  # the digest of what was to be done
+    was: Optional[tuple[int, int]] = None  # size and time of the source
+    did: str = ""  # ``written``, ``copied`` or ``refused``
+    out: str = ""  # its name below the new folder
+    now: Optional[tuple[int, int]] = None  # size and time of the new file
+    changes: Changes = ()  # ``(old value or colour, new value, pixels)``
+    colors: bool = False  # the old ones are colours, ``0xRRGGBB``
+    why: str = ""  # it was refused
 
     def refused(self, why: str) -> ManifestEntry:
         """Return it with why there is no new file."""
@@ -268,42 +247,25 @@ class ManifestEntry:
 
 @dataclass(frozen=True)
 class Change:
-    """One value that became another.
+    """One value that became another."""
 
-    Args:
-        old: as text, ``7`` or ``#804080``.
-        new: the value that it became.
-        pixels: how many.
-        files: in how many files.
-    """
-
-    old: str
+    old: str  # as text, ``7`` or ``#804080``
     new: int
     pixels: int
-    files: int
+    files: int  # in how many
 
 
 @dataclass(frozen=True)
 class RewriteReport:
-    """What ``scan --fix`` did to all files.
+    """What ``scan --fix`` did to all files."""
 
-    Args:
-        out: the new folder.
-        written: files with other values, or in another format.
-        copied: files that stayed as they are.
-        refused: files that were left out.
-        renamed: files whose name ends with ``.png`` now.
-        changes: the most frequent first.
-        refusals: ``(file, why)``, the first of them.
-    """
-
-    out: str
-    written: int = 0
-    copied: int = 0
-    refused: int = 0
-    renamed: int = 0
-    changes: tuple[Change, ...] = ()
-    refusals: tuple[tuple[str, str], ...] = ()
+    out: str  # the new folder
+    written: int = 0  # files with other values, or in another format
+    copied: int = 0  # files that stayed as they are
+    refused: int = 0  # files that were left out
+    renamed: int = 0  # files whose name ends with ``.png`` now
+    changes: tuple[Change, ...] = ()  # the most frequent first
+    refusals: tuple[tuple[str, str], ...] = ()  # ``(file, why)``, the first of them
 
     @property
     def files(self) -> int:
@@ -375,17 +337,11 @@ class _Summary:
 
 @dataclass
 class Manifest:
-    """What earlier runs did to a folder, and what this one does.
+    """What earlier runs did to a folder, and what this one does."""
 
-    Args:
-        done: names of files that an earlier run did, and that have not changed since.
-        replaceable: names of copies that an earlier run wrote, of files that changed since.
-        summary: of all that was done.
-    """
-
-    done: set[str] = field(default_factory=set)
-    replaceable: set[str] = field(default_factory=set)
-    summary: _Summary = field(default_factory=_Summary)
+    done: set[str] = field(default_factory=set)  # files of an earlier run, unchanged since
+    replaceable: set[str] = field(default_factory=set)  # its copies of files that changed since
+    summary: _Summary = field(default_factory=_Summary)  # of all that was done
     _file: Optional[TextIO] = None
 
     @classmethod
@@ -393,9 +349,8 @@ class Manifest:
     def opened(cls, folder: Path, digests: frozenset[str], overwrite: bool) -> Iterator[Manifest]:
         """Read the manifest of a folder if it has one, and go on with it.
 
-        Raises:
-            FixkitError: the folder holds something else, or what a run with another mapping wrote.
-            OSError: it cannot be written to.
+        Raises FixkitError if the folder holds something else, or what a run with another mapping
+        wrote; OSError if it cannot be written to.
         """
         path = folder / MANIFEST
         if not overwrite:
@@ -463,15 +418,11 @@ _GREY, _PALETTE = 0, 3
 
 
 def png(label: NDArray[np.uint8], palette: Optional[Sequence[Color]] = None) -> bytes:
-    """Return a PNG file of one channel of 8 bit.
+    """Return a PNG file of one channel of 8 bit, (H, W); of mode P with a ``palette``.
 
     What is above a pixel of a label map is mostly its own class, so the differences are runs of 0,
     for which zlib has a mode: as small as Pillow's default at a sixth of its time, see
     ``docs/benchmarks.md``.
-
-    Args:
-        label: (H, W).
-        palette: a colour for each value; the file is then of mode P, and still holds the values.
     """
     height, width = label.shape
     rows = np.empty((height, width + 1), np.uint8)

@@ -110,8 +110,7 @@ def label_overrides(
 ) -> LabelOverrides:
     """Return what the user says of the labels; single settings count before a label space's.
 
-    Raises:
-        FixkitError: see :class:`~mmseg_fixkit.core.labels.LabelSpace`.
+    Raises FixkitError as :class:`~mmseg_fixkit.core.labels.LabelSpace` does.
     """
     colors = None if palette is None else tuple(palette)
     if labels is None:
@@ -133,11 +132,7 @@ def inventory_of(
     images: Union[str, Path, None] = None,
     asked: Optional[LabelOverrides] = None,
 ) -> tuple[str, Inventory]:
-    """Return the name of a config or folder, and its label files.
-
-    Raises:
-        FixkitError: as :func:`scan`.
-    """
+    """Return the name of a config or folder, and its label files; FixkitError as :func:`scan`."""
     if isinstance(target, (str, Path)) and os.path.isdir(os.path.expanduser(target)):
         beside = None if images is None else str(images)
         return str(target), of_folder(os.path.expanduser(target), beside, splits, asked)
@@ -159,11 +154,7 @@ def scan_inventory(
     cache: bool = True,
     progress: Optional[Progress] = None,
 ) -> LabelStats:
-    """Read the label files of an inventory; see :func:`scan`.
-
-    Raises:
-        FixkitError: a split has no files.
-    """
+    """Read the label files of an inventory; see :func:`scan`; FixkitError if a split has none."""
     found = scan_files(
         inventory.files,
         inventory.readings,
@@ -232,19 +223,12 @@ class _Part:
 
 @dataclass(frozen=True)
 class _Task:
-    """How a worker reads files.
+    """How a worker reads files."""
 
-    Args:
-        readings: by split.
-        problems: says what is wrong with a file.
-        cache: where files are remembered; None for not at all.
-        scan: which scan of this process it is.
-    """
-
-    readings: Mapping[str, LabelReading]
-    problems: Problems
-    cache: Optional[Path]
-    scan: int = field(default_factory=partial(next, count()))
+    readings: Mapping[str, LabelReading]  # by split
+    problems: Problems  # says what is wrong with a file
+    cache: Optional[Path]  # where files are remembered; None for not at all
+    scan: int = field(default_factory=partial(next, count()))  # which scan of this process it is
 
 
 def scan_files(
@@ -259,15 +243,10 @@ def scan_files(
 ) -> dict[str, SplitStats]:
     """Return the statistics of each split.
 
-    Args:
-        files: any number of them; they are taken as they are read.
-        readings: split -> how its files are read.
-        jobs: how many workers; one for each core where left out.
-        executor: ``threads``, ``processes`` or ``dask://host:port``; where left out, processes if
-            there are many files, which also stand a decoder that crashes.
-        cache: a file in which to remember what files hold; True for the usual place.
-        progress: called with the number of files that are done, now and then.
-        problems: says what is wrong with a file; see ``problems.py``.
+    ``files``, any number, are taken as they are read. Without an ``executor`` (``threads``,
+    ``processes`` or ``dask://host:port``) many files are read by processes, which also stand a
+    decoder that crashes. ``cache`` is a file in which to remember what files hold, or True for the
+    usual place; ``progress`` is called with the number of files that are done, now and then.
 
     Raises:
         FixkitError: a decoder or an executor is not there.

@@ -46,19 +46,12 @@ _Path = Union[str, Path]
 
 @dataclass(frozen=True)
 class BadFile:
-    """One file with one problem.
+    """One file with one problem."""
 
-    Args:
-        file: its path.
-        pixels: how many pixels are at fault: what "worst first" goes by.
-        values: ``(value or colour, pixels)`` at fault, most frequent first.
-        text: what else there is to say, such as the two sizes that differ.
-    """
-
-    file: str
-    pixels: int = 0
-    values: tuple[tuple[int, int], ...] = ()
-    text: str = ""
+    file: str  # its path
+    pixels: int = 0  # at fault: what "worst first" goes by
+    values: tuple[tuple[int, int], ...] = ()  # ``(value or colour, pixels)``, most frequent first
+    text: str = ""  # what else there is to say, such as the two sizes that differ
 
     def _rank(self) -> tuple[Any, ...]:
         return -self.pixels, self.file, self.text, self.values
@@ -79,19 +72,12 @@ def _add(counts: dict[Key, int], pairs: Iterable[tuple[Key, int]]) -> None:
 
 @dataclass
 class Problem:
-    """All files of a split with one problem.
+    """All files of a split with one problem."""
 
-    Args:
-        files: how many there are.
-        pixels: how many pixels are at fault in all of them.
-        values: value or colour -> pixels at fault.
-        worst_files: the first :data:`MAX_FILES` of them, worst first.
-    """
-
-    files: int = 0
-    pixels: int = 0
-    values: Counts = field(default_factory=dict)
-    worst_files: list[BadFile] = field(default_factory=list)
+    files: int = 0  # how many
+    pixels: int = 0  # at fault, in all of them
+    values: Counts = field(default_factory=dict)  # value or colour -> pixels at fault
+    worst_files: list[BadFile] = field(default_factory=list)  # first :data:`MAX_FILES`, worst first
 
     def add(self, bad: BadFile) -> None:
         """Add one file."""
@@ -112,36 +98,22 @@ class Problem:
 
 @dataclass
 class SplitStats:
-    """What the label files of one split hold together.
+    """What the label files of one split hold together."""
 
-    Args:
-        files: how many were looked at, unreadable ones too.
-        reading: how labels were read, in words for people: ``reduce_zero_label=True, …``.
-        raw: value in the files -> pixels.
-        labels: label as the pipeline reads it, but before the cast to 8 bit -> pixels.
-        images: label -> files that have it.
-        images_pixels: class -> pixels of any class in the files that have it: what median
-            frequency balancing divides by.
-        together: ``(a, b)`` with ``a < b`` -> files that have both classes.
-        shapes: ``"HxW"`` -> files.
-        modes: mode -> files.
-        formats: format -> files.
-        colors: colour of colour files, and of palettes -> pixels.
-        problems: name of a problem (see ``problems.py``) -> the files that have it.
-    """
-
-    files: int = 0
-    reading: str = ""
-    raw: Counts = field(default_factory=dict)
-    labels: Counts = field(default_factory=dict)
-    images: Counts = field(default_factory=dict)
+    files: int = 0  # unreadable ones too
+    reading: str = ""  # how labels were read, in words for people: ``reduce_zero_label=True, …``
+    raw: Counts = field(default_factory=dict)  # value in the files -> pixels
+    labels: Counts = field(default_factory=dict)  # label as read, but not cast to 8 bit -> pixels
+    images: Counts = field(default_factory=dict)  # label -> files that have it
+    #: class -> pixels of any class in the files that have it: for median frequency balancing
     images_pixels: Counts = field(default_factory=dict)
+    #: ``(a, b)`` with ``a < b`` -> files that have both classes
     together: dict[tuple[int, int], int] = field(default_factory=dict)
-    shapes: dict[str, int] = field(default_factory=dict)
-    modes: dict[str, int] = field(default_factory=dict)
-    formats: dict[str, int] = field(default_factory=dict)
-    colors: Counts = field(default_factory=dict)
-    problems: dict[str, Problem] = field(default_factory=dict)
+    shapes: dict[str, int] = field(default_factory=dict)  # ``"HxW"`` -> files
+    modes: dict[str, int] = field(default_factory=dict)  # mode -> files
+    formats: dict[str, int] = field(default_factory=dict)  # format -> files
+    colors: Counts = field(default_factory=dict)  # of colour files, and palettes -> pixels
+    problems: dict[str, Problem] = field(default_factory=dict)  # by name, see ``problems.py``
 
     def add(
         self,
@@ -149,13 +121,7 @@ class SplitStats:
         reading: LabelReading,
         found: Iterable[tuple[str, BadFile]] = (),
     ) -> None:
-        """Add one file.
-
-        Args:
-            file: what it holds.
-            reading: how the pipeline reads it.
-            found: its problems by name.
-        """
+        """Add one file, with its problems by name."""
         self.files += 1
         for name, bad in found:
             self.problem(name).add(bad)
@@ -185,11 +151,7 @@ class SplitStats:
         return self.problems.setdefault(name, Problem())
 
     def merge(self, other: SplitStats) -> None:
-        """Add all files of another split.
-
-        Raises:
-            FixkitError: they were read in two ways.
-        """
+        """Add all files of another split; FixkitError if they were read in two ways."""
         self.reading = _agreed(self.reading, other.reading, "", "labels were read with")
         self.files += other.files
         for name in _COUNTS:
@@ -210,11 +172,7 @@ _COUNTS = tuple(each.name for each in fields(SplitStats) if each.name not in _NO
 
 
 def _agreed(a: Any, b: Any, nothing: Any, what: str) -> Any:
-    """Return what both say, or the one that says something.
-
-    Raises:
-        FixkitError: they differ.
-    """
+    """Return what both say, or the one that says something; FixkitError if they differ."""
     stated = [value for value in (a, b) if value != nothing]
     if len(stated) == 2 and a != b:
         raise FixkitError(f"{what} {a} in one, {b} in the other; such statistics cannot be merged")
@@ -300,22 +258,14 @@ _BY_WORD = ("shapes", "modes", "formats")
 
 
 def save_stats(stats: LabelStats, path: _Path) -> None:
-    """Write statistics to a JSON file, in one step.
-
-    Raises:
-        FixkitError: it cannot be written.
-    """
+    """Write statistics to a JSON file, in one step; FixkitError if it cannot be written."""
     from mmseg_fixkit.core.files import write_file
 
     write_file(path, f"{json.dumps(stats_to_json(stats), indent=1)}\n")
 
 
 def load_stats(path: _Path) -> LabelStats:
-    """Return the statistics in a file that :func:`save_stats` wrote.
-
-    Raises:
-        FixkitError: it cannot be read, or is something else.
-    """
+    """Return the statistics in a file that :func:`save_stats` wrote; else FixkitError."""
     try:
         tree = json.loads(Path(path).read_text("utf-8"))
     except OSError as error:
@@ -361,14 +311,9 @@ def _split_to_json(split: SplitStats) -> dict[str, Any]:
 
 
 def stats_from_json(tree: Any, path: _Path = "") -> LabelStats:
-    """Return the statistics that :func:`stats_to_json` turned into a tree.
+    """Return the statistics that :func:`stats_to_json` turned into a tree, or raise FixkitError.
 
-    Args:
-        tree: of what JSON knows.
-        path: where it comes from, for messages.
-
-    Raises:
-        FixkitError: it is something else.
+    ``path`` is where it comes from, for messages.
     """
     if not isinstance(tree, dict) or tree.get("format") != FORMAT:
         raise FixkitError(
