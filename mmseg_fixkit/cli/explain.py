@@ -79,11 +79,7 @@ def explain(
 
 
 def _input(text: tuple[str, ...], log: Optional[Path], stack: ExitStack) -> BinaryIO:
-    """Return what to read.
-
-    Raises:
-        FixkitError: nothing is given, too much, or a file cannot be read.
-    """
+    """Return what to read; FixkitError if nothing is given, too much, or a file is unreadable."""
     if log is not None:
         if text:
             raise FixkitError("give a text or --file LOG, not both")

@@ -81,9 +81,7 @@ def _labels_from(
 ) -> Optional[tuple[str, ...]]:
     """Return the classes that the options give; None if they give none.
 
-    Raises:
-        FixkitError: classes are given in two ways, a file cannot be read, or there are too few or
-            too many.
+    Raises FixkitError for classes given in two ways, too few or too many, or an unreadable file.
     """
     given = {
         "--classes": classes,
@@ -102,8 +100,7 @@ def _labels_from(
 def _palette_from(palette: Optional[str]) -> Optional[tuple[Color, ...]]:
     """Return the colours that ``--palette`` gives, itself or as a file; None if it is not given.
 
-    Raises:
-        FixkitError: the file cannot be read, or something in it is no colour.
+    Raises FixkitError if the file cannot be read, or something in it is no colour.
     """
     if palette is None:
         return None

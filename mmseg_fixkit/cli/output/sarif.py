@@ -23,12 +23,7 @@ SCHEMA = (
 
 
 def sarif_report(reports: Iterable[Report], errors: Sequence[str] = ()) -> str:
-    """Return a SARIF log of one run.
-
-    Args:
-        reports: what was found.
-        errors: what to say of each config that has no report.
-    """
+    """Return a SARIF log of one run; ``errors`` say why a config has no report."""
     found = [(report, d) for report in reports for d in report.diagnostics]
     descriptors = _descriptors([d for _, d in found])
     order = {descriptor["id"]: index for index, descriptor in enumerate(descriptors)}

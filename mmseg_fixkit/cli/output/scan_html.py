@@ -84,13 +84,8 @@ def scan_html(
 ) -> str:
     """Return the page of a scan.
 
-    Args:
-        stats: of the scan.
-        diagnostics: its findings.
-        files: of the scan, to find the images of those that are drawn; without them label maps
-            are drawn on their own.
-        images: how many files to draw at most; each has up to 60 kB.
-        read: how to get at the bytes of a file.
+    At most ``images`` files are drawn, of up to 60 kB each, over their images where ``files``
+    have these; ``read`` gets at their bytes.
     """
     chosen = worst_files(stats, diagnostics, images)
     return _template().render(

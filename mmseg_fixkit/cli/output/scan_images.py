@@ -96,17 +96,10 @@ def overlay(
     bad: Collection[int] = (),
     read: Read = read_bytes,
 ) -> Drawing:
-    """Draw a label file over its image, and mark its pixels with the values ``bad``.
+    """Draw a label file over its image, dimmed, and mark its pixels with the values ``bad``.
 
-    Args:
-        stats: say what labels look like.
-        label: path of the file. Colours are drawn as they are.
-        image: path of the image; drawn dimmed. One that cannot be read is left out.
-        bad: values of the file; ``0xRRGGBB`` where it holds colours.
-        read: how to get at files.
-
-    Raises:
-        FixkitError: the label file cannot be drawn; the message says why.
+    These are ``0xRRGGBB`` where the file holds colours, which are drawn as they are. An image that
+    cannot be read is left out. FixkitError says why the label file cannot be drawn.
     """
     pixels = _label(label, read)
     marked = _marked(pixels, bad)

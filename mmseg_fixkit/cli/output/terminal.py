@@ -46,11 +46,7 @@ def column(
 ) -> Column:
     """Return a column whose cells are one line.
 
-    Args:
-        header: its head.
-        right: whether it is aligned to the right, as numbers are.
-        most: cells that it takes at most; what is longer is cut.
-        rest: whether it takes the room that others leave.
+    What is longer than ``most`` cells is cut; with ``rest`` it takes the room that others leave.
     """
     return Column(
         cell(header) if isinstance(header, str) else header,
