@@ -70,15 +70,11 @@ def spec_of(model: nn.Module) -> ModelSpec:
 def initial_values(
     model: nn.Module, tensors: Mapping[str, ClassTensor], names: Iterable[str]
 ) -> dict[str, Tensor]:
-    """Return initial values of class-sized tensors.
+    """Return initial values of the class-sized tensors ``names``, and of the rest of their heads.
 
     Those of the live model where it is initialised: several processes have agreed on them. Else
-    a copy of the head is initialised, always with the same numbers.
-
-    Args:
-        model: stays as it is.
-        tensors: all class-sized ones, by name.
-        names: of those that are needed; the rest of their heads comes with them.
+    a copy of the head is initialised, always with the same numbers. ``tensors`` are all
+    class-sized ones; the model stays as it is.
     """
     values: dict[str, Tensor] = {}
     for head in sorted({tensors[name].head for name in names}):
@@ -103,16 +99,12 @@ def _down_to(model: nn.Module, path: str) -> Iterator[nn.Module]:
 
 
 def initialised_state(head: nn.Module, seed: int, wanted: Collection[str]) -> dict[str, Tensor]:
-    """Return tensors of a copy of ``head``, initialised as the host initialises it.
+    """Return the ``wanted`` tensors of a copy of ``head``, initialised as the host initialises it.
 
     What ``init_cfg`` does not reach has the values that torch gives a new layer, even if the head
-    was built without any (on the ``meta`` device, or with initialisation switched off).
-
-    Args:
-        head: stays as it is.
-        seed: the same one gives the same numbers.
-        wanted: names of the tensors. No others get memory and numbers, unless the head's own
-            initialisation looks at them.
+    was built without any (on the ``meta`` device, or with initialisation switched off). No others
+    get memory and numbers, unless the head's own initialisation looks at them. The numbers follow
+    from ``seed``.
     """
     try:
         return _initialised(head, seed, wanted)

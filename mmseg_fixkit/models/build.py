@@ -68,11 +68,8 @@ def without_collecting() -> Iterator[None]:
 def read_config(config: ConfigLike) -> Config:
     """Read a config as the host's tools do: the modules in ``custom_imports`` are imported.
 
-    Args:
-        config: a path, a zoo name, or a ``mmengine.Config``, of which a copy is returned.
-
-    Raises:
-        FixkitError: it cannot be read, or one of its modules cannot be imported.
+    Of a ``Config``, a copy is returned. Raises ``FixkitError`` where it cannot be read, or one of
+    its modules cannot be imported.
     """
     if isinstance(config, Config):
         return copy.deepcopy(config)
@@ -93,21 +90,15 @@ def _import_modules(path: Path, custom_imports: Mapping[str, Any]) -> None:
 
 
 def build(config: Config) -> nn.Module:
-    """Build the model of a config; nothing is initialised or downloaded.
-
-    Raises:
-        FixkitError: the host cannot build it.
-    """
+    """Build a model without values or downloads; raise ``FixkitError`` where the host cannot."""
     return _built(config)
 
 
 def build_shapes(config: Config) -> nn.Module:
     """Build a model for its names and shapes only, without memory where that works.
 
-    A constructor that looks at values cannot run without them; it runs on the CPU then.
-
-    Raises:
-        FixkitError: the host cannot build it.
+    A constructor that looks at values cannot run without them; it runs on the CPU then. Raises
+    ``FixkitError`` where the host cannot build it.
     """
     try:
         with MetaParameters():

@@ -35,14 +35,9 @@ def planes_of(packed: Tensor, labels: int) -> Iterator[Tensor]:
 
 
 def unpack(packed: Tensor, labels: int, dim: int = 0) -> tuple[Tensor, Tensor]:
-    """Return the planes of a map, and where it is ignored.
+    """Return the planes of a map of any integer type, and where it is ignored.
 
-    No label is on where the map is ignored.
-
-    Args:
-        packed: of any integer type.
-        labels: how many.
-        dim: where the labels stand in the planes.
+    No label is on where it is. ``dim`` is where the labels stand in the planes.
     """
     ignored = ignored_in(packed)
     planes = torch.stack(list(planes_of(packed, labels)), dim)

@@ -159,13 +159,9 @@ class OneChannelLoss(nn.Module):
         return name
 
     def forward(self, score: Tensor, label: Tensor, *args: Any, **options: Any) -> Tensor:
-        """Return the other loss.
+        """Return the other loss for logits (B, 1, ...), high for class 1.
 
-        Args:
-            score: logits (B, 1, ...), high for class 1.
-            label: class indices (B, ...): 0, 1, or what the other loss ignores.
-            args: passed on.
-            options: passed on.
+        Labels (B, ...) are 0, 1, or what the other loss ignores; everything else is passed on.
         """
         if score.size(1) == 1:
             score = torch.cat([torch.zeros_like(score), score], dim=1)
@@ -176,10 +172,7 @@ class OneChannelLoss(nn.Module):
         """Return what to pass on of what heads pass.
 
         ``OhemCrossEntropy`` takes nothing of it, as its own heads pass nothing; what says no more
-        than it does itself is left out.
-
-        Raises:
-            ValueError: what it does not take would change its result.
+        than it does itself is left out, and what would change its result raises ``ValueError``.
         """
         kind, own = type(self.loss).__name__, getattr(self.loss, "ignore_label", None)
         if self._names is None or own is None:

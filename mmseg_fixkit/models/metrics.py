@@ -124,11 +124,8 @@ def areas(
 ) -> NDArray[np.int64]:
     """Return how many pixels of each label are both, predicted and labelled: (3, L).
 
-    Args:
-        predicted: map of bits (H, W).
-        label: map of bits (H, W); its ignored pixels do not count.
-        labels: how many.
-        background: whether pixels without a label are one more, first.
+    Maps of bits are (H, W); what ``label`` ignores does not count. With ``background``, pixels
+    without a label are one more label, the first.
     """
     counts = ~ignored_in(label)
     pairs = list(zip(planes_of(predicted, labels), planes_of(label, labels)))

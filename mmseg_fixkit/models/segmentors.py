@@ -110,11 +110,7 @@ class MultiLabelTTAModel(SegTTAModel):
 
 
 def checked_thresholds(threshold: Thresholds, labels: int) -> list[float]:
-    """Return a threshold for each label.
-
-    Raises:
-        FixkitError: they are not as many, or not between 0 and 1.
-    """
+    """Return a threshold for each label; raise ``FixkitError`` unless as many, between 0 and 1."""
     alone = isinstance(threshold, (int, float))
     limits = [float(threshold)] * labels if alone else [float(t) for t in threshold]  # type: ignore[arg-type,union-attr]
     if len(limits) != labels:
@@ -144,9 +140,8 @@ def _without_background(outputs: Any) -> Any:
 def check_heads(decode: Any, auxiliary: Any = None) -> None:
     """Look at the heads of a model before they are built.
 
-    Raises:
-        FixkitError: one of them cannot be multi-label, has a sampler or a loss that takes the label
-            for a class index, or has another count than the others.
+    Raises ``FixkitError`` where one cannot be multi-label, has a sampler or a loss that takes the
+    label for a class index, or has another count than the others.
     """
     heads = {**_named("decode_head", decode), **_named("auxiliary_head", auxiliary)}
     for place, head in heads.items():
