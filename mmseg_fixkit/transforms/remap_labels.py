@@ -298,11 +298,7 @@ def _narrowest(values: np.ndarray) -> Any:
 
 
 def _runs_of(codes: np.ndarray) -> tuple[dict[int, int], Callable[[np.ndarray], np.ndarray]]:
-    """Count the codes of a map by its runs of equal pixels.
-
-    Returns:
-        code -> pixels, ascending; and what makes a map of a new value for each of the codes.
-    """
+    """Return code -> pixels, ascending, and what makes a map of new values for them, by runs."""
     values, lengths = runs(codes)
     found, places = np.unique(values, return_inverse=True)
     counts = np.bincount(places, lengths).astype(np.int64)
