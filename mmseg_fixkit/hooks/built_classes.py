@@ -90,12 +90,9 @@ def _split(name: str, loop: Any) -> Split:
 
 
 def check_classes(model: nn.Module, splits: Sequence[Split]) -> tuple[Diagnostic, ...]:
-    """Return everything on which ``model`` and the datasets disagree.
+    """Return everything on which a model, wrapped or not, and the datasets disagree.
 
-    Args:
-        model: the built model, wrapped or not.
-        splits: of :func:`built_splits`; the first with class names is what the others are compared
-            with.
+    All are compared with the first of the :func:`built_splits` that has class names.
     """
     heads = tuple(h for h in find_heads(model) if h.follows_dataset)
     reference = next((s for s in splits if s.classes), None)

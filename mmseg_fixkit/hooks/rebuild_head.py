@@ -40,10 +40,8 @@ def fix_model(runner: Any) -> None:
     initialised nor loaded the weights (mmengine 0.10.7). Nothing happens without class names. The
     run's config follows, so that checkpoints and the work folder have the one that fits them.
 
-    Raises:
-        ClassCountError: the model is wrapped for several processes or was not built from the
-            run's config.
-        FixkitError: the config cannot be patched for these classes.
+    Raises ``ClassCountError`` where the model is wrapped for several processes or not built from
+    the run's config, ``FixkitError`` where that cannot be patched for these classes.
     """
     classes = next((s.classes for s in built_splits(runner) if s.classes), None)
     if classes is None:
@@ -198,8 +196,7 @@ class Replacement:
 def plan_replacements(live: nn.Module, fresh: nn.Module, path: str) -> tuple[Replacement, ...]:
     """Return what has to change in ``live`` to be sized as ``fresh``, of the patched config.
 
-    Raises:
-        ClassCountError: the two differ in more than sizes and plain values.
+    Raises ``ClassCountError`` where the two differ in more than sizes and plain values.
     """
     return tuple(_replacements(live, fresh, path))
 

@@ -56,9 +56,7 @@ def _has_areas(metric: Any) -> bool:
 def in_words(areas: Sequence[Sequence[float]], names: Sequence[str]) -> Iterator[str]:
     """Say what areas mean for classes that have no ground truth, or are never predicted.
 
-    Args:
-        areas: intersection, union, prediction and label, each with an entry a class.
-        names: of the classes.
+    Areas are intersection, union, prediction and label, each with an entry a class.
     """
     there, hits, predicted = areas[3], areas[0], areas[2]
     kinds: Mapping[str, list[str]] = {
