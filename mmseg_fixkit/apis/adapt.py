@@ -28,28 +28,16 @@ PathLike = Union[str, "os.PathLike[str]"]
 
 @dataclass(frozen=True)
 class AdaptedFile:
-    """A checkpoint that fits a config, not yet written.
+    """A checkpoint that fits a config, not yet written."""
 
-    Args:
-        checkpoint: the file as read.
-        state_dict: the tensors that the model has, under its names.
-        ema: those of ``ema_state_dict``, if the file has one.
-        meta: what the new file says about itself.
-        report: what became of what.
-    """
-
-    checkpoint: Checkpoint
-    state_dict: dict[str, Any]
-    ema: Optional[dict[str, Any]]
-    meta: dict[str, Any]
+    checkpoint: Checkpoint  # the file as read
+    state_dict: dict[str, Any]  # under the names of the model
+    ema: Optional[dict[str, Any]]  # those of ``ema_state_dict``, if the file has one
+    meta: dict[str, Any]  # of the new file
     report: AdaptReport
 
     def write(self, path: PathLike, *, overwrite: bool = False) -> None:
-        """Write the new file, whole or not at all.
-
-        Raises:
-            FixkitError: see :func:`~mmseg_fixkit.checkpoint.files.write_checkpoint`.
-        """
+        """Write the new file, whole or not at all; raise ``FixkitError`` where that fails."""
         write_checkpoint(
             path,
             self.state_dict,

@@ -52,8 +52,7 @@ def config_context(
 ) -> tuple[ConfigContext, tuple[str, ...]]:
     """Return a config with the label space that it is held against, and notes for the user.
 
-    Raises:
-        FixkitError: the config says nothing of its classes, or ``labels`` are no label space.
+    Raises ``FixkitError`` where the config says no classes, or ``labels`` are no label space.
     """
     if labels is not None:
         space = labels_for(document, labels)
@@ -68,8 +67,7 @@ def config_context(
 def labels_for(document: ConfigDocument, labels: LabelsLike) -> LabelSpace:
     """Return the label space that is meant for a config, whose datasets have colours for names.
 
-    Raises:
-        FixkitError: see :class:`~mmseg_fixkit.core.labels.LabelSpace`.
+    Raises ``FixkitError`` as :class:`~mmseg_fixkit.core.labels.LabelSpace` does.
     """
     named = () if isinstance(labels, (LabelSpace, int, str)) else tuple(labels)
     palette = palette_for(document.datasets, named)

@@ -78,10 +78,8 @@ def find_targets(
     In a folder these are all ``*.py`` below it, sorted, that assign a ``model`` or inherit from
     something. Others are not run: a folder may hold scripts too.
 
-    What the command line selects and ignores counts above the settings.
-
-    Raises:
-        FixkitError: settings cannot be read, or a code fits no rule.
+    What the command line selects and ignores counts above the settings. Raises ``FixkitError``
+    where settings cannot be read, or a code fits no rule.
     """
     named = {os.path.abspath(name) for name in names if not os.path.isdir(name)}
     chosen: dict[str, CheckTarget] = {}
@@ -255,17 +253,11 @@ def nothing_checked(names: Iterable[str], skipped: int) -> FixkitError:
 
 @dataclass(frozen=True)
 class FixResult:
-    """What came of one config.
+    """What came of one config."""
 
-    Args:
-        outcome: what is found in it now.
-        changes: how many findings are repaired.
-        diff: the change of its text, where it was only asked for.
-    """
-
-    outcome: CheckResult
-    changes: int = 0
-    diff: str = ""
+    outcome: CheckResult  # what is found in it now
+    changes: int = 0  # findings that are repaired
+    diff: str = ""  # where the change was only asked for
 
 
 def repair_all(

@@ -97,11 +97,7 @@ def _file_name(read: SourceFormat, label: int) -> re.Pattern[str]:
 
 
 def with_images(work: Iterable[Job], images: Optional[PathLike]) -> Iterator[Job]:
-    """Find the image of each job below a folder, if there is one.
-
-    Raises:
-        FixkitError: one has none.
-    """
+    """Find each job's image below a folder, if given; raise ``FixkitError`` if one has none."""
     if images is None:
         yield from work
         return
@@ -130,8 +126,7 @@ def read_job(
 ) -> tuple[Map, Optional[OnValue]]:
     """Return the map of an image, and what its planes say "on" with; ``known`` is of others.
 
-    Raises:
-        LabelFileError: its files do not hold what they should.
+    Raises ``LabelFileError`` where its files do not hold what they should.
     """
     count, file, image = len(read.names), str(job.source), _size(job.image)
     if job.coco is not None:
@@ -166,11 +161,7 @@ def _plane(file: Path, missing_ok: bool) -> Optional[NDArray[Any]]:
 
 
 def content_of(file: Path) -> bytes:
-    """Read a file.
-
-    Raises:
-        LabelFileError: it cannot be read.
-    """
+    """Read a file; raise ``LabelFileError`` where that fails."""
     try:
         return file.read_bytes()
     except OSError as error:

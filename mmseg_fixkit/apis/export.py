@@ -67,28 +67,20 @@ class Task(str, Enum):
 
 @dataclass(frozen=True)
 class OutputSpec:
-    """What an exported model gives.
-
-    Args:
-        task: how it comes to it.
-        output: one of :data:`OUTPUTS`.
-        classes: names of the channels, or of the values of a map.
-        thresholds: of each label, or of the one channel; empty where the highest score counts.
-        keep_background: whether channel 0 of a multi-label model is given too.
-    """
+    """What an exported model gives."""
 
     task: Task
-    output: str
-    classes: tuple[str, ...]
+    output: str  # one of :data:`OUTPUTS`
+    classes: tuple[str, ...]  # names of the channels, or of the values of a map
+    # of each label, or of the one channel; empty where the highest score counts
     thresholds: tuple[float, ...] = ()
-    keep_background: bool = False
+    keep_background: bool = False  # channel 0 of a multi-label model is given too
 
 
 def output_spec(model: Any, output: str, *, keep_background: bool = False) -> OutputSpec:
     """Return how the numbers of ``model`` become what was asked for.
 
-    Raises:
-        FixkitError: it has no classes, or no background to keep.
+    Raises ``FixkitError`` where it has no classes, or no background to keep.
     """
     head = next((h for h in reversed(find_heads(model)) if h.path.startswith("decode_head")), None)
     if head is None or head.spec.kind is HeadKind.DEPTH:
@@ -177,16 +169,11 @@ def _torch_export(output: str, dynamic: bool) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class ExportMethod:
-    """One way to write a model.
+    """One way to write a model."""
 
-    Args:
-        name: as messages call it.
-        any_size: whether batch, height and width may stay open.
-        options: output and whether sizes stay open -> what ``torch.onnx.export`` is given.
-    """
-
-    name: str
-    any_size: bool
+    name: str  # as messages call it
+    any_size: bool  # batch, height and width may stay open
+    # output and whether sizes stay open -> what ``torch.onnx.export`` is given
     options: Callable[[str, bool], dict[str, Any]]
 
 
@@ -199,27 +186,16 @@ EXPORT_METHODS = (
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What was exported.
-
-    Args:
-        path: the file.
-        spec: what it gives.
-        size: ``(H, W)`` of the image that it was written with.
-        dynamic: whether it takes batches, heights and widths other than that.
-        compared: ``(B, H, W)`` of the images on which it was compared with PyTorch.
-        difference: the largest there was: of scores; of labels, the share of pixels that differ.
-        failed: the methods that were tried before, and why they would not do.
-        notes: what the user should know.
-    """
+    """What was exported."""
 
     path: Path
     spec: OutputSpec
-    size: Size
-    dynamic: bool
-    compared: tuple[tuple[int, int, int], ...]
-    difference: float
-    failed: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+    size: Size  # (H, W) of the image that it was written with
+    dynamic: bool  # takes other batches, heights and widths too
+    compared: tuple[tuple[int, int, int], ...]  # (B, H, W) of images, with PyTorch
+    difference: float  # the largest, of scores; of labels, the share of pixels that differ
+    failed: tuple[str, ...] = ()  # methods tried before, and why they would not do
+    notes: tuple[str, ...] = ()  # what the user should know
 
     @property
     def input_shape(self) -> str:
@@ -356,9 +332,7 @@ def _reason(error: Exception) -> str:
 def compare(module: nn.Module, path: Path, sizes: Sequence[tuple[int, int, int]]) -> float:
     """Run a file and its module on the same random images; return how far they are apart.
 
-    Raises:
-        Exception: the file does not run, or does not give the same; ONNX Runtime has a class for
-            each kind of fault.
+    Raises where it does not run or gives something else; ONNX Runtime has a class for each fault.
     """
     runtime = need("onnxruntime")
     options = runtime.SessionOptions()
@@ -424,11 +398,7 @@ def _notes(model: Any, *, one_size: bool) -> tuple[str, ...]:
 
 
 def need(package: str) -> Any:
-    """Import a package of the ``export`` extra.
-
-    Raises:
-        FixkitError: it is not installed.
-    """
+    """Import a package of the ``export`` extra; raise ``FixkitError`` where it is not installed."""
     try:
         return importlib.import_module(package)
     except ImportError as error:

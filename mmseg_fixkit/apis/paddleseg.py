@@ -24,8 +24,7 @@ from mmseg_fixkit.rules.paddleseg import PaddleSegContext, diagnose, has_auxilia
 def check_paddleseg(path: str) -> Report:
     """Diagnose a PaddleSeg config without changing anything.
 
-    Raises:
-        FixkitError: it cannot be read.
+    Raises ``FixkitError`` where it cannot be read.
     """
     config = read(Path(path))
     found = diagnose(PaddleSegContext(config, looks_multilabel(config)))
@@ -56,10 +55,8 @@ class PaddlePatch:
     def write(self, path: Path, *, overwrite: bool = False) -> bool:
         """Write the patched config; return False if it is there already.
 
-        A file in another folder could not inherit what this one does.
-
-        Raises:
-            FixkitError: the file exists, or cannot be written.
+        A file in another folder could not inherit what this one does. Raises ``FixkitError`` where
+        the file exists, or cannot be written.
         """
         content = self.text.encode("utf-8")
         if path.is_file() and path.read_bytes() == content:

@@ -288,11 +288,7 @@ def _planned(
 
 
 def _as_multilabel(document: ConfigDocument, labels: Optional[LabelsLike]) -> LabelSpace:
-    """Return the labels that are meant, as ones that may overlap.
-
-    Raises:
-        FixkitError: none are given, and the config does not say what they are.
-    """
+    """Return the labels as ones that may overlap; raise ``FixkitError`` if nothing says them."""
     if isinstance(labels, LabelSpace) and labels.multilabel:
         return labels
     if labels is None:

@@ -63,9 +63,7 @@ def read_class_weight(
 
     They are N numbers, one of :data:`WORDS`, or a method, which :func:`with_computed_weights`
     replaces; where labels may overlap no method, and N + 1 numbers too, the background's first.
-
-    Raises:
-        FixkitError: it is no such word, or the numbers do not fit the config.
+    Raises ``FixkitError`` for other words, or numbers that do not fit the config.
     """
     if given is None or given in WORDS:
         return given if given is None else str(given)
@@ -121,10 +119,8 @@ def _checked_label_weights(
 def with_computed_weights(context: ConfigContext) -> tuple[ConfigContext, tuple[str, ...]]:
     """Return the context with numbers where a method was asked for, and notes on them.
 
-    The labels are those of the training split, read as the patched config reads them.
-
-    Raises:
-        FixkitError: they cannot be read, or hold none of the classes.
+    The labels are those of the training split, read as the patched config reads them. Raises
+    ``FixkitError`` where they cannot be read, or hold none of the classes.
     """
     method = context.options.class_weight
     if not isinstance(method, str) or method in WORDS:
@@ -172,8 +168,7 @@ def check_label_format(
 ) -> None:
     """Look whether a config can have labels that overlap, read from such files.
 
-    Raises:
-        FixkitError: it cannot, or something that was asked for does not go with it.
+    Raises ``FixkitError`` where it cannot, or where something asked for does not go with it.
     """
     if not context.labels.multilabel:
         _check_nothing_given(files)
@@ -310,10 +305,7 @@ def inspect_data_root(
     """Return what was asked for with what the data folder holds, and notes to check it by.
 
     The config's own folders are kept where nothing is recognised. ``labels`` are the classes that
-    the user gives, if any.
-
-    Raises:
-        FixkitError: the folder is a file, or it cannot be read.
+    the user gives, if any. Raises ``FixkitError`` where the folder is a file or cannot be read.
     """
     location, notes = _inspected(document, asked)
     if labels is not None and asked.data_root is not None:

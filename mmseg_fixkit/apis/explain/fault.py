@@ -29,42 +29,27 @@ class Cause:
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault that is known by its text. All texts are templates: ``{value}`` is a group.
+    """A fault that is known by its text. All texts are templates: ``{value}`` is a group."""
 
-    Args:
-        id: stable, for programs; the name of the table in the file.
-        title: the fault in a few words.
-        rank: where it stands in the chain of cause: config, data, labels, weights, checkpoint,
-            training, results. A root has a lower rank than what it brings about.
-        what: what happened.
-        why: how it comes about.
-        sure: how to be sure.
-        next: what to run or to change, in order; a command begins with ``mmseg-fix``.
-        patterns: verbose regular expressions for text **without any white space**, so that no
-            line break can hide a message; groups hold numbers, names and files. One of
-            :func:`parts` stands in braces. None for what the values of a log tell.
-        anchors: literals, one of which is in each text; the fast first look.
-        only_if: the condition of :data:`CONDITIONS` on the groups that a pattern cannot express.
-        causes: where one text has several causes.
-        after: ids of faults that bring this one about, if the same text has them.
-        rules: codes of the rules that find the cause in a config.
-        references: threads and sources.
-    """
-
-    id: str
+    id: str  # stable, for programs; the name of the table in the file
     title: str
+    # Place in the chain of cause: config, data, labels, weights, checkpoint, training, results.
+    # A root has a lower rank than what it brings about.
     rank: int
     what: Template
-    why: Template
-    sure: Template
-    next: tuple[Template, ...]
+    why: Template  # how it comes about
+    sure: Template  # how to be sure
+    next: tuple[Template, ...]  # in order; a command begins with ``mmseg-fix``
+    # Verbose regular expressions for text **without any white space**, so that no line break
+    # can hide a message; groups hold numbers, names and files, braces one of :func:`parts`.
+    # None for what the values of a log tell.
     patterns: tuple[str, ...] = ()
-    anchors: tuple[str, ...] = ()
-    only_if: str = ""
-    causes: tuple[Cause, ...] = ()
-    after: tuple[str, ...] = ()
-    rules: tuple[str, ...] = ()
-    references: tuple[str, ...] = ()
+    anchors: tuple[str, ...] = ()  # literals, one of which is in each text; the fast first look
+    only_if: str = ""  # condition on the groups, of :data:`CONDITIONS`; no pattern can say it
+    causes: tuple[Cause, ...] = ()  # where one text has several
+    after: tuple[str, ...] = ()  # ids of faults in the same text that bring it about
+    rules: tuple[str, ...] = ()  # codes of those that find the cause in a config
+    references: tuple[str, ...] = ()  # threads and sources
 
     @cached_property
     def expressions(self) -> tuple[re.Pattern[str], ...]:

@@ -79,8 +79,7 @@ CAUSES: Mapping[str, Callable[[CheckedConfig], Verdict]] = {
 def check_against_config(config: ConfigLike, explained: Sequence[Explanation]) -> list[Explanation]:
     """Return the explanations with the findings of ``check`` that fit, and causes decided.
 
-    Raises:
-        FixkitError: the config cannot be read.
+    Raises ``FixkitError`` where the config cannot be read.
     """
     from mmseg_fixkit.apis.check import check
 

@@ -47,12 +47,9 @@ def cut(sample: dict[str, Any], size: Size) -> dict[str, Any]:
 
 
 def with_every_class(samples: Sequence[Any], values: Sequence[int], ignore_index: int) -> list[Any]:
-    """Return copies of data samples whose labels hold all ``values`` and ignored pixels.
+    """Return copies of data samples whose labels hold all ``values``, below ignored rows.
 
-    Args:
-        samples: with ``gt_sem_seg`` (1, H, W).
-        values: what a pixel may hold: class indices, or maps of bits.
-        ignore_index: the value of the top rows.
+    Labels are ``gt_sem_seg`` (1, H, W), values class indices or maps of bits.
     """
     return [_labelled(sample, values, ignore_index, turn) for turn, sample in enumerate(samples)]
 

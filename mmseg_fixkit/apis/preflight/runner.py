@@ -41,40 +41,24 @@ class StageFindings:
 
 @dataclass(frozen=True)
 class StageResult:
-    """How one stage went.
-
-    Args:
-        name: of the stage.
-        state: how it ended.
-        text: what was found; of a failure, the error; of a skipped one, the reason.
-        findings: what is wrong.
-        explanations: known causes of the error.
-        seconds: how long it took.
-    """
+    """How one stage went."""
 
     name: str
     state: State
-    text: str
+    text: str  # what was found; of a failure the error, of a skipped one the reason
     findings: tuple[Diagnostic, ...] = ()
-    explanations: tuple[Explanation, ...] = ()
+    explanations: tuple[Explanation, ...] = ()  # known causes of the error
     seconds: float = 0.0
 
 
 @dataclass
 class PreflightRun:
-    """What is tried, and what stages pass to later ones.
+    """What is tried, and what stages pass to later ones."""
 
-    Args:
-        config: a path or a zoo name.
-        checkpoint: what to start from; where left out, ``load_from`` of the config.
-        device: where the model runs.
-        samples: how many samples of the training data pass the pipeline.
-    """
-
-    config: str
-    checkpoint: Optional[Path] = None
+    config: str  # a path or a zoo name
+    checkpoint: Optional[Path] = None  # where left out, ``load_from`` of the config
     device: str = "cpu"
-    samples: int = 4
+    samples: int = 4  # of the training data, to pass the pipeline
     parts: dict[str, Any] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Any:
