@@ -134,17 +134,9 @@ def finding(
 ) -> Diagnostic:
     """Build a diagnostic in the message grammar; code and name are filled in by the registry.
 
-    Args:
-        key: where it is.
-        found: the value found there.
-        who: who says otherwise, with its verb: ``"the dataset has"``.
-        expected: the value that belongs there.
-        then: what to do next, where no fix does it.
-        edits: the repair; a fix is attached only if there are any.
-        title: what the repair does, in the imperative.
-        applicability: of the repair.
-        severity: of the finding.
-        shown: the words for ``expected`` in the message, where its repr is no help.
+    ``who`` says otherwise, with its verb: ``"the dataset has"``; ``shown`` are the words for
+    ``expected``, where its repr is no help. ``then`` is what to do next, where no fix does it;
+    ``title`` what the ``edits`` do, in the imperative. A fix is attached only if there are any.
     """
     message = f"{format_key(key)} is {brief(found)}, but {who} {shown or brief(expected)}"
     changes = tuple(edits)

@@ -25,8 +25,7 @@ _MAX_LINKS = 40
 def write_file(target: AnyPath, content: Union[str, bytes], *, option: str = "") -> None:
     """Write a file in one step, by the rules of :func:`replacing`; text becomes UTF-8.
 
-    Raises:
-        FixkitError: it cannot be written. It is as it was then.
+    Raises ``FixkitError`` where that fails; the file is as it was then.
     """
     with replacing(target, option=option) as temporary:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
@@ -41,14 +40,8 @@ def replacing(target: AnyPath, *, option: str = "") -> Iterator[Path]:
     - A file that is replaced hands on its permissions, and its owner and group where this process
       may set them.
 
-    The temporary file has the suffix of ``target``. It is gone in the end, whatever happens.
-
-    Args:
-        target: the file.
-        option: the option that names the file, for messages.
-
-    Raises:
-        FixkitError: the file cannot be written, in the block or at its end.
+    The temporary file has the suffix of ``target``. It is gone in the end, whatever happens. Raises
+    ``FixkitError`` where the file, named by ``option`` in the message, cannot be written.
     """
     path = Path(target)
     with writing(path, option):
@@ -64,10 +57,7 @@ def replacing(target: AnyPath, *, option: str = "") -> Iterator[Path]:
 def temporary_next_to(target: Path, content: bytes = b"") -> Iterator[Path]:
     """Keep ``content`` in a temporary file in the folder of ``target``, of the same suffix.
 
-    It has the permissions of any new file, and is gone in the end.
-
-    Raises:
-        OSError: the folder cannot be written to.
+    It has the permissions of any new file, and is gone in the end. Raises ``OSError``.
     """
     temporary = target.with_name(f".{target.stem[:_STEM]}-{os.urandom(8).hex()}{target.suffix}")
     temporary.touch(exist_ok=False)
@@ -82,13 +72,8 @@ def temporary_next_to(target: Path, content: bytes = b"") -> Iterator[Path]:
 def put_in_place(temporary: Path, target: Path, *, overwrite: bool = True) -> bool:
     """Make the content of ``temporary`` that of ``target``, by the rules of :func:`replacing`.
 
-    Both are on one file system, unless the target is a pipe or a device.
-
-    Returns:
-        False where there is a file, and none may be replaced (``overwrite``).
-
-    Raises:
-        OSError: it cannot be written.
+    Both are on one file system, unless the target is a pipe or a device. Returns False where there
+    is a file, and none may be replaced; raises ``OSError`` where it cannot be written.
     """
     real = os.path.realpath(target)
     if not overwrite:
@@ -107,8 +92,7 @@ def put_in_place(temporary: Path, target: Path, *, overwrite: bool = True) -> bo
 def check_target(target: AnyPath, *, overwrite: bool) -> None:
     """Refuse a file that must not or cannot be written, before any work is done.
 
-    Raises:
-        FixkitError: it is a folder, lies in none, or exists and may not be replaced.
+    Raises ``FixkitError`` where it is a folder, lies in none, or exists and may not be replaced.
     """
     path = Path(target)
     with writing(path):
@@ -130,11 +114,7 @@ def lies_in(target: AnyPath, *folders: AnyPath) -> bool:
 
 @contextmanager
 def writing(target: Path, option: str = "") -> Iterator[None]:
-    """Turn what the system says while ``target`` is written into one sentence.
-
-    Raises:
-        FixkitError: in place of any ``OSError``.
-    """
+    """Turn an ``OSError`` while ``target`` is written into one sentence, a ``FixkitError``."""
     try:
         yield
     except OSError as error:
@@ -166,8 +146,7 @@ def _status(target: Path) -> Optional[os.stat_result]:
 def _is_stream(target: Path) -> bool:
     """Whether a name stands for something that is written to, and cannot be replaced.
 
-    Raises:
-        OSError: it stands for a folder, or for nothing: links that lead to each other.
+    Raises ``OSError`` for a folder, or for nothing: links that lead to each other.
     """
     status = _status(target)
     if status is None:

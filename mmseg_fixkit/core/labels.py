@@ -100,15 +100,9 @@ LabelsLike = Union[LabelSpace, Sequence[str], int]
 def label_space(
     labels: LabelsLike, palette: Optional[tuple[Color, ...]] = None, *, multilabel: bool = False
 ) -> LabelSpace:
-    """Return the label space that is meant.
+    """Return the label space that is meant; raise ``FixkitError`` as :class:`LabelSpace` does.
 
-    Args:
-        labels: what the classes are.
-        palette: a colour for each, where only names are given.
-        multilabel: whether they may overlap, also where ``labels`` does not say so.
-
-    Raises:
-        FixkitError: see :class:`LabelSpace`.
+    A palette counts where only names are given, ``multilabel`` also where labels do not say so.
     """
     if isinstance(labels, (LabelSpace, int)):
         space = LabelSpace.of(labels) if isinstance(labels, int) else labels
@@ -120,8 +114,7 @@ def label_space(
 def read_class_names(source: Union[str, Path]) -> tuple[str, ...]:
     """Return class names: of a path the lines that are not empty, of a text what commas part.
 
-    Raises:
-        FixkitError: the file cannot be read as text.
+    Raises ``FixkitError`` where the file cannot be read as text.
     """
     if isinstance(source, str):
         return tuple(name.strip() for name in source.split(","))

@@ -70,11 +70,7 @@ def as_hex(packed: int) -> str:
 
 
 def parse_color(text: str) -> Color:
-    """Return the colour that people write as ``128,64,128``, ``128 64 128`` or ``#804080``.
-
-    Raises:
-        FixkitError: it is written in no such way.
-    """
+    """Read ``128,64,128``, ``128 64 128`` or ``#804080``; raise ``FixkitError`` for all else."""
     for pattern, base in ((_HEX, 16), (_RGB, 10)):
         match = pattern.fullmatch(text.strip())
         if match:
@@ -86,9 +82,8 @@ def parse_color(text: str) -> Color:
 def pack_image(colors: Any) -> Any:
     """Return ``0xRRGGBB`` for each pixel of an ``(H, W, C)`` array, as ``(H, W)`` of ``uint32``.
 
-    Args:
-        colors: red, green and blue, or grey, with or without alpha, which is left out. Of parts
-            wider than 8 bit the low byte counts, as after the host's cast.
+    Taken are colours, red first, or grey; alpha is left out. Of parts wider than 8 bit the low byte
+    counts, as after the host's cast.
     """
     import numpy as np  # the command line reads colours without it
 

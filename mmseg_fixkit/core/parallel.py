@@ -111,14 +111,9 @@ def results(
 ) -> Iterator[Result]:
     """Yield what becomes of each chunk, in order; one that is split up gives several.
 
-    Args:
-        work: what to do with them.
-        chunks: any number of them; they are taken as results are.
-        jobs: how many workers; a cluster has its own.
-        executor: ``threads``, ``processes`` or ``dask://host:port``.
-
-    Raises:
-        FixkitError: there is no such executor, or the cluster cannot be reached.
+    Chunks are taken as results are. The executor is ``threads``, ``processes`` or
+    ``dask://host:port``, a cluster with its own count of workers. Raises ``FixkitError`` for any
+    other, and where the cluster cannot be reached.
     """
     if executor.startswith(_DASK):
         return _on_cluster(work, chunks, executor[len(_DASK) :])

@@ -117,11 +117,7 @@ def reported_rules(prefix: str) -> tuple[Rule, ...]:
 
 
 def find_rule(code: str) -> Rule:
-    """Return the rule with this code or name.
-
-    Raises:
-        FixkitError: there is none; the message names the known ones.
-    """
+    """Return the rule with this code or name; raise ``FixkitError``, with the known ones."""
     for candidate in all_rules():
         if code.upper() == candidate.code or code == candidate.name:
             return candidate
@@ -145,10 +141,7 @@ def select_rules(
 ) -> tuple[Rule, ...]:
     """Return the rules of configs whose code begins with a prefix in ``select``.
 
-    Those with a prefix in ``ignore`` are left out.
-
-    Raises:
-        FixkitError: a prefix fits no rule.
+    Those with one in ``ignore`` are left out. Raises ``FixkitError`` where a prefix fits no rule.
     """
     return _selected(tuple(r for r in all_rules() if not r.reported), select, ignore)
 
@@ -156,11 +149,7 @@ def select_rules(
 def select_reported(
     family: str, select: Optional[Iterable[str]] = None, ignore: Optional[Iterable[str]] = None
 ) -> tuple[Rule, ...]:
-    """Return the rules of a family that do not look at configs, selected likewise.
-
-    Raises:
-        FixkitError: a prefix fits no rule of the family.
-    """
+    """Return rules of a family that do not look at configs, selected likewise; raise likewise."""
     return _selected(reported_rules(family), select, ignore)
 
 

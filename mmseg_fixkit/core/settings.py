@@ -20,18 +20,12 @@ KEYS = ("select", "ignore")
 
 @dataclass(frozen=True)
 class Settings:
-    """What a project says of its checks.
+    """What a project says of its checks."""
 
-    Args:
-        file: the ``pyproject.toml`` that says so; None for the defaults.
-        select: prefixes of the rule codes to run; None for all.
-        ignore: prefixes of the codes not to run.
-        reasons: why, for the ignored prefixes that come with a reason.
-    """
-
-    file: Optional[Path] = None
-    select: Optional[tuple[str, ...]] = None
-    ignore: tuple[str, ...] = ()
+    file: Optional[Path] = None  # the ``pyproject.toml``; None for the defaults
+    select: Optional[tuple[str, ...]] = None  # prefixes of the rule codes to run; None for all
+    ignore: tuple[str, ...] = ()  # prefixes of the codes not to run
+    # of the ignored prefixes that come with one
     reasons: Mapping[str, str] = field(default_factory=dict)
 
     def under(
@@ -59,9 +53,7 @@ def settings_for(place: Path) -> Settings:
 
     They stand in the nearest ``pyproject.toml`` with ``[tool.mmseg-fixkit]``, in ``place`` or a
     folder above it; else in the one that holds for the current folder; else they are the defaults.
-
-    Raises:
-        FixkitError: the file is not TOML, or the table holds what nobody reads.
+    Raises ``FixkitError`` where the file is not TOML, or the table holds what nobody reads.
     """
     return _nearest(place.resolve()) or _nearest(Path.cwd()) or Settings()
 
@@ -89,8 +81,7 @@ def _read(file: Path) -> Optional[Settings]:
 def parse_settings(text: str, file: Path) -> Optional[Settings]:
     """Return what ``[tool.mmseg-fixkit]`` in ``text`` says; None if there is no such table.
 
-    Raises:
-        FixkitError: ``text`` is not TOML, or the table holds what nobody reads.
+    Raises ``FixkitError`` where the text is not TOML, or the table holds what nobody reads.
     """
     tool = _toml(text, file).get("tool")
     table = tool.get("mmseg-fixkit") if isinstance(tool, dict) else None
