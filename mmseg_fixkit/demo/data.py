@@ -49,22 +49,15 @@ Draw = Callable[[Rng], tuple[Image.Image, Image.Image]]
 
 @dataclass(frozen=True)
 class ShapesDataset:
-    """A dataset on disk: ``images/{train,val}/*.jpg`` and ``labels/{train,val}/*.png``.
-
-    Args:
-        root: the folder that holds ``images`` and ``labels``.
-        classes: names in the order of their class indices; the first is the background.
-        palette: one colour for each class.
-        counts: images in each split.
-    """
+    """A dataset on disk: ``images/{train,val}/*.jpg`` and ``labels/{train,val}/*.png``."""
 
     #: What a legend calls pixels that are predicted right, and wrong.
     verdicts: ClassVar[tuple[str, str]] = ("right", "wrong")
 
     root: Path
-    classes: tuple[str, ...]
+    classes: tuple[str, ...]  # in the order of their class indices; the first is the background
     palette: tuple[Color, ...]
-    counts: Mapping[str, int]
+    counts: Mapping[str, int]  # images in each split
 
     @property
     def labels(self) -> LabelSpace:
@@ -119,10 +112,8 @@ def make_shapes(
     """Write the dataset below ``root``; the same arguments give the same files.
 
     Pixels in which the edge of a shape lies are 255 (ignored), as in PASCAL VOC. Every class
-    occurs in a split that has at least ``(classes - 1) / 3`` images.
-
-    Raises:
-        FixkitError: there are not so many shapes, or the size is too small to draw them.
+    occurs in a split that has at least ``(classes - 1) / 3`` images. Raises ``FixkitError`` where
+    there are not so many shapes, or the size is too small to draw them.
     """
     if not 2 <= classes <= len(CLASSES):
         raise FixkitError(f"{classes} classes are asked for, but there are 2 to {len(CLASSES)}")
@@ -139,11 +130,7 @@ def make_shapes(
 def write_splits(
     root: Path, counts: Mapping[str, int], size: int, seed: int, of_split: Callable[[Rng], Draw]
 ) -> None:
-    """Write the images and label files of each split.
-
-    Raises:
-        FixkitError: the size is too small to draw shapes.
-    """
+    """Write images and label files; raise ``FixkitError`` if the size is too small for shapes."""
     if size < _MIN_SIZE:
         raise FixkitError(f"the size is {size} pixels, but shapes need at least {_MIN_SIZE}")
     for number, (split, count) in enumerate(counts.items()):
@@ -192,11 +179,7 @@ def _place(rng: Rng, size: int, others: list[Shape]) -> Shape:
 def coverage(shape: Shape, outline: Outline, size: int, hole: float = 0.0) -> Pixels:
     """Return what share of each pixel (H, W) the shape covers: 1 inside, a fraction on its edge.
 
-    Args:
-        shape: where it lies.
-        outline: its corners; none for a disc.
-        size: width and height of the image.
-        hole: radius of the hole in a disc, as a share of the disc's own.
+    A disc has no outline, and may have a hole: its radius as a share of the disc's own.
     """
     x, y, radius = (_OVERSAMPLING * v for v in (shape.x, shape.y, shape.radius))
     cos, sin = (f(shape.angle) * radius for f in (math.cos, math.sin))

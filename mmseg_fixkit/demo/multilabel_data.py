@@ -81,8 +81,7 @@ class LightsDataset(ShapesDataset):
 def make_lights(root: Path, *, train: int, val: int, size: int, seed: int) -> LightsDataset:
     """Write the dataset below ``root``; the same arguments give the same files.
 
-    Raises:
-        FixkitError: the size is too small to draw shapes.
+    Raises ``FixkitError`` where the size is too small to draw shapes.
     """
     counts = {"train": train, "val": val}
     write_splits(root, counts, size, seed, lambda _: lambda rng: _draw(rng, size))

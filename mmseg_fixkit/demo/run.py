@@ -91,11 +91,7 @@ class Demo:
         return result
 
     def train_after(self) -> RunResult:
-        """Train with the patched config.
-
-        Raises:
-            FixkitError: that fails.
-        """
+        """Train with the patched config; raise ``FixkitError`` where that fails."""
         config, iterations = self.folder / "after.py", self.settings.iterations
         self.console.step(f"training with {config}: {iterations} iterations on the CPU")
         with self.console.training(iterations) as listen:
@@ -126,13 +122,9 @@ class Demo:
 
 
 def start(folder: Path, settings: Settings, labels: str, steps: int) -> tuple[Demo, bool]:
-    """Begin a demonstration with the step that makes its data.
+    """Begin with the step that makes the data; say whether an earlier checkpoint still fits.
 
-    Returns:
-        The demonstration, and whether the checkpoint of an earlier one still fits.
-
-    Raises:
-        FixkitError: no stack is installed, or the folder is not the demo's.
+    Raises ``FixkitError`` where no stack is installed, or the folder is not the demo's.
     """
     if any(package_path(name) is None for name in NEEDED):
         raise FixkitError(NO_STACK)

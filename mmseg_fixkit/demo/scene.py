@@ -49,13 +49,10 @@ class Settings:
 
 
 def claim(folder: Path, settings: Settings) -> bool:
-    """Make the folder, or take over that of an earlier run without its data and logs.
+    """Take a new or an earlier folder; return whether the checkpoint there still fits.
 
-    Returns:
-        Whether the checkpoint there still fits.
-
-    Raises:
-        FixkitError: it holds files that are not the demo's, or cannot be written to.
+    Earlier data and logs go. Raises ``FixkitError`` where the folder holds files that are not the
+    demo's, or cannot be written to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
