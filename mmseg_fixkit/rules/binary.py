@@ -144,9 +144,8 @@ def _requested(context: ConfigContext, head: Head) -> tuple[tuple[Edit, ...], st
 def checked_binary(document: ConfigDocument, labels: LabelSpace, wish: str) -> Optional[str]:
     """Return what was asked for, ``'sigmoid'`` or ``'softmax'``, once it is known to be possible.
 
-    Raises:
-        FixkitError: another word, other than two classes, or a head or a loss of the config that
-            cannot have one channel.
+    Raises ``FixkitError`` for another word, other than two classes, or a head or a loss of the
+    config that cannot have one channel.
     """
     if wish not in (SIGMOID, SOFTMAX):
         raise FixkitError(f"--binary is {wish!r}, but it has to be {SIGMOID} or {SOFTMAX}")

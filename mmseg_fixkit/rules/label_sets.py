@@ -23,13 +23,8 @@ def findings(
 ) -> tuple[Diagnostic, ...]:
     """Return what is wrong with the label files, in the order of the codes.
 
-    Args:
-        stats: of a scan.
-        select: prefixes of the codes to look for; all where left out.
-        ignore: prefixes of the codes to leave out.
-
-    Raises:
-        FixkitError: a prefix fits no rule of this family.
+    Codes begin with what is in ``select``, and not in ``ignore``. Raises ``FixkitError`` where such
+    a prefix fits no rule of this family.
     """
     context = ScanContext(stats)
     return tuple(d for rule in select_reported(FAMILY, select, ignore) for d in rule.run(context))

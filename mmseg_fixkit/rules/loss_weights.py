@@ -204,11 +204,9 @@ def checked_class_weight(
 ) -> tuple[float, ...]:
     """Return the weights asked for, ``text`` in the user's words, as numbers.
 
-    They are N, or N + 1 for a config with only query heads.
-
-    Raises:
-        FixkitError: an entry is no usable number, their number fits no head, or no loss of the
-            config takes class weights. The message names the head kind, N and N + 1.
+    They are N, or N + 1 for a config with only query heads. Raises ``FixkitError``, with the head
+    kind, N and N + 1, where an entry is no usable number, their number fits no head, or no loss of
+    the config takes class weights.
     """
     losses = tuple(losses_that_take_weights(document))
     heads = [loss.head for loss in losses]

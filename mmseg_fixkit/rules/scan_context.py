@@ -31,11 +31,7 @@ _CITYSCAPES_NAMES = frozenset({"road", "sidewalk", "building"})
 
 @dataclass(frozen=True)
 class ScanContext:
-    """What is known of the label files of a scan.
-
-    Args:
-        stats: of the scan.
-    """
+    """What is known of the label files of a scan."""
 
     stats: LabelStats
 
