@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import sys
 import weakref
 from collections.abc import Iterator
@@ -21,6 +22,11 @@ settings.register_profile(
     derandomize=bool(os.environ.get("CI")),
 )
 settings.load_profile("project")
+
+# A shell starts what runs in the background with Ctrl-C ignored, and processes inherit that: tests
+# of Ctrl-C would wait for ever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _loading: weakref.WeakSet[Any] = weakref.WeakSet()
 
