@@ -102,9 +102,7 @@ def patch(  # noqa: PLR0913 - its options are those of the command
     given = labels is not None and not context.labels.multilabel
     weights = patch_options.read_class_weight(context, class_weight)
     notes += patch_options.multilabel_notes(context, files)
-    data, of_data = patch_options.inspect_data_root(
-        document, location, context.labels if given else None
-    )
+    data, of_data = _with_data_folder(document, location, context.labels if given else None)
     options = PatchOptions(
         ignore_index=ignore_index,
         class_weight=weights,
@@ -276,6 +274,18 @@ class Patch:
 
     def _replan(self, document: ConfigDocument) -> FixPlan:
         return make_plan(replace(self.context, document=document), self.rules, self.minimum)
+
+
+def _with_data_folder(
+    document: ConfigDocument, location: DataLocation, labels: Optional[LabelSpace]
+) -> tuple[DataLocation, tuple[str, ...]]:
+    """Return what is asked for of the data, completed by what its folder holds, and notes."""
+    given = (location.data_root, location.img_dir, location.ann_dir, location.ann_file)
+    if all(value is None for value in given):  # an empty ann_file means that there is none
+        return location, ()
+    from mmseg_fixkit.apis.data_folder import inspect_data_root
+
+    return inspect_data_root(document, location, labels)
 
 
 def _planned(
