@@ -113,7 +113,10 @@ class RemapLabels(BaseTransform):
             return label
         if spread is not None:
             new = self._lookup(counts)
-            return spread(new.astype(np.result_type(label.dtype, new)))
+            # What int64 and uint64 have in common is float64, which has no room for large values.
+            common = np.result_type(label.dtype, new)
+            whole = label.dtype.kind != "f" and common.kind == "f"
+            return spread(new.astype(np.int64 if whole else common))
         if self._bytes.dtype != np.uint8:
             return self._bytes[label]
         return cv2.LUT(np.ascontiguousarray(label), self._bytes)

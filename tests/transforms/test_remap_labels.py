@@ -109,6 +109,13 @@ def test_every_pixel_as_a_plain_reading_has_it(
     assert np.array_equal(label, before)
 
 
+@pytest.mark.parametrize("kind", [np.int64, np.uint64])
+def test_values_that_no_float_holds_stay(kind: type) -> None:
+    large = 2**53 + 1
+    new = remap(np.array([[large, 40]], kind), mapping={40: 9})
+    assert new.astype(int).tolist() == [[large, 9]]
+
+
 def test_views_that_are_not_contiguous() -> None:
     wide = np.arange(48, dtype=np.uint8).reshape(6, 8)
     new = remap(wide[::-1, ::2], mapping={40: 9})
