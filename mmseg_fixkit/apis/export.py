@@ -102,6 +102,23 @@ def output_spec(model: Any, output: str, *, keep_background: bool = False) -> Ou
     return OutputSpec(Task.QUERY if query else Task.SOFTMAX, output, classes)
 
 
+def _flag(preprocessor: Any, *spellings: str) -> bool:
+    """Return what a preprocessor says of itself, under the name that this host gives it.
+
+    Raises ``FixkitError`` where it has none of the names: any default would change what the model
+    sees. mmsegmentation calls one ``channel_conversion``, onedl-mmsegmentation and MMEngine
+    ``_channel_conversion``.
+    """
+    for name in spellings:
+        if hasattr(preprocessor, name):
+            return bool(getattr(preprocessor, name))
+    raise FixkitError(
+        f"{type(preprocessor).__name__}, the data_preprocessor, has no {' or '.join(spellings)}: "
+        "how it changes an image is not known, and cannot be written into the file; "
+        "SegDataPreProcessor can be exported"
+    )
+
+
 class ExportedModel(nn.Module):
     """``image`` (B, 3, H, W), RGB of 0 to 255 -> scores or labels of the same height and width.
 
@@ -117,11 +134,11 @@ class ExportedModel(nn.Module):
         self.model = model
         self.spec = spec
         before = model.data_preprocessor
-        normalised = getattr(before, "_enable_normalize", False)
+        normalised = _flag(before, "_enable_normalize")
         self.register_buffer("mean", before.mean.clone() if normalised else None)
         self.register_buffer("std", before.std.clone() if normalised else None)
         # What the host reads is BGR; a preprocessor that turns it leaves RGB.
-        self.turned = not bool(getattr(before, "channel_conversion", False))
+        self.turned = not _flag(before, "channel_conversion", "_channel_conversion")
 
     def forward(self, image: Tensor) -> Tensor:
         """Run the model; see the class."""

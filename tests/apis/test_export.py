@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from mmengine.model import BaseDataPreprocessor, ImgDataPreprocessor
 from PIL import Image
 
 from mmseg_fixkit.cli import app
@@ -20,7 +21,7 @@ from tests.zoo.build import build
 onnx = pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime")
 
-from mmseg_fixkit.apis.export import export  # noqa: E402 - after the packages it needs
+from mmseg_fixkit.apis.export import ExportedModel, export, output_spec  # noqa: E402 - after them
 
 NAMES = ("soil", "weed", "crop", "stone", "sky")
 
@@ -254,6 +255,23 @@ def test_the_background_can_be_kept(tmp_path: Path) -> None:
     found = run(report.path, sample_image())[0]
     assert found.shape[0] == 4
     np.testing.assert_allclose(found[1:], expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("turns", [False, True])
+def test_the_turn_of_the_channels_is_read_in_both_spellings(turns: bool) -> None:
+    """MMEngine's preprocessor has it as onedl-mmsegmentation's does."""
+    model = build(run_model(run_head(len(NAMES))))
+    model.dataset_meta = {"classes": NAMES}
+    model.data_preprocessor = ImgDataPreprocessor([0.0] * 3, [1.0] * 3, bgr_to_rgb=turns)
+    assert ExportedModel(model, output_spec(model, "labels")).turned == (not turns)
+
+
+def test_a_preprocessor_that_does_not_say_what_it_does_is_refused() -> None:
+    model = build(run_model(run_head(len(NAMES))))
+    model.dataset_meta = {"classes": NAMES}
+    model.data_preprocessor = BaseDataPreprocessor()
+    with pytest.raises(FixkitError, match="BaseDataPreprocessor, the data_preprocessor, has no"):
+        ExportedModel(model, output_spec(model, "labels"))
 
 
 def test_a_head_that_no_trace_can_hold_is_written_at_one_size_with_the_reason(
