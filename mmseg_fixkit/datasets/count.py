@@ -43,7 +43,7 @@ def by_count(pairs: Iterable[tuple[int, int]]) -> Pairs:
 
 def _count_runs(flat: Array) -> Pairs:
     """Count by runs of equal pixels: labels are smooth, so that there are few."""
-    ends = _places(_borders(flat))
+    ends = _borders(flat).nonzero()[0]
     values, places = np.unique(flat.take(ends), return_inverse=True)
     counts = np.bincount(places, _lengths(ends)).astype(np.int64)
     return tuple(zip(values.tolist(), counts.tolist()))
@@ -55,25 +55,16 @@ def _count_bytes(flat: NDArray[np.uint8]) -> NDArray[np.int64]:
     if np.count_nonzero(borders) > _NOISY * flat.size:
         image = Image.frombuffer("L", (flat.size, 1), flat, "raw", "L", 0, 1)
         return np.array(image.histogram(), np.int64)  # NumPy counts at a third of the speed
-    ends = _places(borders)
+    ends = borders.nonzero()[0]
     return np.bincount(flat.take(ends), _lengths(ends), 256).astype(np.int64)
 
 
 def _borders(flat: Array) -> NDArray[np.bool_]:
-    """Return where runs of equal pixels end, filled up with False to whole words of 8 pixels."""
-    borders = np.zeros(-(-flat.size // 8) * 8, bool)
-    np.not_equal(flat[1:], flat[:-1], out=borders[: max(0, flat.size - 1)])
-    borders[max(0, flat.size - 1) : flat.size] = True
+    """Return where runs of equal pixels end."""
+    borders = np.empty(flat.size, bool)
+    borders[-1:] = True
+    np.not_equal(flat[1:], flat[:-1], out=borders[:-1])
     return borders
-
-
-def _places(borders: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return the indices of True: words with any are looked for first, as most have none."""
-    words = borders.view(np.uint64)
-    mixed = (words != 0).nonzero()[0]
-    inside = words.take(mixed).view(bool).nonzero()[0]
-    places: NDArray[np.int64] = (mixed.take(inside >> 3) << 3) + (inside & 7)
-    return places
 
 
 def _lengths(ends: NDArray[np.int64]) -> NDArray[np.float64]:
