@@ -250,6 +250,10 @@ class Patch:
             raise FixkitError(
                 f"{output} is the config itself; give another file with -o, or --in-place"
             )
+        if self.context.document.inherits_from(output):
+            raise FixkitError(
+                f"{output} is a file that the config inherits from; give another file with -o"
+            )
         return write_proved(self.render(output, mode), output, self._replan, overwrite=overwrite)
 
     def write_in_place(self) -> bool:

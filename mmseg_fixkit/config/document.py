@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from functools import cached_property
 from os.path import normpath
@@ -107,6 +108,11 @@ class ConfigDocument:
         if self.path is None:
             return None
         return self._source.locate(key) or Location(str(self.path))
+
+    def inherits_from(self, file: Path) -> bool:
+        """Whether ``file`` is one that this config inherits from, whatever links lead there."""
+        bases = () if self.path is None else self._source.inherited()
+        return os.path.realpath(file) in {os.path.realpath(base) for base in bases}
 
     @cached_property
     def _source(self) -> ConfigSource:

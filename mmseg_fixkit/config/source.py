@@ -170,6 +170,12 @@ class ConfigSource:
         paths = (self._resolve(name, self.path) for name in self._text.base_names())
         return [ConfigSource(p, self._resolve, self._depth + 1) for p in paths if p is not None]
 
+    def inherited(self) -> Iterator[Path]:
+        """Yield every file that this one inherits from, also through others."""
+        for base in self.bases:
+            yield base.path
+            yield from base.inherited()
+
 
 def _writes(statement: ast.stmt) -> Iterator[Write]:
     value = getattr(statement, "value", None)

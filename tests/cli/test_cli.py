@@ -268,6 +268,11 @@ REFUSALS = {
         ["patch", "c.py", "--classes", "a,b", "-o", "c.py", "--overwrite"],
         ["c.py is the config itself"],
     ),
+    "a base of the config as output": (
+        {"base.py": RIGHT, "middle.py": "_base_ = 'base.py'\n", "c.py": "_base_ = 'middle.py'\n"},
+        ["patch", "c.py", "--classes", "a,b", "-o", "base.py", "--overwrite"],
+        ["base.py is a file that the config inherits from"],
+    ),
     "a missing output folder": (
         {"c.py": RIGHT},
         ["patch", "c.py", "--classes", "a,b", "-o", "gone/out.py"],
