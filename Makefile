@@ -3,6 +3,7 @@
 #   make demo TORCH='torch==2.9.1'       another torch
 #   make test PYTHON=python3.11          another Python
 #   make test WORKERS=4                  so many processes
+#   make fuzz MINUTES=30             try random input for half an hour
 #   make zoo ZOO_ARGS=--resume           go on after an interruption
 #   PIP_FIND_LINKS=folder make test      take ready wheels (torch, mmcv) from a folder
 
@@ -20,6 +21,8 @@ ONEDL_TESTS ?= tests
 PYTEST_ARGS ?=
 WORKERS ?= 2
 ZOO_ARGS ?=
+MINUTES ?= 10
+FUZZ_ARGS ?=
 
 ONEDL := onedl-mmcv==2.3.6 onedl-mmengine==0.10.12 onedl-mmsegmentation==1.4.2
 MMCV := mmcv==2.1.0
@@ -49,7 +52,7 @@ PIP := -m pip --disable-pip-version-check install $$([ -t 2 ] || echo --quiet)
 say = @printf '%s\n' '==> $(1)' >&2
 step = printf '%s\n' '==> $(1)' >&2
 
-.PHONY: help demo test test-slow test-onedl zoo zoo-findings docs pages lint format bench clean distclean
+.PHONY: help demo test test-slow test-onedl fuzz zoo zoo-findings docs pages lint format bench clean distclean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +71,9 @@ test-slow: $(TEST_READY) ## run the tests that take minutes
 test-onedl: $(ONEDL_READY) ## run the tests on the maintained fork of the host
 	$(call say,pytest on onedl-mmsegmentation 1.4.2)
 	@OMP_NUM_THREADS=1 $(DEMO_PYTHON) -m pytest -q -m 'not slow' $(SPREAD) $(PYTEST_ARGS) $(ONEDL_TESTS)
+
+fuzz: $(TEST_READY) ## try random input for MINUTES=10
+	@OMP_NUM_THREADS=1 $(TEST_PYTHON) -m tests.fuzz --minutes $(MINUTES) $(FUZZ_ARGS)
 
 zoo: $(TEST_READY) ## prove every config of the zoo and write docs/zoo.md (half an hour)
 	$(call say,the zoo of mmsegmentation 1.2.2)

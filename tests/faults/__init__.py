@@ -1,0 +1,1 @@
+"""What happens to the user's files when something goes wrong while they are written."""
