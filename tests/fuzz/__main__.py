@@ -9,7 +9,7 @@ import tempfile
 import traceback
 from pathlib import Path
 
-from tests.fuzz.loop import Found, areas, fuzz
+from tests.fuzz.loop import FoundError, areas, fuzz
 
 
 def main() -> int:
@@ -37,7 +37,7 @@ def main() -> int:
                 seconds=seconds,
                 only_round=arguments.round,
             )
-        except Found:
+        except FoundError:
             found += 1
             traceback.print_exc()
             print(f"{area}: did not hold; its input is in {folder}", flush=True)

@@ -26,7 +26,7 @@ def areas() -> dict[str, Attempt]:
     return {n: module.attempt for n, module in modules.items() if hasattr(module, "attempt")}
 
 
-class Found(AssertionError):
+class FoundError(AssertionError):
     """An input that the product did not stand up to."""
 
 
@@ -42,7 +42,7 @@ def fuzz(
     """Try inputs until the time is over, or one round; return how many of each kind held.
 
     Raises:
-        Found: an attempt raised; says how it is run again. Its input is still in ``folder``.
+        FoundError: an attempt raised; says how it is run again. Its input is still in ``folder``.
     """
     held: Counter[str] = Counter()
     end = time.monotonic() + seconds
@@ -54,7 +54,7 @@ def fuzz(
             held[attempt(random.Random(f"{area} {seed} {number}"), folder)] += 1
         except Exception as error:
             again = f"python -m tests.fuzz --only {area} --seed {seed} --round {number}"
-            raise Found(f"{type(error).__name__}: {error}\n  again: {again}") from error
+            raise FoundError(f"{type(error).__name__}: {error}\n  again: {again}") from error
         number += 1
         if only_round is not None or time.monotonic() >= end:
             return held
