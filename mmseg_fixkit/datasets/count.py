@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from functools import reduce
+from typing import Any, Optional
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,10 @@ Pairs = tuple[tuple[int, int], ...]
 _NOISY = 0.08
 
 
+#: Pixels of a large array that are counted at once, as lists of runs take more than the pixels.
+_BAND = 1 << 22
+
+
 def count_values(array: Array) -> Pairs:
     """Return ``(value, pixels)`` of a map of whole numbers, by value."""
     flat = np.ascontiguousarray(array).reshape(-1)
@@ -25,15 +30,35 @@ def count_values(array: Array) -> Pairs:
         counts = _count_bytes(flat.astype(np.uint8, copy=False))
         values = counts.nonzero()[0]
         return tuple(zip(values.tolist(), counts.take(values).tolist()))
-    return _count_runs(flat)
+    values, counts = _summed(map(_count_runs, _bands(flat, _BAND)))
+    return tuple(zip(values.tolist(), counts.tolist()))
 
 
-def count_colors(array: Array) -> Pairs:
-    """Return ``(0xRRGGBB, pixels)`` of ``(H, W, C)`` colours, or greys, most frequent first.
+def count_colors(array: Array, most: Optional[int] = None) -> tuple[Pairs, int]:
+    """Return ``(0xRRGGBB, pixels)`` of colours, the ``most`` frequent first, and how many more.
 
-    Red is first; alpha is left out.
+    ``array`` is ``(H, W, C)`` of colours, or greys. Red is first; alpha is left out.
     """
-    return by_count(_count_runs(pack_image(array).reshape(-1)))
+    bands = _bands(array, max(1, _BAND // array.shape[1]))
+    values, counts = _summed(_count_runs(pack_image(band).reshape(-1)) for band in bands)
+    first = np.lexsort((values, -counts))[:most]
+    pairs = zip(values.take(first).tolist(), counts.take(first).tolist())
+    return tuple(pairs), values.size - first.size
+
+
+def _bands(array: Array, size: int) -> Iterator[Array]:
+    return (array[start : start + size] for start in range(0, max(1, len(array)), size))
+
+
+def _summed(parts: Iterable[tuple[Array, Array]]) -> tuple[Array, Array]:
+    """Return the values of all parts, ascending, and how many pixels each has."""
+    return reduce(_added, parts)
+
+
+def _added(one: tuple[Array, Array], other: tuple[Array, Array]) -> tuple[Array, Array]:
+    values, places = np.unique(np.concatenate((one[0], other[0])), return_inverse=True)
+    counts = np.bincount(places, np.concatenate((one[1], other[1])), values.size)
+    return values, counts.astype(np.int64)
 
 
 def by_count(pairs: Iterable[tuple[int, int]]) -> Pairs:
@@ -41,12 +66,11 @@ def by_count(pairs: Iterable[tuple[int, int]]) -> Pairs:
     return tuple(sorted(pairs, key=lambda pair: (-pair[1], pair[0])))
 
 
-def _count_runs(flat: Array) -> Pairs:
+def _count_runs(flat: Array) -> tuple[Array, Array]:
     """Count by runs of equal pixels: labels are smooth, so that there are few."""
     ends = _borders(flat).nonzero()[0]
     values, places = np.unique(flat.take(ends), return_inverse=True)
-    counts = np.bincount(places, _lengths(ends)).astype(np.int64)
-    return tuple(zip(values.tolist(), counts.tolist()))
+    return values, np.bincount(places, _lengths(ends), values.size).astype(np.int64)
 
 
 def _count_bytes(flat: NDArray[np.uint8]) -> NDArray[np.int64]:

@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from io import BytesIO
-from typing import Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from mmseg_fixkit.core.errors import FixkitError
+from mmseg_fixkit.core.palettes import pack_image
+
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
 
 Array = NDArray[Any]
 
@@ -46,14 +50,53 @@ class Decoded:
     mode: str  # as Pillow names it
     format: str  # likewise
     palette: bytes = b""  # red, green, blue of each index; empty without a palette
+    library: str = "pillow"  # what decoded it, which may be faster than the backend: cv2, …
 
 
 def decode(data: bytes, backend: str = "pillow") -> Decoded:
     """Return the pixels of a file, as mmcv's decoder (pillow, cv2 or tifffile) gives them.
 
-    Raises whatever the decoder does, and also for a PNG file that lacks rows.
+    Raises whatever the decoder does, and also where the file lacks pixels, which decoders leave as
+    the memory was, or fill with zeros.
     """
-    return _DECODERS[backend](data)
+    found = _DECODERS[backend](data)
+    shape = found.array.shape
+    if len(shape) not in (2, 3) or not found.array.size:
+        raise ValueError(f"its pixels have the shape {shape}, but a map has height and width")
+    return found
+
+
+def decode_again(data: bytes, library: str) -> Decoded:
+    """Return the pixels of a file as another library than ``library`` decodes them.
+
+    That is OpenCV, or Pillow where OpenCV was first or is not installed. Raises whatever it does.
+    """
+    if library == "cv2" or _installed("cv2") is None:
+        return _by_pillow(data)
+    return _plain_png(data) or _as_opencv(data)
+
+
+def same_pixels(one: Decoded, other: Decoded) -> bool:
+    """Whether two libraries read the same: values, or the colours that these stand for."""
+    a, b = one.array, other.array
+    if a.ndim == b.ndim == 2:
+        if bool in (a.dtype, b.dtype):  # OpenCV shows the 1 of one bit as 255
+            a, b = a != 0, b != 0
+        return np.array_equal(a, b)
+    if a.shape[:2] != b.shape[:2]:
+        return False
+    return np.array_equal(_colors(one), _colors(other))
+
+
+def _colors(found: Decoded) -> Array:
+    """Return ``(H, W)`` of ``0xRRGGBB``; of parts of 16 bit, the high byte counts."""
+    array = found.array
+    if array.ndim == 2:
+        grey = np.arange(256, dtype=np.uint8)[:, None].repeat(3, 1)
+        colors = np.frombuffer(found.palette.ljust(768, b"\0"), np.uint8).reshape(-1, 3)
+        array = (colors if found.palette else grey)[array.astype(np.uint8)]
+    packed: Array = pack_image(array >> 8 if array.dtype == np.uint16 else array)
+    return packed
 
 
 def check_backend(backend: str) -> None:
@@ -118,18 +161,37 @@ def image_size(file: Any) -> Size:
 
 
 def _as_pillow(data: bytes) -> Decoded:
-    found = _plain_png(data)
-    if found is not None:
-        return found
+    return _plain_png(data) or _by_pillow(data)
+
+
+def _by_pillow(data: bytes) -> Decoded:
     with Image.open(BytesIO(data)) as image:
         mode, kind = image.mode, image.format or ""
-        array = np.array(image)
+        if kind == "PNG":  # of which Pillow fills what is missing with zeros
+            _check_rows(data, image)
+        _check_strips(data)
+        image.load()
         palette = bytes(image.getpalette("RGB") or ()) if mode == "P" else b""
-        if array.ndim == 3 and mode not in ("RGB", "RGBA", "LA"):
-            array = np.array(image.convert("RGB"))
-    if kind == "PNG" and _lacks_rows(data):
-        raise ValueError("truncated: rows are missing")  # Pillow fills them with zeros
-    return Decoded(array, mode, kind, palette)
+        unusual = len(image.getbands()) > 1 and mode not in ("RGB", "RGBA", "LA")
+        return Decoded(_pixels(image.convert("RGB") if unusual else image), mode, kind, palette)
+
+
+#: Pixels of a large image that Pillow hands over at once: it copies them twice.
+_BAND = 1 << 22
+
+
+def _pixels(image: Image.Image) -> Array:
+    """Return the pixels of an image; the memory for a large one is filled from top to bottom."""
+    width, height = image.size
+    rows = max(1, _BAND // width)
+    first = np.array(image.crop((0, 0, width, min(rows, height))))
+    if len(first) == height:
+        return first
+    array = np.zeros((height, *first.shape[1:]), first.dtype)
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        array[top:bottom] = np.asarray(image.crop((0, top, width, bottom)))
+    return array
 
 
 #: Bit depth and colour type of PNG files of one channel -> mode as Pillow names it, and type.
@@ -156,10 +218,11 @@ def _plain_png(data: bytes) -> Optional[Decoded]:
     width, height = struct.unpack_from(">II", data, 16)
     large = width * height > (Image.MAX_IMAGE_PIXELS or width * height)
     pixels = names.count(b"IDAT")
-    if large or not pixels or names[-pixels - 1 :] != [b"IDAT"] * pixels + [b"IEND"]:
+    before = names[1 : -pixels - 1]
+    if large or not pixels or names != [b"IHDR", *before, *[b"IDAT"] * pixels, b"IEND"]:
         return None
-    if not {*names} <= {b"IHDR", b"PLTE", b"IDAT", b"IEND"}:
-        Image.open(BytesIO(data)).close()
+    if before and not _is_plain(data, (width, height), mode):
+        return None
     header = png_chunk(b"IHDR", data[16:25] + b"\0" + data[26:29])
     plain = PNG_SIGNATURE + header + data[chunks[-pixels - 1][1] - 8 : chunks[-1][2] + 4]
     try:
@@ -169,7 +232,20 @@ def _plain_png(data: bytes) -> Optional[Decoded]:
     if np.shape(array) != (height, width) or array.dtype != kind:
         return None
     palette = next((data[at:end] for name, at, end in chunks if name == b"PLTE"), b"")
-    return Decoded(array, mode, "PNG", palette if mode == "P" else b"")
+    return Decoded(array, mode, "PNG", palette if mode == "P" else b"", "cv2")
+
+
+def _is_plain(data: bytes, size: tuple[int, int], mode: str) -> bool:
+    """Whether Pillow takes a PNG file with more chunks, and decodes it as one without them.
+
+    A frame of an animation may be smaller, and a text may be called ``interlace``. Raises whatever
+    Pillow does.
+    """
+    with Image.open(BytesIO(data)) as image:
+        interlaced = bool(image.info.get("interlace"))
+        return (image.size, image.mode, image.tile[0][1], interlaced) == (
+            size, mode, (0, 0, *size), data[28] != 0,
+        )  # fmt: skip
 
 
 def png_chunk(name: bytes, content: bytes) -> bytes:
@@ -200,20 +276,97 @@ _PASSES = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2),
 _ADAM7 = (*_PASSES, (1, 0, 2, 1))
 
 
-def _lacks_rows(data: bytes) -> bool:
-    """Whether a PNG file that Pillow reads ends before its last row; zlib.error if damaged."""
-    width, height, depth, color, _, _, interlaced = struct.unpack_from(">IIBBBBB", data, 16)
-    needed = 0
-    for row, column, down, right in _ADAM7 if interlaced else ((0, 0, 1, 1),):
-        rows, columns = -(-(height - row) // down), -(-(width - column) // right)
-        if columns > 0:
-            needed += max(0, rows) * (1 + -(-columns * depth * _CHANNELS[color] // 8))
-    rest = b"".join(data[at:end] for name, at, end in _chunks(data) if name == b"IDAT")
+def _check_rows(data: bytes, image: ImageFile) -> None:
+    """Raise ValueError for a PNG file that Pillow opens, but that ends before its last row.
+
+    Raises ``zlib.error`` where its pixels are damaged.
+    """
+    chunks = list(_chunks(data))
+    names = [name for name, _, _ in chunks]
+    first = names.index(b"IDAT") if b"IDAT" in names else len(names)
+    headers = [at for name, at, _ in chunks[:first] if name == b"IHDR"]
+    if image.tile[0][1] != (0, 0, *image.size) or not headers:
+        raise ValueError("its pixels are those of another size")
+    depth, color = data[headers[-1] + 8 : headers[-1] + 10]
+    rest = b"".join(data[at:end] for name, at, end in chunks if name == b"IDAT")
+    needed = _stored_bytes(image, depth * _CHANNELS[color])
     inflater = zlib.decompressobj()
     while needed and (part := inflater.decompress(rest, min(needed, 1 << 20))):
         needed -= len(part)
         rest = inflater.unconsumed_tail
-    return needed > 0
+    if needed and names[-1] != b"IEND":
+        raise ValueError("truncated: it ends too early, or a checksum is wrong")
+    if needed:
+        raise ValueError("truncated: rows are missing")
+
+
+def _stored_bytes(image: ImageFile, bits: int) -> int:
+    """Return how many bytes the rows of a PNG file take, each with its filter."""
+    needed = 0
+    for row, column, down, right in _ADAM7 if image.info.get("interlace") else ((0, 0, 1, 1),):
+        rows, columns = -(-(image.height - row) // down), -(-(image.width - column) // right)
+        if columns > 0:
+            needed += max(0, rows) * (1 + -(-columns * bits // 8))
+    return needed
+
+
+# --- TIFF ---------------------------------------------------------------------------------------
+
+#: What TIFF files begin with, and BigTIFF files that Pillow knows.
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0")
+
+#: Tags of TIFF 6.0.
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _PLANAR = (
+    256, 257, 258, 259, 262, 277, 284,
+)  # fmt: skip
+#: Offsets, bytes, width and height of the pieces that pixels are stored in.
+_STRIPS, _TILES = (273, 279, 256, 278), (324, 325, 322, 323)
+_UNCOMPRESSED, _RGB, _YCBCR, _SEPARATE = 1, 2, 6, 2
+
+
+def _check_strips(data: bytes) -> None:
+    """Raise ValueError for a TIFF file that lacks strips or tiles, or the end of one.
+
+    Pillow leaves their pixels zero, and OpenCV as the memory was. All other files are passed over.
+    """
+    if data[:4] not in _TIFF:
+        return
+    from PIL import TiffImagePlugin
+
+    file = BytesIO(data)
+    try:
+        tags = TiffImagePlugin.ImageFileDirectory_v2(file.read(16 if data[2] == 43 else 8))
+        file.seek(tags.next)
+        tags.load(file)
+        missing = _missing(tags, len(data))
+    except Exception:  # other types than a tag has, no such tag, …
+        raise ValueError("its tags are damaged") from None
+    if missing:
+        raise ValueError(f"truncated: {missing}")
+
+
+def _missing(tags: Mapping[int, Any], length: int) -> str:
+    """Return what a TIFF file of ``length`` bytes lacks; nothing if its pixels may be whole."""
+    colors = 3 if tags.get(_PHOTOMETRIC) in (_RGB, _YCBCR) else 1
+    samples, separate = max(colors, tags.get(_SAMPLES, 1)), tags.get(_PLANAR) == _SEPARATE
+    offsets, sizes, across, down = _TILES if _TILES[0] in tags else _STRIPS
+    width, height = tags[_WIDTH], tags[_HEIGHT]
+    columns, rows = tags[across], tags.get(down) or height
+    if down == _STRIPS[3]:
+        rows = min(rows, height)
+    places, high = tags.get(offsets, ()), -(-height // rows)
+    pieces = -(-width // columns) * high * (samples if separate else 1)
+    if len(places) < pieces:
+        return f"it has {len(places)} of {pieces} strips or tiles"
+    if tags.get(_COMPRESSION, 1) != _UNCOMPRESSED or tags.get(_PHOTOMETRIC) == _YCBCR:
+        return ""  # what is too short cannot be unpacked
+    line = -(-columns * max(tags.get(_BITS, (1,))) * (1 if separate else samples) // 8)
+    given = (*tags.get(sizes, ()), *[0] * pieces)
+    for piece in range(pieces):
+        lines = rows if down == _TILES[3] else min(rows, height - piece % high * rows)
+        if min(given[piece] or length, length - places[piece]) < lines * line:
+            return "a strip or tile is too short"
+    return ""
 
 
 # --- as the others ------------------------------------------------------------------------------
@@ -226,10 +379,13 @@ def _as_opencv(data: bytes) -> Decoded:
     if array is None:
         _as_pillow(data)  # it may say why
         raise ValueError("OpenCV cannot decode it, though Pillow can")
+    _check_strips(data)
     mode, kind = _name(data)
-    if array.ndim == 2:
-        return Decoded(array, mode if mode in ("1", "L") else _mode(array), kind)
-    return Decoded(array[:, :, [2, 1, 0, 3][: array.shape[2]]], mode or _mode(array), kind)
+    if array.ndim == 3:
+        array, mode = array[:, :, [2, 1, 0, 3][: array.shape[2]]], mode or _mode(array)
+    elif mode not in ("1", "L"):
+        mode = _mode(array)
+    return Decoded(array, mode, kind, library="cv2")
 
 
 def _name(data: bytes) -> tuple[str, str]:
@@ -244,8 +400,15 @@ def _name(data: bytes) -> tuple[str, str]:
 def _as_tifffile(data: bytes) -> Decoded:
     import tifffile
 
-    array = tifffile.imread(BytesIO(data)).squeeze()
-    return Decoded(array, _mode(array), "TIFF")
+    array = tifffile.imread(BytesIO(data))
+    # What it does not write stays as the memory was: this time it is filled with other values.
+    filled = bytearray(~np.frombuffer(array.tobytes(), np.uint8))
+    again = np.frombuffer(filled, array.dtype).reshape(array.shape)
+    tifffile.imread(BytesIO(data), out=again)
+    if again.tobytes() != array.tobytes():
+        raise ValueError("truncated: some pixels are missing")
+    array = array.squeeze()
+    return Decoded(array, _mode(array), "TIFF", library="tifffile")
 
 
 def _mode(array: Array) -> str:

@@ -192,14 +192,14 @@ def file_stats(
     Raises whatever the decoder does.
     """
     found = decode(data, backend)
-    values, colors = _counted(found)
+    values, colors, more_colors = _counted(found)
     return FileStats(
         shape=found.array.shape,
         mode=found.mode,
         format=found.format,
         values=values,
-        colors=colors[:COLORS],
-        more_colors=max(0, len(colors) - COLORS),
+        colors=colors,
+        more_colors=more_colors,
         image_shape=None if size is None else size.shape(turns),
         turned=size is not None and size.sideways,
         digest=digest(data),
@@ -211,22 +211,28 @@ def digest(data: bytes) -> int:
     return zlib.crc32(data) << 32 | zlib.adler32(data)
 
 
-def _counted(found: Decoded) -> tuple[Pairs, Pairs]:
-    """Return values and colours, with their pixels."""
+def _counted(found: Decoded) -> tuple[Pairs, Pairs, int]:
+    """Return values and colours, with their pixels, and how many colours are left out."""
     array = found.array
     if array.ndim == 3:
-        return (), count_colors(array)
+        return (), *count_colors(array, COLORS)
     values = count_values(_whole_numbers(array))
-    return values, _of_palette(values, found.palette) if found.palette else ()
+    return values, _of_palette(values, found.palette) if found.palette else (), 0
 
 
 def _whole_numbers(array: Array) -> Array:
-    """Return numbers cut to whole ones, as the host's cast does; ValueError if not finite."""
+    """Return numbers cut to whole ones, as the host's cast does.
+
+    Raises ValueError for numbers that are not finite, or that no whole number of 64 bit is.
+    """
     if array.dtype.kind != "f":
         return array
-    if not np.isfinite(array).all():
+    ends = np.array([array.min(), array.max()])
+    if not np.isfinite(ends).all():
         raise ValueError("it holds numbers that are not finite")
-    return array.astype(np.int64)
+    if np.abs(ends).max() >= 2.0**62:
+        raise ValueError("it holds numbers that are too large for labels")
+    return array.astype(np.int64 if np.abs(ends).max() >= 2.0**31 else np.int32)
 
 
 def _of_palette(values: Pairs, palette: bytes) -> Pairs:
