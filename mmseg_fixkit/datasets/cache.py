@@ -2,7 +2,8 @@
 
 One table of an SQLite file: a hash of the paths, sizes and times of a label and its image, and of
 how they were read -> what the label holds. A file that changes gets another hash. Several scans may
-use it at once; where it is damaged or cannot be used, it is started again or done without.
+use it at once; where it is damaged or cannot be used, it is started again or done without. A row
+that is not as it was written, or makes no sense, costs its file a second reading.
 """
 
 from __future__ import annotations
@@ -11,18 +12,19 @@ import json
 import os
 import sqlite3
 import time
+import zlib
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 import PIL
 
 from mmseg_fixkit.datasets.label_file import FileStats, LabelFile
 
 #: Of what is stored; other versions are passed over, and pruned in time.
-VERSION = 2
+VERSION = 3
 
 #: Names the file to use.
 VARIABLE = "MMSEG_FIXKIT_CACHE"
@@ -30,8 +32,8 @@ VARIABLE = "MMSEG_FIXKIT_CACHE"
 #: Bytes of the table, some two million files; where there are more, the older half is forgotten.
 LIMIT = 500_000_000
 
-#: Seconds to wait for another process that writes.
-_PATIENCE = 20
+#: Seconds to wait for another process that writes, to write and to look something up.
+_PATIENCE = {True: 5, False: 2}
 
 Row = tuple[int, bytes]
 
@@ -40,22 +42,22 @@ def default_cache() -> Path:
     """Return where the cache is: ``$MMSEG_FIXKIT_CACHE``, else in ``$XDG_CACHE_HOME``."""
     named = os.environ.get(VARIABLE)
     if named:
-        return Path(named).expanduser()
+        return Path(os.path.expanduser(named))
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "mmseg-fixkit" / "labels.sqlite"
+    return Path(os.path.expanduser(base)) / "mmseg-fixkit" / "labels.sqlite"
 
 
 def key_of(file: LabelFile, how: str) -> Optional[int]:
     """Return what a label, its image and ``how`` they are read is kept under; None: no label."""
     try:
         label = _stamp(file.label)
-    except OSError:
+    except (OSError, ValueError):  # no name that a file can have
         return None
     image = ""
     if file.image is not None:
-        with suppress(OSError):
+        with suppress(OSError, ValueError):
             image = _stamp(file.image)
-    text = f"{how}\0{label}\0{image}".encode("utf-8", "surrogateescape")
+    text = f"{how}\0{label}\0{image}".encode("utf-8", "surrogatepass")
     return int.from_bytes(blake2b(text, digest_size=8).digest(), "big", signed=True)
 
 
@@ -69,14 +71,31 @@ def how_read(backend: str, turns: bool) -> str:
     return f"{VERSION} {PIL.__version__} {backend} {turns:d}"
 
 
-def packed(stats: FileStats) -> bytes:
-    """Return what a file holds as few bytes."""
-    return json.dumps([*vars(stats).values()], separators=(",", ":")).encode()
+def packed(key: int, stats: FileStats) -> bytes:
+    """Return what a file holds as few bytes, with a checksum of them and of the key."""
+    data = json.dumps([*vars(stats).values()], separators=(",", ":")).encode()
+    return _checksum(key, data) + data
 
 
-def unpacked(data: bytes) -> FileStats:
-    """Return what :func:`packed` packed; ValueError for other bytes."""
-    shape, mode, kind, values, colors, more, image, turned, digest, error = json.loads(data)
+def _checksum(key: int, data: bytes) -> bytes:
+    return zlib.crc32(data, key & 0xFFFFFFFF).to_bytes(4, "big")
+
+
+def unpacked(key: int, data: Any) -> FileStats:
+    """Return what :func:`packed` packed; ValueError for anything else."""
+    if not isinstance(data, bytes) or data[:4] != _checksum(key, data[4:]):
+        raise ValueError("not as it was written")
+    try:
+        found = _stats(json.loads(data[4:]))
+    except (TypeError, RecursionError) as error:
+        raise ValueError("not what a file holds") from error
+    if not _makes_sense(found):
+        raise ValueError("no file holds that")
+    return found
+
+
+def _stats(row: Any) -> FileStats:
+    shape, mode, kind, values, colors, more, image, turned, digest, error = row
     return FileStats(
         tuple(shape),
         mode,
@@ -84,11 +103,33 @@ def unpacked(data: bytes) -> FileStats:
         tuple(map(tuple, values)),
         tuple(map(tuple, colors)),
         more,
-        image and tuple(image),
+        None if image is None else tuple(image),
         turned,
         digest,
         error,
     )
+
+
+def _makes_sense(stats: FileStats) -> bool:
+    """Whether a file may hold that: all is of its type, and each pixel is counted once."""
+    numbers = [*stats.shape, *(stats.image_shape or ()), stats.more_colors, stats.digest]
+    for pair in (*stats.values, *stats.colors):
+        if len(pair) != 2:
+            return False
+        numbers += pair
+    typed = (
+        {*map(type, numbers)} == {int}
+        and {type(stats.mode), type(stats.format), type(stats.error)} == {str}
+        and type(stats.turned) is bool
+    )
+    if not typed or len(stats.image_shape or (1, 1)) != 2:
+        return False
+    if stats.error or len(stats.shape) not in (2, 3):
+        return bool(stats.error) and not (stats.shape or stats.values or stats.colors)
+    counts = [count for _, count in stats.values or stats.colors]
+    total = sum(counts)
+    whole = total == stats.pixels or (total < stats.pixels and stats.more_colors > 0)
+    return min(counts, default=0) > 0 and whole
 
 
 class Cache:
@@ -109,9 +150,12 @@ class Cache:
         if self._table is None:
             return found
         query = f"SELECT key, facts FROM facts WHERE key IN ({','.join('?' * len(keys))})"
-        with suppress(sqlite3.Error, ValueError, TypeError):
-            for key, data in self._table.execute(query, keys):
-                found[key] = unpacked(data)
+        rows: list[tuple[int, Any]] = []
+        with suppress(sqlite3.Error):
+            rows = self._table.execute(query, keys).fetchall()
+        for key, data in rows:
+            with suppress(ValueError):
+                found[key] = unpacked(key, data)
         return found
 
     def add(self, rows: Iterable[Row]) -> None:
@@ -167,14 +211,18 @@ def _connect(path: Path, write: bool) -> sqlite3.Connection:
     if write:
         path.parent.mkdir(parents=True, exist_ok=True)
     mode = "rwc" if write else "rw"
-    table = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", timeout=_PATIENCE, uri=True)
+    table = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}", timeout=_PATIENCE[write], uri=True
+    )
+    table.text_factory = bytes  # a text in a damaged row may be none
     try:
-        # Readers do not wait for a writer then; and what a power failure costs is read again.
-        table.execute("PRAGMA journal_mode=WAL")
-        table.execute("PRAGMA synchronous=OFF")
+        if _holds_something_else(table):  # a view may take for ever; or it is somebody's
+            raise sqlite3.OperationalError
         if write:
+            # Readers do not wait for a writer then; and what a power failure costs is read again.
+            table.execute("PRAGMA journal_mode=WAL")
+            table.execute("PRAGMA synchronous=OFF")
             table.execute(_TABLE)
-        table.execute("SELECT key, facts, day FROM facts LIMIT 1")
     except BaseException:
         table.close()
         raise
@@ -182,6 +230,12 @@ def _connect(path: Path, write: bool) -> sqlite3.Connection:
 
 
 _TABLE = "CREATE TABLE IF NOT EXISTS facts (key INTEGER PRIMARY KEY, facts BLOB, day INTEGER)"
+_TABLE_AS_KEPT = _TABLE.replace("IF NOT EXISTS ", "").encode()
+
+
+def _holds_something_else(table: sqlite3.Connection) -> bool:
+    found = table.execute("SELECT sql FROM sqlite_master").fetchall()
+    return found not in ([], [(_TABLE_AS_KEPT,)])
 
 
 def _remove(path: Path) -> None:

@@ -43,13 +43,13 @@ class FileBlock:
         return zlib.decompress(self.names).decode("utf-8", _AS_IS).split("\0")[place]
 
 
-#: Names of files may be any bytes.
-_AS_IS = "surrogateescape"
+#: Names of files may be any bytes, and texts of a config any characters.
+_AS_IS = "surrogatepass"
 
 
 def _hash(path: str) -> int:
     place = path if "://" in path else os.path.abspath(path)
-    return int.from_bytes(blake2b(os.fsencode(place), digest_size=8).digest(), "big")
+    return int.from_bytes(blake2b(place.encode("utf-8", _AS_IS), digest_size=8).digest(), "big")
 
 
 def _content(stats: FileStats) -> int:

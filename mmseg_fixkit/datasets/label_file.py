@@ -29,6 +29,7 @@ class LabelFile:
     split: str  # ``train``, ``val`` or ``test``; without a config a folder's own name, or ``""``
     label: str  # the path, as the pipeline opens it
     image: Optional[str] = None  # the path of its image; None where it is not known
+    fault: str = ""  # why listing found no file here, but something that cannot be read
 
 
 @dataclass(frozen=True)
@@ -153,10 +154,12 @@ def examine(
 
     ``turns`` says whether the loader of images turns them as their EXIF data says.
     """
+    if file.fault:
+        return FileStats(error=file.fault)
     try:
         data = read_bytes(file.label, backend_args)
     except Exception as error:  # of mmengine's file backends: anything
-        return FileStats(error=_unread(error))
+        return FileStats(error=unreadable(error))
     size = _image_size(file.image, backend_args) if with_image and file.image else None
     try:
         return file_stats(data, backend, size, turns)
@@ -258,7 +261,8 @@ def _image_size(path: str, backend_args: Optional[Arguments]) -> Optional[Size]:
 # --- what is wrong ------------------------------------------------------------------------------
 
 
-def _unread(error: Exception) -> str:
+def unreadable(error: Exception) -> str:
+    """Say why the bytes of something cannot be read."""
     if isinstance(error, FileNotFoundError):
         return "no such file"
     if isinstance(error, IsADirectoryError):

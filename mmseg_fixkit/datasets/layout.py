@@ -16,6 +16,7 @@ from posixpath import join, normpath, relpath
 from typing import Optional, Protocol
 
 from mmseg_fixkit.core.errors import FixkitError
+from mmseg_fixkit.core.files import lies_in
 from mmseg_fixkit.datasets.pairing import (
     IMAGE_SUFFIXES,
     FileNames,
@@ -305,7 +306,7 @@ def _reason(view: FolderView, rows: Iterable[LayoutRow]) -> str:
 
 # --- a real folder ------------------------------------------------------------------------------
 
-#: Folders within folders that are looked into; links may lead round in circles.
+#: Folders within folders that are looked into.
 MAX_DEPTH = 8
 
 
@@ -316,6 +317,7 @@ class Folder:
     root: Path
     limit: int = 100_000
     _read: dict[str, FileNames] = field(default_factory=dict)
+    _cut: bool = False  # whether a folder had more names
 
     def __post_init__(self) -> None:
         try:
@@ -330,13 +332,15 @@ class Folder:
     def files(self, path: str) -> FileNames:
         """Images below ``path``; hidden ones are left out, as MMEngine leaves them out."""
         if path not in self._read:
+            self._cut = False
             names = list(islice(self._walk(path), self.limit + 1))
-            self._read[path] = FileNames(tuple(sorted(names)), len(names) <= self.limit)
+            complete = len(names) <= self.limit and not self._cut
+            self._read[path] = FileNames(tuple(sorted(names)), complete)
         return self._read[path]
 
     def has(self, path: str) -> bool:
         """Whether there is such a file."""
-        return (self.root / path).is_file()
+        return os.path.isfile(self.root / path)
 
     def lines(self, path: str) -> tuple[str, ...]:
         """The lines of a text file, stripped, as ``BaseSegDataset`` reads them."""
@@ -349,19 +353,26 @@ class Folder:
     def _entries(self, path: str) -> Iterator[os.DirEntry[str]]:
         try:
             with os.scandir(self.root / path) as entries:
-                yield from islice(entries, self.limit + 1)
+                yield from islice(entries, self.limit)
+                self._cut |= next(entries, None) is not None
         except OSError:
             return
 
-    def _walk(self, path: str, depth: int = 0) -> Iterator[str]:
+    def _walk(self, path: str, above: tuple[str, ...] = ()) -> Iterator[str]:
         inner = []
+        above = (*above, str(self.root / path))
         for entry in self._entries(path):
             if _is_folder(entry):
-                inner.append(entry.name)
+                inner += [] if leads_back(entry, above) else [entry.name]
             elif entry.name.lower().endswith(IMAGE_SUFFIXES) and not entry.name.startswith("."):
                 yield entry.name
-        for name in inner if depth < MAX_DEPTH else ():
-            yield from (join(name, below) for below in self._walk(join(path, name), depth + 1))
+        for name in inner if len(above) <= MAX_DEPTH else ():
+            yield from (join(name, below) for below in self._walk(join(path, name), above))
+
+
+def leads_back(entry: os.DirEntry[str], above: Iterable[str]) -> bool:
+    """Whether a folder is a link to one of the folders ``above`` it, or to what these are in."""
+    return entry.is_symlink() and any(lies_in(folder, entry.path) for folder in above)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -15,8 +15,15 @@ from typing import Any, Optional
 
 from mmseg_fixkit.core.errors import FixkitError
 from mmseg_fixkit.core.labels import Color
-from mmseg_fixkit.datasets.label_file import LabelFile, LabelReading, is_local
-from mmseg_fixkit.datasets.layout import ALL, SPELLINGS, Folder, Layout, detect_layout
+from mmseg_fixkit.datasets.label_file import LabelFile, LabelReading, is_local, unreadable
+from mmseg_fixkit.datasets.layout import (
+    ALL,
+    SPELLINGS,
+    Folder,
+    Layout,
+    detect_layout,
+    leads_back,
+)
 from mmseg_fixkit.datasets.pairing import IMAGE_SUFFIXES, pair
 from mmseg_fixkit.datasets.problems import NO_IMAGE, UNUSED
 from mmseg_fixkit.datasets.stats import BadFile
@@ -52,14 +59,28 @@ class Source:
         return replace(self, split="", key="") == replace(other, split="", key="")
 
 
+#: A path that listing cannot read, and why; the host stops at each of them.
+Lost = tuple[str, str]
+
+
 def files_of(source: Source) -> Iterator[LabelFile]:
-    """Yield the label files of a source, there or not; FixkitError if a folder or list is not."""
+    """Yield the label files of a source, there or not, then what cannot be listed.
+
+    Raises FixkitError if a folder or list is not there.
+    """
     check_source(source)
+    lost: list[Lost] = []
+    yield from _files_of(source, lost)
+    for path, why in lost:
+        yield LabelFile(source.split, path, fault=why)
+
+
+def _files_of(source: Source, lost: list[Lost]) -> Iterator[LabelFile]:
     if source.images is None:
-        for name in _walk(source.labels, source.seg_map_suffix or IMAGE_SUFFIXES):
+        for name in _walk(source.labels, source.seg_map_suffix or IMAGE_SUFFIXES, lost):
             yield LabelFile(source.split, join(source.labels, name))
         return
-    names: Iterable[str] = _names(source)
+    names: Iterable[str] = _names(source, lost)
     if source.indices is not None:
         # Without a list the host sorts by the path of the image before it takes some.
         ordered = (
@@ -83,7 +104,7 @@ def unpaired(source: Source) -> Iterator[tuple[str, BadFile]]:
             if file.image and not os.path.isfile(file.image):
                 yield NO_IMAGE, BadFile(file.label, text=f"{file.image} is not there")
         return
-    for name in _walk(source.labels, source.seg_map_suffix):
+    for name in _walk(source.labels, source.seg_map_suffix, []):
         stem = name[: len(name) - len(source.seg_map_suffix)]
         image = join(source.images, stem + source.img_suffix)
         if not os.path.isfile(image):
@@ -140,26 +161,32 @@ def _joined(root: Any, path: str, *, optional: bool = False) -> str:
     return path if absolute else join(root, path)
 
 
-def _names(source: Source) -> Iterator[str]:
+def _names(source: Source, lost: list[Lost]) -> Iterator[str]:
     """Yield the names of images without their ending, as the host lists them."""
     if source.ann_file:
-        yield from _lines(source)
+        yield from _lines(source, lost)
         return
     cut = len(source.img_suffix)
-    found = _walk_remote(source) if source.remote else _walk(source.images or "", source.img_suffix)
+    if source.remote:
+        found = _walk_remote(source)
+    else:
+        found = _walk(source.images or "", source.img_suffix, lost)
     # An empty ending cuts the whole name off in the host too: `img[:-0]`.
     yield from (name[:-cut] for name in found)
 
 
-def _lines(source: Source) -> Iterator[str]:
+def _lines(source: Source, lost: list[Lost]) -> Iterator[str]:
     if source.remote:
         from mmengine.fileio import list_from_file
 
         lines = list_from_file(source.ann_file, backend_args=dict(source.backend_args) or None)
         yield from (line.strip() for line in lines)
         return
-    with open(source.ann_file, encoding="utf-8") as file:
-        yield from (line.strip() for line in file)
+    try:
+        with open(source.ann_file, encoding="utf-8") as file:
+            yield from (line.strip() for line in file)
+    except (OSError, UnicodeError) as error:
+        lost.append((source.ann_file, unreadable(error)))
 
 
 def _walk_remote(source: Source) -> Iterator[str]:
@@ -174,27 +201,51 @@ def _walk_remote(source: Source) -> Iterator[str]:
     )
 
 
-def _walk(folder: str, suffix: Any, below: str = "") -> Iterator[str]:
+def _walk(
+    folder: str, suffix: Any, lost: list[Lost], below: str = "", above: tuple[str, ...] = ()
+) -> Iterator[str]:
     """Yield files at any depth, as ``LocalBackend.list_dir_or_file`` of MMEngine lists them.
 
     Hidden files are left out, hidden folders are not; several endings may be given, in any case.
+    What cannot be read is added to ``lost``; so is a link to a folder that leads round in circles.
+    ``above`` are the folders that this one is in.
     """
-    several = isinstance(suffix, tuple)
     inner = []
+    here = join(folder, below) or "."
+    above = (*above, here)
     try:
-        entries = os.scandir(join(folder, below) or ".")
+        with os.scandir(here) as entries:
+            for entry in entries:
+                try:
+                    is_file = not entry.name.startswith(".") and entry.is_file()
+                    if not is_file and entry.is_dir():
+                        inner.append(entry.name)
+                        if leads_back(entry, above):
+                            lost.append((entry.path, _CIRCLE))
+                            inner.pop()
+                except OSError as error:  # a link to itself, for one
+                    if _stops_the_host(entry.name, suffix):
+                        lost.append((entry.path, unreadable(error)))
+                    continue
+                if is_file and _ends_with(entry.name, suffix):
+                    yield join(below, entry.name)
     except OSError as error:
-        raise FixkitError(f"{join(folder, below)} cannot be read: {error.strerror}") from None
-    with entries:
-        for entry in entries:
-            name = entry.name
-            if not name.startswith(".") and entry.is_file():
-                if (name.lower() if several else name).endswith(suffix):
-                    yield join(below, name)
-            elif entry.is_dir():
-                inner.append(name)
+        lost.append((here, unreadable(error)))
     for name in inner:
-        yield from _walk(folder, suffix, join(below, name))
+        yield from _walk(folder, suffix, lost, join(below, name), above)
+
+
+_CIRCLE = "it is a link to a folder that it lies in, so training would list files again and again"
+
+
+def _ends_with(name: str, suffix: Any) -> bool:
+    return (name.lower() if isinstance(suffix, tuple) else name).endswith(suffix)
+
+
+def _stops_the_host(name: str, suffix: Any) -> bool:
+    """Whether a file that cannot be looked at matters: the host looks at those of any ending."""
+    several = isinstance(suffix, tuple)  # which no host lists
+    return not name.startswith(".") and (not several or _ends_with(name, suffix))
 
 
 def _chosen(names: list[str], indices: Any, key: str) -> Iterable[str]:

@@ -331,7 +331,7 @@ def _scan(task: _Task, chunk: _Chunk) -> _Part:
         if stats is None:
             stats = _examine(task.readings[file.split], file)
             if key is not None and stats.digest:
-                part.rows.append((key, packed(stats)))
+                part.rows.append((key, packed(key, stats)))
         _add(part, task, file, stats)
         if len(task.readings) > 1:  # one split has nothing to share
             paths, contents = names.setdefault(file.split, ([], []))
@@ -348,7 +348,7 @@ def _examine(reading: LabelReading, file: LabelFile) -> FileStats:
 
 def _key(task: _Task, file: LabelFile) -> Optional[int]:
     reading = task.readings[file.split]
-    if not is_local(file.label, dict(reading.backend_args)):
+    if file.fault or not is_local(file.label, dict(reading.backend_args)):
         return None
     return key_of(file, how_read(reading.backend, reading.turns_images))
 

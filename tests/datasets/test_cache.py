@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import sqlite3
 import subprocess
 import sys
+import time
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -107,8 +111,6 @@ def test_a_label_that_appears_is_read(files: Any, tmp_path: Path) -> None:
 def test_a_damaged_cache_is_made_anew(
     damage: str, files: Any, read: list[str], tmp_path: Path
 ) -> None:
-    import sqlite3
-
     cache = tmp_path / "cache.sqlite"
     expected = scanned(files, cache)
     content = cache.read_bytes()
@@ -163,7 +165,8 @@ def test_the_older_half_goes_where_there_is_too_much(
     for day in range(4):
         monkeypatch.setattr(module.time, "time", lambda day=day: 86_400.0 * day)
         cache = Cache(path)
-        cache.add((100 * day + i, packed(FileStats(shape=(1, 1)))) for i in range(100))
+        keys = range(100 * day, 100 * day + 100)
+        cache.add((key, packed(key, FileStats((1, 1), values=((0, 1),)))) for key in keys)
         if day == 3:
             monkeypatch.setattr(module, "LIMIT", 1)
         cache.close()
@@ -174,10 +177,136 @@ def test_the_older_half_goes_where_there_is_too_much(
 
 def test_facts_survive_packing() -> None:
     facts = FileStats(
-        (3, 4), "P", "PNG", ((0, 7), (2**20, 5)), ((0xFF, 12),), 3, (4, 3), True, 2**64 - 1, "é"
+        (3, 4), "P", "PNG", ((0, 7), (2**20, 5)), ((0xFF, 12),), 3, (4, 3), True, 2**64 - 1
     )
-    assert unpacked(packed(facts)) == facts
-    assert unpacked(packed(FileStats())) == FileStats()
+    assert unpacked(7, packed(7, facts)) == facts
+    broken = FileStats(error="it is truncated", digest=3)
+    assert unpacked(-7, packed(-7, broken)) == broken
+
+
+FACTS = [[3, 4], "L", "PNG", [[0, 7], [2, 5]], [], 0, None, False, 5, ""]
+
+
+def row(key: int, place: int, value: Any) -> bytes:
+    """A row that is as it was written, by somebody who means ill."""
+    data = json.dumps([*FACTS[:place], value, *FACTS[place + 1 :]]).encode()
+    return zlib.crc32(data, key & 0xFFFFFFFF).to_bytes(4, "big") + data
+
+
+SENSELESS = [
+    (0, [3]),
+    (0, [3, "4"]),
+    (0, 7),
+    (0, [3, 4.0]),
+    (0, [4, 4]),
+    (1, None),
+    (3, [[0, 7], [2, 6]]),
+    (3, [[0, 17], [2, -5]]),
+    (3, [[0, 7], [2, 5, 1]]),
+    (3, [[0, 7], ["2", 5]]),
+    (3, [[0, 7], [2, True], [3, 4]]),
+    (3, [[0, 12], [[], 0]]),
+    (3, None),
+    (4, [["red", 12]]),
+    (6, [3]),
+    (6, [3, None]),
+    (6, 0),
+    (7, 1),
+    (8, "5"),
+    (9, "it is truncated"),
+    (9, 3),
+]
+
+
+@pytest.mark.parametrize(("place", "value"), SENSELESS)
+def test_a_row_that_makes_no_sense_is_none(place: int, value: Any) -> None:
+    unpacked(3, row(3, 9, ""))
+    with pytest.raises(ValueError, match="holds"):
+        unpacked(3, row(3, place, value))
+
+
+@pytest.mark.parametrize(
+    "data", [None, 7, "x", b"", b"\0" * 4, row(4, 9, ""), row(3, 9, "")[:-1], [], 1.5]
+)
+def test_a_row_that_is_not_as_it_was_written_is_none(data: Any) -> None:
+    with pytest.raises(ValueError, match=r"as it was written|holds|value"):
+        unpacked(3, data)
+
+
+def deep(key: int) -> bytes:
+    data = b"[" * 100_000
+    return zlib.crc32(data, key & 0xFFFFFFFF).to_bytes(4, "big") + data
+
+
+POISON = {
+    "null": lambda key, data: None,
+    "number": lambda key, data: 7,
+    "text": lambda key, data: "no bytes \ud800".encode("utf-8", "surrogatepass"),
+    "flipped": lambda key, data: data[:9] + bytes([data[9] ^ 1]) + data[10:],
+    "another file's": lambda key, data: packed(key + 1, FileStats((1, 1), values=((2, 1),))),
+    "wrong figures": lambda key, data: row(key, 3, [[0, 7], [2, 6]]),
+    "wrong types": lambda key, data: row(key, 3, [["0", 12]]),
+    "deep": lambda key, data: deep(key),
+}
+
+
+@pytest.mark.parametrize("poison", POISON)
+def test_a_poisoned_row_costs_its_file_a_second_reading_and_nothing_else(
+    poison: str, files: Any, read: list[str], tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache.sqlite"
+    expected = scanned(files, cache)
+    table = sqlite3.connect(cache)
+    rows = table.execute("SELECT key, facts FROM facts ORDER BY key").fetchall()
+    for key, data in rows[:7]:
+        value = POISON[poison](key, data)
+        table.execute("UPDATE facts SET facts = ? WHERE key = ?", (value, key))
+    table.commit()
+    table.close()
+    del read[:]
+    assert scanned(files, cache) == expected
+    assert len(read) == 7
+    assert scanned(files, cache) == expected
+    assert len(read) == 7  # and they are known again
+
+
+def test_a_database_with_more_in_it_is_left_alone(
+    files: Any, read: list[str], tmp_path: Path
+) -> None:
+    """A view may take for ever, and a trigger may change what is kept."""
+    cache = tmp_path / "cache.sqlite"
+    table = sqlite3.connect(cache)
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
+    table.execute(f"CREATE VIEW facts AS {endless} SELECT i key, i facts, i day FROM n")
+    table.commit()
+    table.close()
+    content = cache.read_bytes()
+    for _ in range(2):
+        scanned(files, cache)
+    assert len(read) == 60
+    assert cache.read_bytes() == content
+
+
+def test_a_locked_cache_is_done_without(
+    files: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_PATIENCE", {True: 0.5, False: 0.2})
+    cache = tmp_path / "cache.sqlite"
+    expected = scanned(files, cache)
+    table = sqlite3.connect(cache, isolation_level=None)
+    table.execute("PRAGMA locking_mode=EXCLUSIVE")
+    table.execute("BEGIN EXCLUSIVE")
+    table.execute("UPDATE facts SET day = 0")
+    start = time.monotonic()
+    assert scanned(files, cache) == expected
+    assert time.monotonic() - start < 10
+    table.execute("ROLLBACK")
+    table.close()
+
+
+def test_a_home_that_nobody_has_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MMSEG_FIXKIT_CACHE", "~nobody-of-that-name/b.sqlite")
+    assert default_cache() == Path("~nobody-of-that-name/b.sqlite")
 
 
 def test_the_cache_is_where_the_user_says(monkeypatch: pytest.MonkeyPatch) -> None:
