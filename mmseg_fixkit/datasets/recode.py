@@ -549,6 +549,25 @@ def _of_codes(
     )
 
 
+def expected(found: Decoded, new: RewrittenLabel) -> NDArray[np.uint8]:
+    """Return the map that ``new`` is to hold, by its list of changes and pixel by pixel.
+
+    Independent of how :func:`recoded` makes it: a new file is held against this.
+    """
+    codes = pack_image(found.array) if new.colors else found.array
+    if codes.dtype.kind == "f":
+        codes = codes.astype(np.int64)
+    if codes.dtype.itemsize == 1:
+        table = np.arange(256, dtype=np.uint8)
+        for old, target, _ in new.changes:
+            table[old] = target
+        return table[codes.view(np.uint8)]
+    label = codes.astype(np.uint8)
+    for old, target, _ in new.changes:
+        label[codes == old] = target
+    return label
+
+
 def _too_wide(table: Mapping[int, int]) -> str:
     """Return which new values no 8-bit file holds; nothing if all fit."""
     wide = {value for value in table.values() if value not in BYTE}

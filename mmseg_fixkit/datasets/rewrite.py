@@ -1,7 +1,9 @@
 """``scan --fix``: corrected copies of label files in a new folder.
 
-The originals are only read. A new file is written to a folder of its own, read back with Pillow,
-compared, and then put in place in one step. A manifest in the new folder has a line for each file,
+The originals are only read, by two libraries where both are installed: OpenCV and Pillow. A new
+file is written to a folder of its own, read back by the one that did not give its values, compared
+with what it is to hold, and then put in place in one step. What cannot be proved so is refused. A
+manifest in the new folder has a line for each file,
 so that a run that was interrupted goes on where it was, and ends with the report.
 """
 
@@ -20,7 +22,6 @@ from typing import Callable, Optional, TextIO, Union
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from mmseg_fixkit.core.errors import FixkitError
 from mmseg_fixkit.core.files import lies_in, put_in_place, temporary_next_to, writing
@@ -28,9 +29,23 @@ from mmseg_fixkit.core.labels import Color
 from mmseg_fixkit.core.palettes import as_hex
 from mmseg_fixkit.core.parallel import cores, each
 from mmseg_fixkit.core.text import counted, listed
-from mmseg_fixkit.datasets.decode import PNG_SIGNATURE, Decoded, decode, png_chunk
+from mmseg_fixkit.datasets.decode import (
+    PNG_SIGNATURE,
+    Decoded,
+    decode,
+    decode_again,
+    png_chunk,
+    same_pixels,
+)
 from mmseg_fixkit.datasets.label_file import LabelFile, examine, is_local, read_bytes
-from mmseg_fixkit.datasets.recode import VOID, Changes, LabelMapping, RewrittenLabel, recoded
+from mmseg_fixkit.datasets.recode import (
+    VOID,
+    Changes,
+    LabelMapping,
+    RewrittenLabel,
+    expected,
+    recoded,
+)
 
 AnyPath = Union[str, Path]
 
@@ -99,6 +114,8 @@ class _Work:
 
     def name(self, file: LabelFile) -> str:
         """Return the name of a file below its root, with slashes."""
+        if file.fault:
+            return file.label  # it is refused, wherever it is
         path = Path(os.path.abspath(file.label))
         for root in self.roots:
             base = Path(os.path.abspath(root))
@@ -118,14 +135,15 @@ class _Work:
             return entry.refused("it is not on this machine's disk")
         try:
             entry = replace(entry, was=_stamp(file.label))
-            data = read_bytes(file.label)
+            data = b"" if file.fault else read_bytes(file.label)
             found = decode(data, recoding.reading.backend)
         except Exception:  # decoders raise what they like at broken files
             why = examine(file, recoding.reading.backend, with_image=False).error
             return entry.refused(why or "it cannot be read")
         new = recoded(found, recoding, always=found.format != "PNG")
-        if new.refused:
-            return entry.refused(new.refused)
+        why = new.refused or _doubt(data, found, new)
+        if why:
+            return entry.refused(why)
         return self._written(entry, data, found, new, recoding)
 
     def _written(
@@ -147,16 +165,23 @@ class _Work:
             if lies_in(target, *self.roots):
                 return entry.refused(f"{target} is a link to an original, which stays as it is")
             content = data if new.label is None else png(new.label, _palette(found, new, recoding))
-            there = not self._put(content, target, new, may_replace)
-        if there and not _holds(target, new, data):
+            there = not self._put(content, target, found, new, may_replace)
+        if there and not _holds(target, found, new, data):
             return entry.refused(f"{target} is there already, and holds something else")
         return entry.done("copied" if new.label is None else "written", name, _stamp(target), new)
 
-    def _put(self, content: bytes, target: Path, new: RewrittenLabel, may_replace: bool) -> bool:
+    def _put(
+        self,
+        content: bytes,
+        target: Path,
+        found: Decoded,
+        new: RewrittenLabel,
+        may_replace: bool,
+    ) -> bool:
         """Write a file, read it back, and put it in place; False if there is one already."""
         target.parent.mkdir(parents=True, exist_ok=True)
         with temporary_next_to(self.out / SCRATCH / target.name, content) as temporary:
-            if not _holds(temporary, new, content):
+            if not _holds(temporary, found, new, content):
                 raise OSError(f"{target} did not read back as it was written")
             return put_in_place(temporary, target, overwrite=may_replace)
 
@@ -173,14 +198,28 @@ def _palette(
     return [(full[i], full[i + 1], full[i + 2]) for i in range(0, 768, 3)]
 
 
-def _holds(path: Path, new: RewrittenLabel, data: bytes) -> bool:
-    """Whether a file on disk is what was meant, as Pillow reads it; ``data`` is that of a copy."""
+def _doubt(data: bytes, found: Decoded, new: RewrittenLabel) -> str:
+    """Return why it is not proved what a file to be rewritten holds; nothing if it is."""
     if new.label is None:
-        return path.read_bytes() == data
+        return ""  # it is copied
     try:
-        with Image.open(path) as image:
-            kind = image.format == "PNG" and image.mode in ("L", "P")
-            return kind and np.array_equal(np.asarray(image), new.label)
+        again = decode_again(data, found.library)
+    except Exception as error:
+        return f"only one of OpenCV and Pillow reads it, so nothing proves its values: {error}"
+    if not same_pixels(found, again):
+        return "OpenCV and Pillow do not read the same from it, so nothing proves its values"
+    return ""
+
+
+def _holds(path: Path, found: Decoded, new: RewrittenLabel, data: bytes) -> bool:
+    """Whether a file on disk is what was meant; ``data`` is that of a copy."""
+    try:
+        content = path.read_bytes()
+        if new.label is None:
+            return content == data
+        written = decode_again(content, found.library)
+        whole = written.format == "PNG" and written.mode in ("L", "P")
+        return whole and np.array_equal(written.array, expected(found, new))
     except Exception:  # a file of something else
         return False
 
@@ -425,7 +464,7 @@ def png(label: NDArray[np.uint8], palette: Optional[Sequence[Color]] = None) -> 
     ``docs/benchmarks.md``.
     """
     height, width = label.shape
-    rows = np.empty((height, width + 1), np.uint8)
+    rows = np.zeros((height, width + 1), np.uint8)
     rows[:, 0] = _UP
     rows[0, 1:] = label[0]
     np.subtract(label[1:], label[:-1], out=rows[1:, 1:])
