@@ -322,6 +322,8 @@ _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _PLANAR = (
 #: Offsets, bytes, width and height of the pieces that pixels are stored in.
 _STRIPS, _TILES = (273, 279, 256, 278), (324, 325, 322, 323)
 _UNCOMPRESSED, _RGB, _YCBCR, _SEPARATE = 1, 2, 6, 2
+#: Bytes that one byte may unpack to: zlib comes to 1032.
+_PACKED = 2000
 
 
 def _check_strips(data: bytes) -> None:
@@ -400,6 +402,10 @@ def _name(data: bytes) -> tuple[str, str]:
 def _as_tifffile(data: bytes) -> Decoded:
     import tifffile
 
+    with tifffile.TiffFile(BytesIO(data)) as file:
+        stored = len(data) * (1 if file.pages.first.compression == _UNCOMPRESSED else _PACKED)
+        if file.series and file.series[0].nbytes > stored:
+            raise ValueError("truncated: its pixels take more than the whole file")
     array = tifffile.imread(BytesIO(data))
     # What it does not write stays as the memory was: this time it is filled with other values.
     filled = bytearray(~np.frombuffer(array.tobytes(), np.uint8))

@@ -167,7 +167,7 @@ def label_reading(
         num_classes=len(own) if own else None,
         ignore_index=ignore,
         reduce_zero_label=dataset.reduces_zero_label if reduce is None else reduce,
-        label_map=_remapped(kept, _step(dataset, REMAPPER), ignore),
+        label_map=_remapped(kept, _step(dataset, REMAPPER)),
         backend=step.get("imdecode_backend") or "pillow",
         backend_args=tuple(sorted((step.get("backend_args") or {}).items())),
         turns_images=_turns(_step(dataset, IMAGE_LOADER)),
@@ -213,17 +213,21 @@ def remap_table(step: Mapping[str, Any]) -> Optional[dict[int, int]]:
 
 
 def _remapped(
-    pairs: tuple[tuple[int, int], ...], step: Mapping[str, Any], ignore: int
+    pairs: tuple[tuple[int, int], ...], step: Mapping[str, Any]
 ) -> tuple[tuple[int, int], ...]:
-    """Return the label map with that of a ``RemapLabels`` step after it."""
+    """Return the label map with that of a ``RemapLabels`` step after it.
+
+    Its own ``ignore_index`` counts there, whatever that of the dataset is.
+    """
     table = remap_table(step)
     if table is None:
         return pairs
     before = dict(pairs)
-    default = {"ignore": ignore}.get(step.get("default"), step.get("default"))  # type: ignore[arg-type]
+    ignore, default = step.get("ignore_index", 255), step.get("default")
+    others = ignore if default == "ignore" else default
 
     def new(label: int) -> int:
-        other = default if isinstance(default, int) and label != ignore else label
+        other = others if isinstance(others, int) and label != ignore else label
         return table.get(label, other)
 
     both = ((label, new(before.get(label, label))) for label in range(256))

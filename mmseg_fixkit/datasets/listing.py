@@ -211,7 +211,7 @@ def _walk(
     ``above`` are the folders that this one is in.
     """
     inner = []
-    here = join(folder, below) or "."
+    here = join(folder, below) if below else folder or "."
     above = (*above, here)
     try:
         with os.scandir(here) as entries:

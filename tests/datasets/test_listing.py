@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -12,12 +16,19 @@ from PIL import Image
 
 from mmseg_fixkit.config.load import load
 from mmseg_fixkit.core.errors import FixkitError
-from mmseg_fixkit.datasets.from_config import of_config
-from mmseg_fixkit.datasets.label_file import LabelFile
+from mmseg_fixkit.datasets.from_config import _remapped, of_config
+from mmseg_fixkit.datasets.label_file import LabelFile, LabelReading
+from mmseg_fixkit.datasets.layout import Folder
 from mmseg_fixkit.datasets.listing import (
     LabelOverrides,
+    Part,
+    Source,
+    files_of,
     of_folder,
+    unpaired,
 )
+from mmseg_fixkit.datasets.scan_files import scan_files
+from mmseg_fixkit.datasets.stats import SplitStats
 
 STEPS = "pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')]"
 
@@ -348,6 +359,53 @@ def test_a_table_in_the_pipeline_is_part_of_the_reading(
     assert inventory.notes == ()
 
 
+def random_step(random: Random) -> dict[str, Any]:
+    """Arguments of ``RemapLabels``, of which one, two or many values are listed."""
+    listed = random.sample(range(256), random.choice([1, 2, 20, 200]))
+    pairs = {old: random.choice([0, 1, 7, 18, 255, random.randrange(256)]) for old in listed}
+    form = random.choice(["dict", "pairs", "texts"])
+    step: dict[str, Any] = {
+        "mapping": pairs if form == "dict" else [[*pair] for pair in pairs.items()]
+    }
+    if form == "texts":
+        step["mapping"] = {str(old): new for old, new in pairs.items()}
+    default = random.choice(["none", None, "keep", "ignore", "raise", 0, 3, 255])
+    if default != "none":
+        step["default"] = default
+    if random.random() < 0.5:
+        step["ignore_index"] = random.choice([0, 7, 254, 255])
+    return step
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_table_of_the_reading_is_what_the_transform_does(seed: int) -> None:
+    """Of all 256 values, for random mappings, after a reduction and a choice of classes."""
+    transforms = pytest.importorskip("mmseg_fixkit.transforms.remap_labels")
+    random = Random(seed)
+    step = random_step(random)
+    before = {}
+    if random.random() < 0.5:
+        before = {old: random.choice([0, 1, 2, 255]) for old in random.sample(range(256), 9)}
+    reduces = random.random() < 0.5
+    table = _remapped(tuple(before.items()), {"type": "RemapLabels", **step})
+    reading = LabelReading(19, reduce_zero_label=reduces, label_map=table)
+    values = np.arange(256, dtype=np.uint8)[None]
+    if reduces:  # as ``LoadAnnotations`` of mmsegmentation 1.2.2
+        values[values == 0] = 255
+        values = values - np.uint8(1)
+        values[values == 254] = 255
+    loaded = values.copy()
+    for old, new in before.items():
+        loaded[values == old] = new
+    remap = transforms.RemapLabels(**step)
+    known = {int(old) for old in dict(step["mapping"])} | {step.get("ignore_index", 255)}
+    for value, label in enumerate(loaded[0].tolist()):
+        if step.get("default") == "raise" and label not in known:
+            continue  # the run stops there
+        after = remap.transform({"gt_seg_map": np.array([[label]], np.uint8)})["gt_seg_map"]
+        assert reading.label(value) == int(after[0, 0]), (value, label, step)
+
+
 def test_a_table_after_a_subset_of_classes_maps_what_that_left(tmp_path: Path) -> None:
     path = config(tmp_path, DATASETS["subset"].format(root=data(tmp_path / "data")))
     step = "dict(type='RemapLabels', mapping={1: 0})"
@@ -360,3 +418,133 @@ def test_a_table_of_colours_in_the_pipeline_is_said(tmp_path: Path) -> None:
     step = "dict(type='RemapLabels', palette=[[0, 0, 0], [9, 9, 9]])"
     (note,) = of_config(load(with_step(path, step))).notes
     assert "RemapLabels turns colours into labels" in note
+
+
+# --- what cannot be listed ----------------------------------------------------------------------
+
+ODD = b"odd \xff\xfe \n\x1b[31m.png"  # no UTF-8, a line feed, and what a terminal obeys
+
+
+def trouble(root: Path) -> Path:
+    """Write three images and labels, and around them what stops a listing."""
+    for name in ("a", "deep/b", "c"):
+        picture(root / "img" / f"{name}.jpg")
+        picture(root / "ann" / f"{name}.png")
+    os.symlink("self.jpg", root / "img/self.jpg")
+    os.symlink("self", root / "img/self")  # of any ending: the host looks at all names
+    os.symlink("deep", root / "img/twin")  # no circle: the host lists its files twice
+    os.symlink("..", root / "img/deep/up")
+    os.symlink("nowhere.jpg", root / "img/gone.jpg")  # the host passes over it
+    return root
+
+
+def scanned(*parts: Any) -> dict[str, SplitStats]:
+    readings = {part.source.split: part.reading for part in parts}
+    files = (file for part in parts for file in files_of(part.source))
+    return scan_files(files, readings, jobs=1)
+
+
+def lost(stats: SplitStats) -> dict[str, str]:
+    bad = stats.problems["unreadable"].worst_files
+    return {Path(each.file).name: each.text for each in bad}
+
+
+def test_what_cannot_be_listed_is_a_finding_and_the_others_go_on(tmp_path: Path) -> None:
+    trouble(tmp_path)
+    source = Source("train", str(tmp_path / "img"), str(tmp_path / "ann"), ".jpg", ".png")
+    split = scanned(Part(source, LabelReading()))["train"]
+    assert lost(split) == {
+        "self.jpg": "it cannot be read: Too many levels of symbolic links",
+        "self": "it cannot be read: Too many levels of symbolic links",
+        "up": "it is a link to a folder that it lies in, so training would list files again and "
+        "again",
+    }
+    assert split.raw == {0: 3 * 16}  # a, b and c
+    assert split.problems["image-without-label"].files == 1  # twin/b
+    backend = pytest.importorskip("mmengine.fileio").LocalBackend()
+    with pytest.raises(OSError, match="symbolic links"):
+        list(backend.list_dir_or_file(source.images, list_dir=False, recursive=True))
+
+
+def test_a_folder_of_label_maps_with_a_ring_of_links_is_read_once(tmp_path: Path) -> None:
+    for name in ("x/1.png", "y/2.png"):
+        picture(tmp_path / name)
+    os.symlink("../y", tmp_path / "x/to-y")
+    os.symlink("../x", tmp_path / "y/to-x")
+    os.symlink("self.png", tmp_path / "self.png")
+    os.symlink("notes", tmp_path / "notes")  # no label map
+    (inventory,) = of_folder(str(tmp_path)).parts
+    split = scanned(inventory)[inventory.source.split]
+    assert lost(split).keys() == {"self.png", "to-x", "to-y"}
+    # Each folder by its own name, and by the link of the other one.
+    assert split.raw == {0: 4 * 16}
+    folder = Folder(tmp_path)
+    names = ("self.png", "x/1.png", "x/to-y/2.png", "y/2.png", "y/to-x/1.png")
+    assert folder.files("").names == names
+
+
+def test_a_link_to_a_folder_above_the_scanned_one_is_a_circle(tmp_path: Path) -> None:
+    picture(tmp_path / "labels/1.png")
+    os.symlink("..", tmp_path / "labels/up")
+    split = next(iter(scanned(*of_folder(str(tmp_path / "labels")).parts).values()))
+    assert (split.files, [*lost(split)]) == (2, ["up"])
+
+
+def test_names_that_are_no_text_are_read(tmp_path: Path) -> None:
+    picture(tmp_path / "data/images/train" / os.fsdecode(ODD))
+    picture(tmp_path / "data/labels/train" / os.fsdecode(ODD), 3)
+    picture(tmp_path / "data/images/val/1.png")
+    picture(tmp_path / "data/labels/val/1.png")
+    inventory = of_folder(str(tmp_path / "data"))
+    found = scan_files(inventory.files, inventory.readings, jobs=1, cache=tmp_path / "cache")
+    again = scan_files(inventory.files, inventory.readings, jobs=1, cache=tmp_path / "cache")
+    assert found == again
+    assert found["train"].raw == {3: 16}
+    assert not found["train"].problems
+
+
+@pytest.mark.parametrize("line", ["a\0b", "x" * 5000, "../" * 2000 + "a", "\ufffd", "a/" * 400])
+def test_lines_of_a_list_that_are_no_names_are_findings(line: str, tmp_path: Path) -> None:
+    picture(tmp_path / "img/1.jpg")
+    picture(tmp_path / "ann/1.png")
+    (tmp_path / "list.txt").write_text(f"1\n{line}\n1\n", "utf-8")
+    paths = (str(tmp_path / name) for name in ("img", "ann"))
+    source = Source("train", *paths, ".jpg", ".png", str(tmp_path / "list.txt"))
+    part = Part(source, LabelReading())
+    split = scan_files(files_of(source), {"train": part.reading}, cache=tmp_path / "c")["train"]
+    assert (split.files, split.raw) == (3, {0: 32})
+    assert sum(problem.files for problem in split.problems.values()) == 1
+    assert [bad.file for name, bad in unpaired(source) if name == "label-without-image"]
+
+
+def test_a_list_that_is_no_text_is_a_finding(tmp_path: Path) -> None:
+    picture(tmp_path / "img/1.jpg")
+    picture(tmp_path / "ann/1.png")
+    (tmp_path / "list.txt").write_bytes(b"1\n\xff\n")
+    listed = Source("val", *(str(tmp_path / n) for n in ("img", "ann")), ".jpg", ".png")
+    bad = replace(listed, split="train", ann_file=str(tmp_path / "list.txt"))
+    found = scanned(Part(bad, LabelReading()), Part(listed, LabelReading()))
+    assert "codec can't decode byte 0xff" in lost(found["train"])["list.txt"]
+    assert found["val"].raw == {0: 16}
+
+
+def test_a_folder_without_permission_is_a_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for split in ("train", "val"):
+        for name in ("a", "closed/b"):
+            picture(tmp_path / "images" / split / f"{name}.jpg")
+            picture(tmp_path / "labels" / split / f"{name}.png")
+    scandir = os.scandir
+
+    def refuse(path: Any) -> Any:  # root may read what it closes
+        if "images/train/closed" in str(path) or str(path).endswith("images/val"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return scandir(path)
+
+    inventory = of_folder(str(tmp_path))
+    monkeypatch.setattr(os, "scandir", refuse)
+    found = scanned(*inventory.parts)
+    denied = "it cannot be read: Permission denied"
+    assert (lost(found["train"]), found["train"].raw) == ({"closed": denied}, {0: 16})
+    assert lost(found["val"]) == {"val": denied}
