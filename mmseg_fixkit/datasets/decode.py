@@ -211,28 +211,42 @@ def _plain_png(data: bytes) -> Optional[Decoded]:
     """
     cv2 = _installed("cv2")
     mode, kind = _PLAIN.get(data[24:26], ("", object))
-    if not (cv2 and mode and data.startswith(PNG_SIGNATURE)):
+    parts = _plain_parts(data, mode) if cv2 and mode and data.startswith(PNG_SIGNATURE) else None
+    if parts is None:
         return None
-    chunks = list(_chunks(data))
-    names = [name for name, _, _ in chunks]
-    width, height = struct.unpack_from(">II", data, 16)
-    large = width * height > (Image.MAX_IMAGE_PIXELS or width * height)
-    pixels = names.count(b"IDAT")
-    before = names[1 : -pixels - 1]
-    if large or not pixels or names != [b"IHDR", *before, *[b"IDAT"] * pixels, b"IEND"]:
-        return None
-    if before and not _is_plain(data, (width, height), mode):
-        return None
-    header = png_chunk(b"IHDR", data[16:25] + b"\0" + data[26:29])
-    plain = PNG_SIGNATURE + header + data[chunks[-pixels - 1][1] - 8 : chunks[-1][2] + 4]
+    plain, palette = parts
     try:
         array: Any = cv2.imdecode(np.frombuffer(plain, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:  # larger than OpenCV reads
         return None
+    width, height = struct.unpack_from(">II", data, 16)
     if np.shape(array) != (height, width) or array.dtype != kind:
         return None
-    palette = next((data[at:end] for name, at, end in chunks if name == b"PLTE"), b"")
     return Decoded(array, mode, "PNG", palette if mode == "P" else b"", "cv2")
+
+
+def _plain_parts(data: bytes, mode: str) -> Optional[tuple[bytes, bytes]]:
+    """Return a PNG file of header and pixels alone, and its palette; None where it is unusual.
+
+    Raises whatever Pillow does where it does not take what else there is.
+    """
+    chunks = list(_chunks(data))
+    names = [name for name, _, _ in chunks]
+    pixels = names.count(b"IDAT")
+    before = names[1 : -pixels - 1]
+    if not pixels or names != [b"IHDR", *before, *[b"IDAT"] * pixels, b"IEND"]:
+        return None
+    size = width, height = struct.unpack_from(">II", data, 16)
+    if width * height > (Image.MAX_IMAGE_PIXELS or width * height):
+        return None
+    palettes = [data[at:end] for name, at, end in chunks if name == b"PLTE"]
+    if len(palettes) > 1 or any(len(p) % 3 or not 0 < len(p) <= 768 for p in palettes):
+        return None
+    if len(before) > len(palettes) and not _is_plain(data, size, mode):
+        return None
+    header = png_chunk(b"IHDR", data[16:25] + b"\0" + data[26:29])
+    stored = data[chunks[-pixels - 1][1] - 8 : chunks[-1][2] + 4]
+    return PNG_SIGNATURE + header + stored, b"".join(palettes)
 
 
 def _is_plain(data: bytes, size: tuple[int, int], mode: str) -> bool:

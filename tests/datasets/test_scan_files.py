@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mmseg_fixkit.core.errors import FixkitError
-from mmseg_fixkit.datasets import decode, label_file
+from mmseg_fixkit.datasets import count, decode, label_file
 from mmseg_fixkit.datasets.count import count_colors, count_values
 from mmseg_fixkit.datasets.label_file import FileStats, LabelFile, LabelReading, file_stats
 from mmseg_fixkit.datasets.problems import SAME_FILE, SAME_LABEL
@@ -312,6 +312,143 @@ def test_tiff_files_are_what_the_host_makes_of_them(kind: str) -> None:
     assert (facts.format, facts.shape) == ("TIFF", theirs.shape)
 
 
+def strips(array: Any, rows: int, **tags: Any) -> bytes:
+    """A TIFF file of several strips, with other tags than are true."""
+    file = BytesIO()
+    Image.fromarray(array).save(file, "TIFF", tiffinfo={278: rows})
+    data = bytearray(file.getvalue())
+    (start,) = struct.unpack_from("<I", data, 4)
+    (entries,) = struct.unpack_from("<H", data, start)
+    for at in range(start + 2, start + 2 + 12 * entries, 12):
+        tag, kind, length, value = struct.unpack_from("<HHII", data, at)
+        length, value = tags.get(f"_{tag}", lambda *same: same)(length, value)
+        struct.pack_into("<HHII", data, at, tag, kind, length, value)
+    return bytes(data)
+
+
+LIES = {
+    "one strip less": {"_273": lambda length, value: (length - 1, value)},
+    "more rows": {"_257": lambda length, value: (length, value + 9)},
+    "fewer rows a strip": {"_278": lambda length, value: (length, value // 2)},
+    "samples of colours": {"_262": lambda length, value: (length, 2)},
+    "more bits": {"_258": lambda length, value: (length, 2 * value)},
+}
+
+
+@pytest.mark.parametrize("backend", ["pillow", "cv2"])
+@pytest.mark.parametrize("lie", LIES)
+def test_a_tiff_file_that_lacks_pixels_is_not_read(lie: str, backend: str) -> None:
+    """Pillow leaves them zero, and OpenCV as the memory was."""
+    array = blobs(40, 33, [1, 2, 3]).astype(np.uint8)
+    assert file_stats(strips(array, 7), backend).values == count_values(array)
+    with pytest.raises((ValueError, OSError)):
+        file_stats(strips(array, 7, **LIES[lie]), backend)
+
+
+def test_what_tifffile_does_not_write_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    file = BytesIO()
+    tifffile.imwrite(file, np.zeros((20, 30), np.uint8))
+    imread = tifffile.imread
+
+    def half(data: Any, out: Any = None) -> Any:
+        whole = imread(data)
+        array = np.full(whole.shape, 9, whole.dtype) if out is None else out
+        array[:10] = whole[:10]
+        return array
+
+    monkeypatch.setattr(tifffile, "imread", half)
+    with pytest.raises(ValueError, match="some pixels are missing"):
+        file_stats(file.getvalue(), "tifffile")
+
+
+@pytest.mark.parametrize("pages", ["none", "a line", "four axes"])
+def test_what_tifffile_reads_but_is_no_map_is_not_read(pages: str) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    shapes = {"none": (3, 0), "a line": (1, 40), "four axes": (2, 3, 20, 30)}
+    file = BytesIO()
+    tifffile.imwrite(file, np.zeros(shapes[pages], np.uint8))
+    with pytest.raises(ValueError, match="shape"):
+        file_stats(file.getvalue(), "tifffile")
+
+
+@pytest.mark.parametrize("number", [1e30, -3e38, np.inf, np.nan])
+def test_numbers_that_are_no_labels_are_said(number: float) -> None:
+    array = np.zeros((20, 30), np.float32)
+    array[3, 4] = number
+    with pytest.raises(ValueError, match=r"not finite|too large"):
+        file_stats(encoded(array, "TIFF"), "pillow")
+    array[3, 4] = 3e9
+    assert file_stats(encoded(array, "TIFF"), "pillow").values[-1] == (3_000_000_000, 1)
+
+
+def text(word: bytes, value: bytes = b"1") -> tuple[bytes, bytes]:
+    return b"tEXt", word + b"\0" + value
+
+
+REFUSED = {
+    "palette of 257": [(b"PLTE", bytes(3 * 257))],
+    "profile of another method": [(b"iCCP", b"name\0\1" + zlib.compress(b"x"))],
+    "profile that unpacks to much": [(b"iCCP", b"n\0\0" + zlib.compress(bytes(1 << 21)))],
+    "text that unpacks to much": [(b"zTXt", b"n\0\0" + zlib.compress(bytes(1 << 21)))],
+    "gamma of two bytes": [(b"gAMA", b"\0\1")],
+    "frame out of sequence": [(b"fcTL", struct.pack(">5I2H2B", 5, 4, 4, 0, 0, 1, 1, 0, 0))],
+    "short animation": [(b"acTL", b"\0")],
+    "frame outside": [(b"fcTL", struct.pack(">5I2H2B", 0, 99, 4, 0, 0, 1, 1, 0, 0))],
+}
+
+
+@both_ways
+@pytest.mark.parametrize("color", [0, 3])
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_the_host_refuses_is_not_read(name: str, color: int) -> None:
+    mmcv = pytest.importorskip("mmcv")
+    if color == 0 and name.startswith("palette"):
+        pytest.skip("a palette says nothing of grey values")
+    palette = [(b"PLTE", bytes(30))] if color == 3 and not name.startswith("palette") else []
+    samples = blobs(24, 31, [1, 2, 3])[..., None].astype(int)
+    data = png_file(samples, 8, color, before=[*REFUSED[name], *palette])
+    with pytest.raises(Exception):  # noqa: B017, PT011 - whatever Pillow raises
+        mmcv.imfrombytes(data, flag="unchanged", backend="pillow")
+    with pytest.raises(Exception):  # noqa: B017, PT011
+        file_stats(data, "pillow")
+
+
+READ_OTHERWISE = {
+    "interlace": [text(b"interlace")],
+    "compressed interlace": [(b"zTXt", b"interlace\0\0" + zlib.compress(b"1"))],
+    "bbox": [text(b"bbox")],
+    "smaller frame": [(b"fcTL", struct.pack(">5I2H2B", 0, 9, 8, 1, 1, 1, 1, 0, 0))],
+    "exif": [text(b"exif")],
+    "palette of four bytes": [(b"PLTE", bytes(4))],
+    "harmless": [text(b"Title"), (b"gAMA", b"\0\0\xb1\x8f"), (b"abCd", b"x")],
+}
+
+
+@both_ways
+@pytest.mark.parametrize("color", [0, 3])
+@pytest.mark.parametrize("name", READ_OTHERWISE)
+def test_what_pillow_reads_otherwise_for_a_chunk_is_read_so(name: str, color: int) -> None:
+    """Pillow keeps texts beside its own notes of how a file is stored: one may be `interlace`."""
+    mmcv = pytest.importorskip("mmcv")
+    palette = [(b"PLTE", bytes(30))] if color == 3 and not name.startswith("palette") else []
+    samples = blobs(24, 31, [1, 2, 3])[..., None].astype(int)
+    data = png_file(samples, 8, color, before=[*READ_OTHERWISE[name], *palette])
+    try:
+        host = mmcv.imfrombytes(data, flag="unchanged", backend="pillow")
+    except Exception:
+        host = None
+    try:
+        found: Any = file_stats(data, "pillow").values
+    except Exception:
+        found = None
+    if name == "smaller frame":  # of which the host fills the rest with zeros
+        assert host is not None
+        assert found is None
+    else:
+        assert found == (None if host is None else count_values(host))
+
+
 # --- counting -----------------------------------------------------------------------------------
 
 
@@ -331,6 +468,52 @@ def test_counting_is_counting(h: int, w: int, top: int, scale: int, kind: str, s
     values, counts = np.unique(array, return_counts=True)
     assert count_values(array) == tuple(zip(values.astype(int).tolist(), counts.tolist()))
     assert count_values(array[:, ::-1]) == count_values(array)
+
+
+@given(
+    st.lists(st.integers(0, 255), min_size=1, max_size=24),
+    st.lists(st.integers(1, 40), min_size=1, max_size=24),
+    st.integers(1, 60),
+    st.integers(0, 15),
+    st.sampled_from(["u1", "u2", "i8"]),
+)
+@example([1, 2], [1], 99, 3, "u1")  # one mixed word of eight, over and over
+@example([7], [40], 60, 0, "u1")
+def test_counting_words_that_repeat_and_long_runs_is_bincount(
+    values: list[int], lengths: list[int], times: int, cut: int, kind: str
+) -> None:
+    word = np.repeat(values, np.resize(lengths, len(values)))
+    flat = np.tile(word, times)[cut:]
+    expected = np.bincount(flat, minlength=256)
+    found = count_values(flat.astype(kind)[None])
+    assert dict(found) == {v: n for v, n in enumerate(expected.tolist()) if n}
+
+
+@pytest.mark.parametrize("kind", ["u2", "i4"])
+def test_large_maps_are_counted_by_bands(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(count, "_BAND", 1000)
+    array = blobs(77, 91, [0, 3, 255, 256, 40_000]).astype(kind)
+    values, counts = np.unique(array, return_counts=True)
+    assert count_values(array) == tuple(zip(values.tolist(), counts.tolist()))
+    colors = np.stack([array.astype(np.uint8)] * 2 + [np.zeros(array.shape, np.uint8)], -1)
+    packed, counts = np.unique(colors[:, :, 0] * np.int64(0x010100), return_counts=True)
+    pairs, more = count_colors(colors, 2)
+    assert more == len(packed) - 2
+    best = sorted(zip(packed.tolist(), counts.tolist()), key=lambda pair: (-pair[1], pair[0]))
+    assert list(pairs) == best[:2]
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "RGB", "P", "1", "CMYK"])
+def test_large_images_are_decoded_by_bands(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    photo = Image.fromarray(RNG.integers(0, 255, (57, 33, 3)).astype(np.uint8)).convert(mode)
+    file = BytesIO()
+    photo.save(file, "TIFF" if mode == "CMYK" else "PNG")
+    whole = decode._by_pillow(file.getvalue())
+    monkeypatch.setattr(decode, "_BAND", 100)
+    found = decode._by_pillow(file.getvalue())
+    assert np.array_equal(found.array, whole.array)
+    assert found.array.dtype == whole.array.dtype
+    assert np.array_equal(whole.array, np.array(photo.convert("RGB") if mode == "CMYK" else photo))
 
 
 @pytest.mark.parametrize("size", [19_999, 20_000, 20_001, 131_071, 131_075])

@@ -423,6 +423,20 @@ def test_a_colour_that_two_classes_have_is_reported_where_it_matters(tmp_path: P
     assert "(0, 255, 0) for class_1, class_2" in twice.message
 
 
+def test_a_doubled_colour_that_no_file_holds_is_none(tmp_path: Path) -> None:
+    dataset(tmp_path, 4, label_of=lambda seed: areas((0, 3), seed=seed), splits=("train",))
+    colors = [(0, 0, 0), (0, 255, 0), (0, 255, 0), (200, 9, 9)]
+    path = config(tmp_path, 4, palette=colors)
+    for label in labels(tmp_path):
+        Image.fromarray(np.array(colors, np.uint8)[np.array(Image.open(label))]).save(label)
+    assert codes(path) == ["MSF403"]
+    first = labels(tmp_path)[0]
+    image = np.array(Image.open(first))
+    image[0, 0] = colors[1]  # one pixel of it is enough
+    Image.fromarray(image).save(first)
+    assert codes(path) == ["MSF403", "MSF426"]
+
+
 def test_zero_in_files_that_end_one_above_leaves_two_answers(tmp_path: Path) -> None:
     dataset(tmp_path, 4, label_of=lambda seed: areas(range(5), seed=seed), splits=("train",))
     (only,) = found_in(config(tmp_path, 4))
