@@ -557,11 +557,11 @@ def expected(found: Decoded, new: RewrittenLabel) -> NDArray[np.uint8]:
     codes = pack_image(found.array) if new.colors else found.array
     if codes.dtype.kind == "f":
         codes = codes.astype(np.int64)
-    if codes.dtype.itemsize == 1:
+    if codes.dtype in (np.dtype(bool), np.dtype(np.uint8)):
         table = np.arange(256, dtype=np.uint8)
         for old, target, _ in new.changes:
             table[old] = target
-        return table[codes.view(np.uint8)]
+        return table[codes.astype(np.uint8)]
     label = codes.astype(np.uint8)
     for old, target, _ in new.changes:
         label[codes == old] = target

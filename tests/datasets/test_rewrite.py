@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Optional
 
@@ -20,7 +21,8 @@ from PIL import Image
 from mmseg_fixkit.core.errors import FixkitError
 from mmseg_fixkit.core.labels import voc_palette
 from mmseg_fixkit.core.palettes import CITYSCAPES, pack, pack_image
-from mmseg_fixkit.datasets.decode import Decoded, decode
+from mmseg_fixkit.datasets import rewrite as rewrite_module
+from mmseg_fixkit.datasets.decode import Decoded, decode, decode_again, same_pixels
 from mmseg_fixkit.datasets.label_file import LabelFile, LabelReading
 from mmseg_fixkit.datasets.recode import (
     LabelMapping,
@@ -37,6 +39,7 @@ from mmseg_fixkit.datasets.rewrite import (
     png,
     rewrite,
 )
+from tests.datasets.test_scan_files import FORMATS, KINDS, encoded
 from tests.helpers.paths import ROOT
 
 FOUR = ("background", "car", "person", "sky")
@@ -474,6 +477,99 @@ def test_other_formats_become_png(tmp_path: Path) -> None:
     assert "seg_map_suffix='.png'" in report.text()
     assert read(tmp_path / "out/a.png") == np.minimum(LABEL, 3).tolist()
     assert read(tmp_path / "out/b.png") == [[0, 1, 2], [3, 255, 255]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode"), [(kind, mode) for kind, modes in FORMATS.items() for mode in modes]
+)
+@pytest.mark.parametrize("backend", ["pillow", "cv2"])
+def test_two_libraries_read_the_same_from_every_format(kind: str, mode: str, backend: str) -> None:
+    pytest.importorskip("cv2")
+    data = encoded(KINDS[mode], kind)
+    try:
+        found = decode(data, backend)
+    except ValueError:
+        assert (kind, backend) == ("TGA", "cv2")
+        return
+    if kind == "TGA":  # OpenCV does not know it
+        with pytest.raises(ValueError, match="OpenCV cannot"):
+            decode_again(data, found.library)
+        return
+    again = decode_again(data, found.library)
+    assert {found.library, again.library} == {"cv2", "pillow"}
+    assert same_pixels(found, again)
+    other = found.array.copy()
+    other[1, 2] = other[1, 2] == 0
+    assert not same_pixels(replace(found, array=other), again)
+
+
+@pytest.mark.parametrize("kind", ["L", "P", "RGB", "1"])
+def test_what_two_libraries_read_in_two_ways_is_refused(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mistake of one decoder would be written, and found right by the same decoder."""
+    pytest.importorskip("cv2")
+    label = np.minimum(LABEL, 3)
+    arrays = {"RGB": np.array(COLORS, np.uint8)[label], "1": label > 2}
+    path = write(tmp_path / "labels", "a.png", arrays.get(kind, label), kind)
+    real = rewrite_module.decode
+
+    def wrong(data: bytes, backend: str) -> Decoded:
+        found = real(data, backend)
+        array = found.array.copy()
+        array[0, 0] = array[0, 0] == 0
+        return replace(found, array=array)
+
+    monkeypatch.setattr(rewrite_module, "decode", wrong)
+    report = fix(path.parent, "palette:ignore,remap:0=1,1=2")
+    assert (report.refused, report.written) == (1, 0)
+    assert "do not read the same from it" in report.refusals[0][1]
+    assert [p.name for p in (tmp_path / "out").iterdir()] == [MANIFEST]
+
+
+def test_what_only_one_library_reads_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("cv2")
+    data = encoded(np.minimum(LABEL, 3).astype(np.uint8), "TGA")
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels/a.png").write_bytes(data)
+    report = fix(tmp_path / "labels", "8bit")
+    assert "nothing proves its values" in report.refusals[0][1]
+
+
+@pytest.mark.parametrize("fault", ["values", "file"])
+def test_a_wrong_copy_is_never_put_in_place(
+    fault: str, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_png, real_recoded = rewrite_module.png, rewrite_module.recoded
+
+    def png_with_another_pixel(label: Any, palette: Any = None) -> bytes:
+        label = label.copy()
+        label[-1, -1] += 1
+        return real_png(label, palette)
+
+    def other_values(*arguments: Any, **options: Any) -> Any:
+        new = real_recoded(*arguments, **options)
+        return new if new.label is None else replace(new, label=new.label ^ 1)
+
+    if fault == "file":
+        monkeypatch.setattr(rewrite_module, "png", png_with_another_pixel)
+    else:
+        monkeypatch.setattr(rewrite_module, "recoded", other_values)
+    with pytest.raises(FixkitError, match="did not read back as it was written"):
+        fix(source, "palette,ignore", jobs=1)
+    assert not [p for p in (source.parent / "out").rglob("*.png") if p.name != "good.png"]
+
+
+def test_a_map_of_one_bit_keeps_its_values(tmp_path: Path) -> None:
+    """Pillow hands over bits as bytes of 255."""
+    root = tmp_path / "labels"
+    root.mkdir()
+    array = np.eye(9, dtype=bool)
+    (root / "a.tif").write_bytes(encoded(array, "TIFF"))
+    (root / "b.png").write_bytes(encoded(array, "PNG"))
+    assert fix(root, "remap:1=3").written == 2
+    assert read(tmp_path / "out/a.png") == (3 * np.eye(9, dtype=int)).tolist()
+    assert read(tmp_path / "out/b.png") == (3 * np.eye(9, dtype=int)).tolist()
 
 
 def test_two_files_that_would_have_one_name_are_not_mixed_up(tmp_path: Path) -> None:
