@@ -363,8 +363,9 @@ def _check_strips(data: bytes) -> None:
 
 def _missing(tags: Mapping[int, Any], length: int) -> str:
     """Return what a TIFF file of ``length`` bytes lacks; nothing if its pixels may be whole."""
-    colors = 3 if tags.get(_PHOTOMETRIC) in (_RGB, _YCBCR) else 1
-    samples, separate = max(colors, tags.get(_SAMPLES, 1)), tags.get(_PLANAR) == _SEPARATE
+    samples, separate = tags.get(_SAMPLES, 1), tags.get(_PLANAR) == _SEPARATE
+    if samples < 3 and tags.get(_PHOTOMETRIC) in (_RGB, _YCBCR):
+        return f"it is to have colours, but has {samples} of their 3 parts"
     offsets, sizes, across, down = _TILES if _TILES[0] in tags else _STRIPS
     width, height = tags[_WIDTH], tags[_HEIGHT]
     columns, rows = tags[across], tags.get(down) or height

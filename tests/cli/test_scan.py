@@ -330,3 +330,61 @@ def test_a_config_in_json_is_a_config(wrong: str) -> None:
         done = run("other.json")
         assert done.returncode == 2
         assert "other.json holds no label statistics" in done.stderr
+
+
+#: No UTF-8, a line feed, and what a terminal, a page and a workflow log would obey.
+ODD = os.fsdecode(b"odd \xff\n::error::\x1b[31m<script>alert(1)<")
+
+
+@pytest.fixture
+def odd(tmp_path: Path) -> Path:
+    """Write a dataset of the usual layout whose names are odd, and that cannot be listed whole."""
+    for split in ("train", "val"):
+        for name, value in ((ODD, 77), ("plain", 1)):
+            label = np.full((9, 12), value, np.uint8)
+            for folder in ("images", "labels"):
+                path = tmp_path / "data" / folder / split / ODD / f"{name}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(label).save(path)
+    labels = tmp_path / "data/labels/train" / ODD
+    (labels / f"{ODD}2.png").write_bytes(b"\x89PNG")
+    os.symlink(".", tmp_path / "data/images/train/circle")
+    os.symlink("self.png", tmp_path / "data/images/val/self.png")
+    os.symlink(labels / "plain.png", tmp_path / "data/images/train" / ODD / f"{ODD}2.png")
+    return tmp_path / "data"
+
+
+def test_odd_names_and_circles_cost_no_scan(odd: Path, tmp_path: Path) -> None:
+    page, saved = tmp_path / "page.html", tmp_path / "stats.json"
+    done = run(str(odd), "--classes", "a,b", "--html", str(page), "--save", str(saved))
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert "MSF401" in done.stdout
+    assert "MSF411" in done.stdout
+    assert "\x1b" not in done.stdout
+    assert "\n::error" not in done.stdout
+    assert "self.png (it cannot be read: Too many levels of symbolic links)" in done.stdout
+    text = page.read_text("utf-8")
+    assert "<script>alert(1)" not in text
+    assert "\x1b" not in text
+    stats = load_stats(saved)
+    train, val = stats.splits["train"], stats.splits["val"]
+    assert train.raw == val.raw == {1: 108, 77: 108}
+    bad = {Path(b.file).name for b in train.problems["unreadable"].worst_files}
+    assert bad == {"circle", f"{ODD}2.png"}
+    merged = run(str(saved), str(saved), "--output-file", str(tmp_path / "merged.txt"))
+    assert (merged.returncode, merged.stderr) == (1, "")
+    assert "MSF401" in (tmp_path / "merged.txt").read_text("utf-8")
+
+
+def test_corrected_copies_of_odd_names_are_written_and_the_others_named(
+    odd: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    done = run(str(odd), "--classes", "a,b", "--fix", "ignore", "--out", str(out))
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert "2 rewritten, 2 copied" in done.stderr.replace("files ", "")
+    assert "3 refused" in done.stderr
+    fixed = out / "train" / ODD / f"{ODD}.png"
+    assert np.unique(np.array(Image.open(fixed))).tolist() == [255]
+    again = run(str(odd), "--classes", "a,b", "--fix", "ignore", "--out", str(out))
+    assert (again.returncode, again.stderr) == (1, done.stderr)

@@ -312,10 +312,10 @@ def test_tiff_files_are_what_the_host_makes_of_them(kind: str) -> None:
     assert (facts.format, facts.shape) == ("TIFF", theirs.shape)
 
 
-def strips(array: Any, rows: int, **tags: Any) -> bytes:
+def strips(array: Any, rows: int, packing: Any = None, **tags: Any) -> bytes:
     """A TIFF file of several strips, with other tags than are true."""
     file = BytesIO()
-    Image.fromarray(array).save(file, "TIFF", tiffinfo={278: rows})
+    Image.fromarray(array).save(file, "TIFF", tiffinfo={278: rows}, compression=packing)
     data = bytearray(file.getvalue())
     (start,) = struct.unpack_from("<I", data, 4)
     (entries,) = struct.unpack_from("<H", data, start)
@@ -335,14 +335,15 @@ LIES = {
 }
 
 
+@pytest.mark.parametrize("packing", [None, "tiff_lzw"])
 @pytest.mark.parametrize("backend", ["pillow", "cv2"])
 @pytest.mark.parametrize("lie", LIES)
-def test_a_tiff_file_that_lacks_pixels_is_not_read(lie: str, backend: str) -> None:
+def test_a_tiff_file_that_lacks_pixels_is_not_read(lie: str, backend: str, packing: Any) -> None:
     """Pillow leaves them zero, and OpenCV as the memory was."""
     array = blobs(40, 33, [1, 2, 3]).astype(np.uint8)
-    assert file_stats(strips(array, 7), backend).values == count_values(array)
+    assert file_stats(strips(array, 7, packing), backend).values == count_values(array)
     with pytest.raises((ValueError, OSError)):
-        file_stats(strips(array, 7, **LIES[lie]), backend)
+        file_stats(strips(array, 7, packing, **LIES[lie]), backend)
 
 
 def test_what_tifffile_does_not_write_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
