@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from hashlib import blake2b
+from itertools import chain
 from pathlib import Path
 from typing import Any, Optional
 
@@ -112,20 +113,18 @@ def _stats(row: Any) -> FileStats:
 
 def _makes_sense(stats: FileStats) -> bool:
     """Whether a file may hold that: all is of its type, and each pixel is counted once."""
-    numbers = [*stats.shape, *(stats.image_shape or ()), stats.more_colors, stats.digest]
-    for pair in (*stats.values, *stats.colors):
-        if len(pair) != 2:
-            return False
-        numbers += pair
-    typed = (
-        {*map(type, numbers)} == {int}
-        and {type(stats.mode), type(stats.format), type(stats.error)} == {str}
-        and type(stats.turned) is bool
-    )
-    if not typed or len(stats.image_shape or (1, 1)) != 2:
+    pairs = stats.values + stats.colors
+    if not {2}.issuperset(map(len, pairs)):
+        return False
+    values = (*stats.shape, *(stats.image_shape or ()), stats.more_colors, stats.digest)
+    numbers = {int}.issuperset(map(type, chain(values, *pairs)))
+    texts = type(stats.mode) is type(stats.format) is type(stats.error) is str
+    if not (numbers and texts and type(stats.turned) is bool):
+        return False
+    if len(stats.image_shape or (1, 1)) != 2:
         return False
     if stats.error or len(stats.shape) not in (2, 3):
-        return bool(stats.error) and not (stats.shape or stats.values or stats.colors)
+        return bool(stats.error) and not (stats.shape or pairs)
     counts = [count for _, count in stats.values or stats.colors]
     total = sum(counts)
     whole = total == stats.pixels or (total < stats.pixels and stats.more_colors > 0)

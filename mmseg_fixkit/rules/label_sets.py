@@ -39,10 +39,14 @@ def unreadable(context: ScanContext) -> Iterator[Diagnostic]:
 
     ## What it does
     Decodes every label file whole. One that is cut off, empty, or not an image is found here, as is
-    one that may not be read.
+    one that may not be read; and what stops the listing of a folder: one without permission, a link
+    to itself, or to a folder that it lies in. Found too are files that the decoder of the pipeline
+    refuses though others read them, and files that lack pixels, which decoders fill with zeros or
+    leave as the memory was.
 
     ## Why is this bad?
-    The run stops when it comes to that file, which may be hours after it began.
+    The run stops when it comes to that file, which may be hours after it began; or it learns what
+    nobody drew.
 
     ## Example
     A PNG whose copying was interrupted.
@@ -60,7 +64,7 @@ def unreadable(context: ScanContext) -> Iterator[Diagnostic]:
         yield context.finding(
             (name,),
             f"{name} labels cannot be read in {of_files(problem, split)}, but each is loaded in "
-            f"training: {worst(problem, pixels=False)}; copy them again",
+            f"training: {worst(problem, pixels=False)}; copy them again, or take them out",
             problem=problem,
             found=problem.files,
             expected=0,
