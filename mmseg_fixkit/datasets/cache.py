@@ -38,6 +38,9 @@ _PATIENCE = {True: 5, False: 2}
 
 Row = tuple[int, bytes]
 
+#: What a damaged file raises: SQLite names the part that it cannot read, in the bytes of the file.
+_ERRORS = (sqlite3.Error, UnicodeError)
+
 
 def default_cache() -> Path:
     """Return where the cache is: ``$MMSEG_FIXKIT_CACHE``, else in ``$XDG_CACHE_HOME``."""
@@ -150,7 +153,7 @@ class Cache:
             return found
         query = f"SELECT key, facts FROM facts WHERE key IN ({','.join('?' * len(keys))})"
         rows: list[tuple[int, Any]] = []
-        with suppress(sqlite3.Error):
+        with suppress(*_ERRORS):
             rows = self._table.execute(query, keys).fetchall()
         for key, data in rows:
             with suppress(ValueError):
@@ -175,7 +178,7 @@ class Cache:
                 self._table.executemany(insert, ((key, data, today) for key, data in rows))
         except sqlite3.OperationalError:  # no room, or another process writes for long
             self._leave()
-        except sqlite3.DatabaseError:
+        except _ERRORS:
             self._leave()
             _remove(self._path)
 
@@ -187,7 +190,7 @@ class Cache:
     def close(self) -> None:
         """Write what is left, and forget the older half where there is too much."""
         self._write()
-        with suppress(sqlite3.Error):
+        with suppress(*_ERRORS):
             if self._table is not None and _size(self._table) > LIMIT:
                 _prune(self._table)
         self._leave()
@@ -199,7 +202,7 @@ def _opened(path: Path, write: bool) -> Optional[sqlite3.Connection]:
             return _connect(path, write)
         except (sqlite3.OperationalError, OSError):  # no such folder, not writable, busy for long
             return None
-        except sqlite3.DatabaseError:
+        except _ERRORS:
             if not write:
                 return None
             _remove(path)

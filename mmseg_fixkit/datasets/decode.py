@@ -70,9 +70,10 @@ def decode_again(data: bytes, library: str) -> Decoded:
     """Return the pixels of a file as another library than ``library`` decodes them.
 
     That is OpenCV, or Pillow where OpenCV was first or is not installed. Raises whatever it does.
+    Of pixels that are missing, Pillow's are zeros, which OpenCV's are held against.
     """
     if library == "cv2" or _installed("cv2") is None:
-        return _by_pillow(data)
+        return _by_pillow(data, check=library != "cv2")
     return _plain_png(data) or _as_opencv(data)
 
 
@@ -164,10 +165,10 @@ def _as_pillow(data: bytes) -> Decoded:
     return _plain_png(data) or _by_pillow(data)
 
 
-def _by_pillow(data: bytes) -> Decoded:
+def _by_pillow(data: bytes, check: bool = True) -> Decoded:
     with Image.open(BytesIO(data)) as image:
         mode, kind = image.mode, image.format or ""
-        if kind == "PNG":  # of which Pillow fills what is missing with zeros
+        if check and kind == "PNG":  # of which Pillow fills what is missing with zeros
             _check_rows(data, image)
         _check_strips(data)
         image.load()
@@ -184,9 +185,9 @@ def _pixels(image: Image.Image) -> Array:
     """Return the pixels of an image; the memory for a large one is filled from top to bottom."""
     width, height = image.size
     rows = max(1, _BAND // width)
-    first = np.array(image.crop((0, 0, width, min(rows, height))))
-    if len(first) == height:
-        return first
+    if rows >= height:
+        return np.array(image)
+    first = np.asarray(image.crop((0, 0, width, rows)))
     array = np.zeros((height, *first.shape[1:]), first.dtype)
     for top in range(0, height, rows):
         bottom = min(top + rows, height)

@@ -558,10 +558,11 @@ def expected(found: Decoded, new: RewrittenLabel) -> NDArray[np.uint8]:
     if codes.dtype.kind == "f":
         codes = codes.astype(np.int64)
     if codes.dtype in (np.dtype(bool), np.dtype(np.uint8)):
-        table = np.arange(256, dtype=np.uint8)
+        table = bytearray(BYTE)
         for old, target, _ in new.changes:
             table[old] = target
-        return table[codes.astype(np.uint8)]
+        mapped = codes.astype(np.uint8, copy=False).tobytes().translate(bytes(table))
+        return np.frombuffer(mapped, np.uint8).reshape(codes.shape)
     label = codes.astype(np.uint8)
     for old, target, _ in new.changes:
         label[codes == old] = target

@@ -107,7 +107,9 @@ def test_a_label_that_appears_is_read(files: Any, tmp_path: Path) -> None:
     assert "image-without-label" not in scanned(files, cache)["train"].problems
 
 
-@pytest.mark.parametrize("damage", ["text", "empty", "middle", "row", "folder", "other table"])
+@pytest.mark.parametrize(
+    "damage", ["text", "empty", "middle", "schema", "row", "folder", "other table"]
+)
 def test_a_damaged_cache_is_made_anew(
     damage: str, files: Any, read: list[str], tmp_path: Path
 ) -> None:
@@ -126,7 +128,9 @@ def test_a_damaged_cache_is_made_anew(
         cache.mkdir()
     else:
         middle = content[:2000] + b"x" * 3000 + content[5000:]
-        cache.write_bytes({"text": b"hello" * 999, "empty": b"", "middle": middle}[damage])
+        schema = content.replace(b"CREATE TABLE facts", b"CREATE TABLE fa\xffts")  # named in errors
+        damaged = {"text": b"hello" * 999, "empty": b"", "middle": middle, "schema": schema}
+        cache.write_bytes(damaged[damage])
     del read[:]
     assert scanned(files, cache) == expected
     assert scanned(files, cache) == expected

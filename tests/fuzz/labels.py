@@ -126,12 +126,13 @@ def _never_written(data: bytes) -> bool:
     return not np.array_equal(*found, equal_nan=found[0].dtype.kind == "f")
 
 
-def _counts(array: Any) -> Any:
+def _counts(array: Any, backend: str) -> Any:
     """Return what the statistics of a file hold of these pixels, counted by NumPy."""
     if array.ndim == 2:
         values, counts = np.unique(array.astype(np.int64), return_counts=True)
         return tuple(zip(values.tolist(), counts.tolist()))
-    channels = [2, 1, 0] if array.shape[2] > 2 else [0, 0, 0]
+    order = [0, 1, 2] if backend == "tifffile" else [2, 1, 0]
+    channels = order if array.shape[2] > 2 else [0, 0, 0]
     parts = array[:, :, channels].astype(np.int64) & 255
     codes, counts = np.unique(parts @ [1 << 16, 1 << 8, 1], return_counts=True)
     return dict(zip(codes.tolist(), counts.tolist()))
@@ -157,9 +158,9 @@ def _held(path: Path, data: bytes, backend: str, whole: bytes) -> str:
         assert not _never_written(data), "Pillow shows what nobody wrote"
     array = host[0].squeeze() if backend == "tifffile" else host[0]
     if len(stats.shape) == 2:
-        assert stats.values == _counts(array), backend
+        assert stats.values == _counts(array, backend), backend
     elif stats.shape == array.shape and array.dtype == np.uint8 and not stats.more_colors:
-        assert dict(stats.colors) == _counts(array), backend
+        assert dict(stats.colors) == _counts(array, backend), backend
     return "counted"
 
 
