@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from mmseg_fixkit.datasets.count import Array, Pairs, by_count, count_colors, count_values
-from mmseg_fixkit.datasets.decode import Decoded, Size, decode, image_size
+from mmseg_fixkit.datasets.decode import PNG_SIGNATURE, Decoded, Size, decode, image_size
 
 #: The host casts labels to this many values.
 _EIGHT_BIT = 256
@@ -279,6 +279,8 @@ def _undecoded(data: bytes, error: Exception) -> str:
     for begin, what in _OTHER_THINGS:
         if start.startswith(begin):
             return f"it is not an image; it {what}"
+    if isinstance(error, UnidentifiedImageError) and data.startswith(PNG_SIGNATURE):
+        return "it is damaged: Pillow refuses its header, or what stands before its pixels"
     for kind, text in _REASONS:
         if isinstance(error, kind):
             return text.format(start=data[:8], error=_first_line(error))

@@ -415,6 +415,14 @@ def test_what_the_host_refuses_is_not_read(name: str, color: int) -> None:
         file_stats(data, "pillow")
 
 
+def test_a_png_file_that_pillow_does_not_open_is_said_to_be_damaged(tmp_path: Path) -> None:
+    samples = np.ones((4, 4, 1), int)
+    before = REFUSED["profile of another method"]
+    (tmp_path / "a.png").write_bytes(png_file(samples, 8, 0, before=before))
+    error = label_file.examine(LabelFile("", str(tmp_path / "a.png"))).error
+    assert error == "it is damaged: Pillow refuses its header, or what stands before its pixels"
+
+
 READ_OTHERWISE = {
     "interlace": [text(b"interlace")],
     "compressed interlace": [(b"zTXt", b"interlace\0\0" + zlib.compress(b"1"))],
