@@ -6,7 +6,12 @@
 #       --data-root data/weeds -o segformer_weeds.py
 #
 # and then the last part by hand. MSFnnn: the rule that asked for a change; `mmseg-fix rule MSFnnn`.
-_base_ = 'mmseg::segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512.py'
+
+# mmseg::segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512.py, by its path,
+# as not every MMEngine reads that name.
+_base_ = (
+    __import__('mmseg').__path__[0] +
+    '/.mim/configs/segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512.py')
 
 # added (MSF207)
 custom_imports = dict(imports=['mmseg_fixkit'], allow_failed_imports=False)

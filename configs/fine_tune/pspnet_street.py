@@ -6,7 +6,12 @@
 #       --load-from pspnet_r18-d8_512x1024_80k_cityscapes.pth -o pspnet_street.py
 #
 # and then the last part by hand. MSFnnn: the rule that asked for a change; `mmseg-fix rule MSFnnn`.
-_base_ = 'mmseg::pspnet/pspnet_r18-d8_4xb2-80k_cityscapes-512x1024.py'
+
+# mmseg::pspnet/pspnet_r18-d8_4xb2-80k_cityscapes-512x1024.py, by its path,
+# as not every MMEngine reads that name.
+_base_ = (
+    __import__('mmseg').__path__[0] +
+    '/.mim/configs/pspnet/pspnet_r18-d8_4xb2-80k_cityscapes-512x1024.py')
 
 # added (MSF207)
 custom_imports = dict(imports=['mmseg_fixkit'], allow_failed_imports=False)

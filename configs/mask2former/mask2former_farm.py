@@ -6,7 +6,12 @@
 #       --load-from mask2former_r50_8xb2-90k_cityscapes-512x1024.pth -o mask2former_farm.py
 #
 # and then the last part by hand. MSFnnn: the rule that asked for a change; `mmseg-fix rule MSFnnn`.
-_base_ = 'mmseg::mask2former/mask2former_r50_8xb2-90k_cityscapes-512x1024.py'
+
+# mmseg::mask2former/mask2former_r50_8xb2-90k_cityscapes-512x1024.py, by its path,
+# as not every MMEngine reads that name.
+_base_ = (
+    __import__('mmseg').__path__[0] +
+    '/.mim/configs/mask2former/mask2former_r50_8xb2-90k_cityscapes-512x1024.py')
 
 # added (MSF207)
 custom_imports = dict(imports=['mmseg_fixkit'], allow_failed_imports=False)

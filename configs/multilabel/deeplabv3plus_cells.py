@@ -6,7 +6,12 @@
 #       --img-suffix .png -o deeplabv3plus_cells.py
 #
 # and then the last part by hand. MSFnnn: the rule that asked for a change; `mmseg-fix rule MSFnnn`.
-_base_ = 'mmseg::deeplabv3plus/deeplabv3plus_r18-d8_4xb2-80k_cityscapes-512x1024.py'
+
+# mmseg::deeplabv3plus/deeplabv3plus_r18-d8_4xb2-80k_cityscapes-512x1024.py, by its path,
+# as not every MMEngine reads that name.
+_base_ = (
+    __import__('mmseg').__path__[0] +
+    '/.mim/configs/deeplabv3plus/deeplabv3plus_r18-d8_4xb2-80k_cityscapes-512x1024.py')
 
 # added (MSF207, MSF610)
 custom_imports = dict(imports=['mmseg_fixkit'], allow_failed_imports=False)
