@@ -1,4 +1,4 @@
-"""``export``: config and checkpoint -> an ONNX file that was run and compared with PyTorch."""
+"""``export``: config and checkpoint -> an ONNX file that gives what the host's inference gives."""
 
 from __future__ import annotations
 
@@ -17,16 +17,20 @@ from typing import Any, Callable, Optional
 
 import numpy as np
 import torch
+from mmengine.config import Config
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mmseg_fixkit import __version__
 from mmseg_fixkit.apis.adapt import PathLike
+from mmseg_fixkit.apis.export_proof import Batch, Judge, Judged, judge_of
 from mmseg_fixkit.apis.inference import init_model
 from mmseg_fixkit.config.host import HeadKind
 from mmseg_fixkit.config.load import ConfigLike
 from mmseg_fixkit.config.multilabel import OWN_SEGMENTORS
 from mmseg_fixkit.core.errors import FixkitError
 from mmseg_fixkit.core.files import check_target, replacing
+from mmseg_fixkit.datasets.label_bits import unpack
 from mmseg_fixkit.models.heads import find_heads
 
 Size = tuple[int, int]
@@ -35,9 +39,13 @@ Size = tuple[int, int]
 OUTPUTS = ("labels", "scores")
 INPUT = "image"
 
-#: What the two runtimes may differ by: scores between 0 and 1; of labels the share of pixels, those
+#: What the runtimes may differ by: scores between 0 and 1; of labels the share of pixels, those
 #: where two scores are the same but for rounding.
 _TOLERANCE = {"scores": 1e-3, "labels": 1e-3}
+
+#: What PyTorch may differ by from the host, which runs the same layers: a share of how far apart
+#: the scores of pixels are, and of the largest.
+_OF_SPREAD, _OF_LARGEST = 1e-3, 1e-5
 
 #: What the exporters and ONNX Runtime say -> what it means for the user.
 _REASONS = {
@@ -142,14 +150,18 @@ class ExportedModel(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Run the model; see the class."""
+        scores = self._scores(self.logits(image))
+        return scores if self.spec.output == "scores" else self._labels(scores)
+
+    def logits(self, image: Tensor) -> Tensor:
+        """Return the numbers (B, C, H, W) of the model, with all its channels."""
         pixels = image.flip(1) if self.turned else image
         if self.mean is not None:
             pixels = (pixels - self.mean) / self.std
         size = pixels.shape[2:]
         meta = {"img_shape": size, "ori_shape": size, "pad_shape": size, "batch_input_shape": size}
-        logits = self.model.whole_inference(pixels, [dict(meta)] * len(image))
-        scores = self._scores(logits)
-        return scores if self.spec.output == "scores" else self._labels(scores)
+        logits: Tensor = self.model.whole_inference(pixels, [dict(meta)] * len(image))
+        return logits
 
     def _scores(self, logits: Tensor) -> Tensor:
         task = self.spec.task
@@ -209,7 +221,7 @@ class ExportReport:
     spec: OutputSpec
     size: Size  # (H, W) of the image that it was written with
     dynamic: bool  # takes other batches, heights and widths too
-    compared: tuple[tuple[int, int, int], ...]  # (B, H, W) of images, with PyTorch
+    compared: tuple[Batch, ...]  # (B, H, W) of image files, with the host's inference
     difference: float  # the largest, of scores; of labels, the share of pixels that differ
     failed: tuple[str, ...] = ()  # methods tried before, and why they would not do
     notes: tuple[str, ...] = ()  # what the user should know
@@ -234,6 +246,9 @@ def export(
 ) -> ExportReport:
     """Write a model to an ONNX file that was run and compared before it is left in place.
 
+    It is compared with what ``mmseg.apis.inference_model`` gives for image files, from decoding to
+    labels, and with PyTorch.
+
     Args:
         config: a path, a zoo name or a ``mmengine.Config``.
         checkpoint: a file with its weights.
@@ -246,7 +261,8 @@ def export(
 
     Raises:
         FixkitError: a package is missing, the file is there already, the model cannot be built,
-            or no file could be written that gives what PyTorch gives. Nothing is written then.
+            the host's own inference fails or gives something else than the model as it would
+            be written, or no file gives the same. Nothing is written then.
     """
     target = Path(path)
     _check(target, output, overwrite)
@@ -254,10 +270,11 @@ def export(
     spec = output_spec(model, output, keep_background=keep_background)
     module = ExportedModel(model, spec).eval()
     shape = size or _size(model)
+    judge = _judge(module, Path(checkpoint), shape, trust)
     with replacing(target) as temporary:
-        written = _write_checked(module, temporary, shape, fixed=size is not None)
+        written = _write_checked(module, temporary, judge, shape, fixed=size is not None)
         describe(temporary, _metadata(model, spec))
-    notes = _notes(model, one_size=not written.dynamic and size is None)
+    notes = (*_notes(model, one_size=not written.dynamic and size is None), *judge.notes)
     return ExportReport(target, spec, shape, **vars(written), notes=notes)
 
 
@@ -266,25 +283,72 @@ class _Written:
     """The fields of :class:`ExportReport` that the file itself decides."""
 
     dynamic: bool
-    compared: tuple[tuple[int, int, int], ...]
+    compared: tuple[Batch, ...]
     difference: float
     failed: tuple[str, ...]
 
 
-def _write_checked(module: ExportedModel, path: Path, shape: Size, *, fixed: bool) -> _Written:
-    """Write by the first method whose file gives what PyTorch gives."""
+def _judge(module: ExportedModel, checkpoint: Path, shape: Size, trust: bool) -> Judge:
+    """Return the host's inference, once the module gives the same as it for an image file.
+
+    Scores are compared here, before labels of them hide what is wrong.
+    """
+    size = f"{shape[0]}x{shape[1]}"
+    try:
+        with _quiet():
+            weights = module.model.state_dict()
+            judge = judge_of(module.model.cfg, checkpoint, weights, trust=trust)
+            look = judge.look((1, *shape))
+    except Exception as error:  # whatever the host and the config's own modules raise
+        raise FixkitError(
+            f"MMSegmentation's own inference fails on an image of {size}: {_reason(error)}"
+        ) from error
+    with torch.no_grad():
+        logits = module.logits(torch.from_numpy(look.images))
+    apart = np.abs(as_the_host(module.spec.task, logits).numpy() - look.logits).max()
+    if not apart <= _allowed(look.logits):
+        raise FixkitError(
+            "the model as it would be written does not give what MMSegmentation's inference gives "
+            f"for an image file of {size}: scores differ by {apart:.2g}{_padded(module.model.cfg)}"
+        )
+    return judge
+
+
+def _padded(config: Config) -> str:
+    padding = config.model.data_preprocessor.get("test_cfg")
+    return f"; test images are padded by {dict(padding)}: give another --size" if padding else ""
+
+
+def as_the_host(task: Task, logits: Tensor) -> Tensor:
+    """Return what the host keeps as ``seg_logits`` of the numbers of a model."""
+    if task is Task.SIGMOID:
+        return logits.sigmoid()
+    return logits[:, 1:] if task is Task.MULTI_LABEL else logits
+
+
+def _allowed(logits: NDArray[np.float32]) -> float:
+    spread = (logits.max(axis=(2, 3)) - logits.min(axis=(2, 3))).max()
+    return float(max(_OF_SPREAD * spread, _OF_LARGEST * np.abs(logits).max()))
+
+
+def _write_checked(
+    module: ExportedModel, path: Path, judge: Judge, shape: Size, *, fixed: bool
+) -> _Written:
+    """Write by the first method whose file gives what the host and PyTorch give."""
     failed: list[str] = []
     for method in EXPORT_METHODS:
         dynamic = method.any_size and not fixed
         sizes = _compared_sizes(shape, dynamic)
         try:
             _write(module, path, method.options(module.spec.output, dynamic), shape)
-            return _Written(dynamic, sizes, compare(module, path, sizes), tuple(failed))
+            with _quiet():
+                looks = [judge.look(size) for size in sizes]
+            return _Written(dynamic, sizes, compare(module, path, looks), tuple(failed))
         except Exception as error:  # whatever exporters and ONNX Runtime raise
             size = "any size" if dynamic else "one size"
             failed.append(f"{size}, {method.name}: {_reason(error)}")
     raise FixkitError(
-        "no ONNX file could be written that gives what PyTorch gives:\n  " + "\n  ".join(failed)
+        "no ONNX file could be written that gives what the model gives:\n  " + "\n  ".join(failed)
     )
 
 
@@ -305,7 +369,7 @@ def _size(model: Any) -> Size:
     return (found, found) if isinstance(found, int) else (int(found[0]), int(found[1]))
 
 
-def _compared_sizes(shape: Size, dynamic: bool) -> tuple[tuple[int, int, int], ...]:
+def _compared_sizes(shape: Size, dynamic: bool) -> tuple[Batch, ...]:
     """Return what is compared: with open sizes, another height, width and batch as well."""
     height, width = shape
     other = (2, max(_STEP, height // 2 // _STEP * _STEP) + _STEP, width + _STEP)
@@ -346,8 +410,8 @@ def _reason(error: Exception) -> str:
 # Whether it gives the same
 
 
-def compare(module: nn.Module, path: Path, sizes: Sequence[tuple[int, int, int]]) -> float:
-    """Run a file and its module on the same random images; return how far they are apart.
+def compare(module: ExportedModel, path: Path, looks: Sequence[Judged]) -> float:
+    """Run a file on images; return how far it is at most from its module and from the host.
 
     Raises where it does not run or gives something else; ONNX Runtime has a class for each fault.
     """
@@ -355,24 +419,41 @@ def compare(module: nn.Module, path: Path, sizes: Sequence[tuple[int, int, int]]
     options = runtime.SessionOptions()
     options.log_severity_level = 4  # what fails is reported here
     session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    worst = max(_difference(module, session, size) for size in sizes)
-    if not worst <= _TOLERANCE[session.get_outputs()[0].name]:
-        raise ValueError(f"it differs from PyTorch by {worst:.2g}")
+    worst = 0.0
+    for look in looks:
+        found = session.run(None, {INPUT: look.images})[0]
+        with torch.no_grad():
+            ours = module(torch.from_numpy(look.images)).numpy()
+        known = found[:, 1:] if module.spec.keep_background else found
+        pairs = {
+            "PyTorch": (found, ours),
+            "MMSegmentation's inference": (known, _of_host(module.spec, look)),
+        }
+        for name, (one, other) in pairs.items():
+            apart = _apart(one, other, name)
+            if not apart <= _TOLERANCE[module.spec.output]:
+                raise ValueError(f"it differs from {name} by {apart:.2g}")
+            worst = max(worst, apart)
     return worst
 
 
-def _difference(module: nn.Module, session: Any, size: tuple[int, int, int]) -> float:
-    batch, height, width = size
-    generator = torch.Generator().manual_seed(0)
-    # Smooth images: in noise alone few classes are predicted.
-    coarse = torch.rand(batch, 3, max(height // 16, 2), max(width // 16, 2), generator=generator)
-    image = torch.nn.functional.interpolate(coarse * 255, (height, width), mode="bilinear")
-    with torch.no_grad():
-        expected = module(image).numpy()
-    found = session.run(None, {session.get_inputs()[0].name: image.numpy()})[0]
+def _of_host(spec: OutputSpec, look: Judged) -> NDArray[Any]:
+    """Return what the host's inference says of images, in the form of a file; no background."""
+    if spec.output == "scores":
+        logits = torch.from_numpy(look.logits)
+        plain = spec.task in (Task.QUERY, Task.SIGMOID)
+        soft = logits.softmax(1) if spec.task is Task.SOFTMAX else logits.sigmoid()
+        scores: NDArray[Any] = (logits if plain else soft).numpy()
+        return scores
+    if spec.task is Task.MULTI_LABEL:
+        return np.stack([unpack(label, look.logits.shape[1])[0] for label in look.labels])
+    return look.labels
+
+
+def _apart(found: NDArray[Any], expected: NDArray[Any], name: str) -> float:
     if found.shape != expected.shape:
-        raise ValueError(f"it gives the shape {found.shape}, but PyTorch {expected.shape}")
-    if expected.dtype == np.uint8:
+        raise ValueError(f"it gives the shape {found.shape}, but {name} {expected.shape}")
+    if found.dtype == np.uint8:
         return float((found != expected).mean())
     return float(np.abs(found - expected).max())
 

@@ -57,7 +57,7 @@ def init_model(
 
     Returns:
         The model in evaluation mode, with ``dataset_meta`` (``classes`` and ``palette``) and
-        ``cfg`` as the host sets them.
+        ``cfg`` as the host sets them: the config that it was built from.
 
     Raises:
         FixkitError: nothing says what the classes are, the checkpoint has no rows for one of
@@ -70,18 +70,20 @@ def init_model(
     given = given_names(classes)
     if checkpoint is None:
         labels = _label_space(given, None, declared)
-        model = build(_sized(read, shapes, spec, labels))
+        sized = _sized(read, shapes, spec, labels)
+        model = build(sized)
     else:
         file = read_checkpoint(checkpoint, trust=trust)
         source = source_of(file.state_dict, str(file.path), file.meta, prefix=file.prefix)
         names = _names(source, spec, given or (), declared, mapping)
         labels = _label_space(names.new, file, declared)
-        model = build(_sized(read, shapes, spec, labels))
+        sized = _sized(read, shapes, spec, labels)
+        model = build(sized)
         adapted = adapt(source, spec_of(model), names, Policy.COMPLETE)
         model.load_state_dict(adapted.state_dict, strict=False)
     palette = [list(color) for color in labels.colors]
     model.dataset_meta = {"classes": labels.classes, "palette": palette}
-    model.cfg = read
+    model.cfg = sized
     return model.to(device).eval()
 
 
