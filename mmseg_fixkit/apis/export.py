@@ -365,7 +365,7 @@ def _check(target: Path, output: str, overwrite: bool) -> None:
 def _size(model: Any) -> Size:
     """Return the size that the config tests with, or trains with, as ``(H, W)``."""
     crop = model.test_cfg.get("crop_size") if model.test_cfg else None
-    found = crop or getattr(model.data_preprocessor, "size", None) or _DEFAULT
+    found = crop or model.cfg.model.data_preprocessor.get("size") or _DEFAULT
     return (found, found) if isinstance(found, int) else (int(found[0]), int(found[1]))
 
 

@@ -6,10 +6,11 @@ Everything here reads objects that exist and yields findings; nothing is changed
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Optional
 
+from mmengine.runner import BaseLoop
 from torch import nn
 
 from mmseg_fixkit.config.host import HeadKind
@@ -65,12 +66,8 @@ def built_splits(runner: Any) -> tuple[Split, ...]:
     ``Runner.train`` builds the training and the validation loop before ``before_run``, ``val`` and
     ``test`` their own (mmengine 0.10.7); a loop that is not built is still a dict.
     """
-    loops = {name: getattr(runner, f"_{name}_loop", None) for name in _SPLITS}
-    return tuple(
-        _split(name, loop)
-        for name, loop in loops.items()
-        if hasattr(getattr(loop, "dataloader", None), "dataset")
-    )
+    loops = {name: getattr(runner, f"_{name}_loop") for name in _SPLITS}
+    return tuple(_split(name, loop) for name, loop in loops.items() if isinstance(loop, BaseLoop))
 
 
 def _split(name: str, loop: Any) -> Split:
@@ -85,8 +82,8 @@ def _split(name: str, loop: Any) -> Split:
             dataset, key = several[0], (*key, "datasets", 0)
         else:
             break
-    metrics = tuple(getattr(getattr(loop, "evaluator", None), "metrics", ()))
-    return Split(name, key, dataset, metrics)
+    evaluator = getattr(loop, "evaluator", None)  # training loops, and some of users, have none
+    return Split(name, key, dataset, () if evaluator is None else tuple(evaluator.metrics))
 
 
 def check_classes(model: nn.Module, splits: Sequence[Split]) -> tuple[Diagnostic, ...]:
@@ -127,7 +124,7 @@ def _check_heads(heads: tuple[Head, ...], split: Split) -> Iterator[Diagnostic]:
         yield from _check_count(head, split)
         for path, module in own_modules(head, heads):
             yield from _check_weights(path, module, head, split)
-            if _one_channel(head) and _count(split) == 2 and _is_loss(path, head):
+            if head.one_channel and _count(split) == 2 and _is_loss(path, head):
                 yield from _check_loss(path, module, head)
 
 
@@ -154,7 +151,7 @@ def _check_label_loss(path: str, module: nn.Module, channels: int) -> Iterator[D
     if kind in CLASS_LOSSES:
         who = "it takes a label for a class index, and a map of label bits needs"
         yield _coded("MSF603", finding(parse_key(f"model.{path}"), kind, who, LOSS))
-    weights = getattr(module, "class_weight", None) if kind == LOSS else None
+    weights: Any = module.class_weight if kind == LOSS else None
     if weights is not None and len(weights) not in (channels - 1, channels):
         shown = f"{channels - 1} weights, or {channels} with that of the background first"
         key = _key(path, "class_weight")
@@ -178,7 +175,7 @@ def _check_count(head: Head, split: Split) -> Iterator[Diagnostic]:
     found = head.module.num_classes
     if head.spec.owns_num_classes and found != expected:
         yield _coded("MSF101", _wrong_count(head, "num_classes", found, split))
-    if _one_channel(head) and expected > 2:
+    if head.one_channel and expected > 2:
         yield _coded("MSF104", _wrong_count(head, "out_channels", 1, split))
 
 
@@ -193,19 +190,15 @@ def _wrong_count(head: Head, name: str, found: int, split: Split) -> Diagnostic:
     )
 
 
-def _one_channel(head: Head) -> bool:
-    """Whether one sigmoid channel is for two classes."""
-    per_pixel = head.spec.kind is HeadKind.PER_PIXEL
-    return bool(per_pixel and getattr(head.module, "out_channels", None) == 1)
-
-
 def _check_layer(head: Head) -> Iterator[Diagnostic]:
     """Whether the class layer has the rows that the head's own attributes promise."""
     layer = next(iter(head.spec.class_layers), "")
     source, extra = _ROWS.get(head.spec.kind, ("", 0))
     weight = getattr(getattr(head.module, layer, None), "weight", None)
-    promised = getattr(head.module, source, None)
-    if weight is None or promised is None or len(weight) == promised + extra:
+    if weight is None or not source:
+        return
+    promised = getattr(head.module, source)
+    if len(weight) == promised + extra:
         return
     yield _coded(
         "MSF101",
@@ -247,7 +240,7 @@ def _check_loss(path: str, module: nn.Module, head: Head) -> Iterator[Diagnostic
 
 def _check_weights(path: str, module: nn.Module, head: Head, split: Split) -> Iterator[Diagnostic]:
     weights = getattr(module, "class_weight", None)
-    one_weight = _one_channel(head) and _is_loss(path, head)
+    one_weight = head.one_channel and _is_loss(path, head)
     if weights is None or isinstance(weights, str) or one_weight:
         return
     no_object = head.spec.kind in WITH_NO_OBJECT
@@ -316,7 +309,7 @@ def _check_splits(splits: Sequence[Split], reference: Split) -> Iterator[Diagnos
 
 def _check_metrics(split: Split) -> Iterator[Diagnostic]:
     for index, metric in enumerate(split.metrics):
-        found = _classes_of(getattr(metric, "dataset_meta", None))
+        found = _classes_of(metric.dataset_meta)
         if found is None or split.classes is None or tuple(found) == split.classes:
             continue
         yield _coded(
@@ -332,4 +325,4 @@ def _check_metrics(split: Split) -> Iterator[Diagnostic]:
 
 
 def _classes_of(meta: Any) -> Any:
-    return meta.get("classes") if hasattr(meta, "get") else None
+    return meta.get("classes") if isinstance(meta, Mapping) else None

@@ -55,12 +55,12 @@ class HeadAdaptHook(Hook):
 
     def after_load_checkpoint(self, runner: Any, checkpoint: MutableMapping[str, Any]) -> None:
         """Compare, move rows, and report."""
-        name = str(getattr(runner, "_load_from", None) or "the checkpoint")
+        name = str(runner._load_from or "the checkpoint")
         model = loading_target(runner.model)
         spec, state = spec_of(model), checkpoint.get("state_dict", checkpoint)
         source = source_of(state, name, _meta(checkpoint), ema=checkpoint.get(EMA))
         adapted = adapt(source, spec, self._names(runner, spec))
-        if getattr(runner, "_resume", False):
+        if runner._resume:
             _stop_if_resumed(adapted.report)
         _put(state, adapted.state_dict)
         if adapted.ema is not None:

@@ -12,11 +12,17 @@ from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import Hook
 from torch import Tensor, nn
 
-from mmseg_fixkit.config.host import HeadKind
 from mmseg_fixkit.core.diagnostics import Diagnostic
 from mmseg_fixkit.core.errors import LossSanityError
 from mmseg_fixkit.models.chance_loss import chance_losses
-from mmseg_fixkit.models.heads import class_layers, log_prefix, optimizers_of, outermost, unwrap
+from mmseg_fixkit.models.heads import (
+    class_layers,
+    iterations_a_step,
+    log_prefix,
+    optimizers_of,
+    outermost,
+    unwrap,
+)
 from mmseg_fixkit.rules.training import Batch, Layer, TrainingContext, check_iteration
 
 ACTIONS = ("warn", "stop")
@@ -138,7 +144,7 @@ class _Window:
             layers=layers,
             before={name: layer.detach().clone() for name, layer in layers.items()},
             iterations=iterations,
-            untrained=not getattr(runner, "_load_from", None) and not runner._resume,
+            untrained=not runner._load_from and not runner._resume,
             one_channel=_softmax_over_one(model),
             scaled="Amp" in type(runner.optim_wrapper).__name__,
         )
@@ -156,7 +162,7 @@ class _Window:
 
     def listen_to_chance(self, runner: Any) -> None:
         """Begin; a compiled model must not be touched while it is traced."""
-        if not getattr(runner.cfg, "compile", False):
+        if not runner.cfg.get("compile"):
             self.chance = self.listening.enter_context(chance_losses(unwrap(runner.model)))
 
     def look(self, batch: Batch) -> TrainingContext:
@@ -172,7 +178,7 @@ class _Window:
         )
 
     def end(self, runner: Any) -> TrainingContext:
-        if self.seen < getattr(runner.optim_wrapper, "_accumulative_counts", 1):
+        if self.seen < iterations_a_step(runner.optim_wrapper):
             return TrainingContext(iterations=self.seen)  # no step was due yet
         rates = {
             id(parameter): float(group["lr"])
@@ -230,14 +236,13 @@ def _softmax_over_one(model: nn.Module) -> tuple[str, ...]:
     return tuple(
         log_prefix(head.path)
         for head in outermost(model)
-        if head.spec.kind is HeadKind.PER_PIXEL
-        and getattr(head.module, "out_channels", None) == 1
+        if head.one_channel
         and any(getattr(loss, "use_sigmoid", True) is False for loss in _losses(head.module))
     )
 
 
 def _losses(head: nn.Module) -> tuple[nn.Module, ...]:
-    found = getattr(head, "loss_decode", ())
+    found = getattr(head, "loss_decode", ())  # K-Net's outer head has none
     return tuple(found) if isinstance(found, (nn.ModuleList, tuple)) else (found,)
 
 
@@ -263,6 +268,6 @@ def _float(value: Any) -> float:
 
 def _ignored(samples: Sequence[Any]) -> Optional[float]:
     """Return the share of pixels with 255, which the host writes for everything ignored."""
-    labels = [s.gt_sem_seg.data for s in samples if hasattr(s, "gt_sem_seg")]
+    labels = [s.gt_sem_seg.data for s in samples if "gt_sem_seg" in s]
     pixels = sum(label.numel() for label in labels)
     return sum(int((label == 255).sum()) for label in labels) / pixels if pixels else None

@@ -22,7 +22,7 @@ from mmseg_fixkit.core.errors import ClassCountError
 from mmseg_fixkit.core.labels import LabelSpace
 from mmseg_fixkit.core.text import counted
 from mmseg_fixkit.hooks.built_classes import built_splits
-from mmseg_fixkit.models.heads import is_multilabel_model
+from mmseg_fixkit.models.heads import ignore_index_of, is_multilabel_model
 
 _HEAD_ATTRIBUTES = ("num_classes", "out_channels")
 _INSTEAD = "write a fitting config with `mmseg-fix patch` and train from that"
@@ -52,7 +52,7 @@ def fix_model(runner: Any) -> None:
     patched = _patched_model(runner, classes)
     replacements = plan_model(runner.model, runner.cfg.model, patched)
     replaced = apply_replacements(replacements)
-    for optimizer in _optimizers(getattr(runner, "optim_wrapper", None)):
+    for optimizer in _optimizers(runner.optim_wrapper):
         _hold_live(optimizer, replaced)
     _follow_head(runner.model)
     _follow_thresholds(runner.model, patched)
@@ -88,8 +88,7 @@ def _patched_model(runner: Any, classes: tuple[str, ...]) -> Any:
     """Return the model config that the project's own patcher makes for ``classes``."""
     from mmseg_fixkit.apis.patch import patch
 
-    head = _last(getattr(runner.model, "decode_head", None))
-    ignored = getattr(head, "ignore_index", None)
+    ignored = ignore_index_of(runner.model)
     labels = LabelSpace(classes, ignore_index=255 if ignored is None else ignored)
     return patch(runner.cfg, labels, guards=False).config.model
 

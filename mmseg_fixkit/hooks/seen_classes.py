@@ -8,6 +8,7 @@ from typing import Any, Optional
 
 import torch
 from mmengine.dist import all_gather_object
+from mmengine.evaluator import BaseMetric
 from torch import Tensor
 
 from mmseg_fixkit.core.text import counted, first_few
@@ -46,10 +47,9 @@ class SeenClasses:
 
 
 def _has_areas(metric: Any) -> bool:
-    results = getattr(metric, "results", None)
-    if not isinstance(results, list) or not results:
+    if not isinstance(metric, BaseMetric) or not metric.results:
         return False
-    first = results[0]
+    first = metric.results[0]
     return isinstance(first, tuple) and len(first) == _AREAS and isinstance(first[0], Tensor)
 
 

@@ -75,7 +75,7 @@ def read_config(config: ConfigLike) -> Config:
         return copy.deepcopy(config)
     path = find_config(str(config))
     read = from_file(path)
-    if read.get("custom_imports") and not getattr(read, "_imported_names", ()):
+    if read.get("custom_imports") and not read._imported_names:
         _import_modules(path, read.custom_imports)  # MMEngine does not in new-style configs
     return read
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from mmengine.model import BaseTTAModel, is_model_wrapper
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import nn
 
 from mmseg_fixkit.checkpoint.compare import Shape
@@ -45,6 +46,12 @@ class Head:
         """Whether its classes are the dataset's: not so for edges and depth."""
         return self.spec.kind not in (HeadKind.BOUNDARY, HeadKind.DEPTH)
 
+    @property
+    def one_channel(self) -> bool:
+        """Whether a single channel is for two classes: only per-pixel heads can have one."""
+        per_pixel = self.spec.kind is HeadKind.PER_PIXEL
+        return bool(per_pixel and is_base_head(self.module) and self.module.out_channels == 1)
+
 
 def unwrap(model: nn.Module) -> nn.Module:
     """Return the model inside wrappers for several processes."""
@@ -63,6 +70,18 @@ def is_multilabel_model(model: nn.Module) -> bool:
     """Whether a model is multi-label, so that its heads have a channel for the background."""
     names = {base.__name__ for base in type(loading_target(model)).__mro__}
     return bool(names & OWN_SEGMENTORS)
+
+
+def is_base_head(module: nn.Module) -> bool:
+    """Whether a head has what every ``BaseDecodeHead`` of the host has."""
+    return _BASE_HEAD in {base.__name__ for base in type(module).__mro__}
+
+
+def ignore_index_of(model: nn.Module) -> Optional[int]:
+    """Return the label that the predicting head does not count; None for a model without heads."""
+    heads = [head for head in outermost(model) if head.follows_dataset]
+    decode = [head for head in heads if head.path.startswith("decode_head")]
+    return int((decode or heads)[-1].module.ignore_index) if heads else None
 
 
 def find_heads(model: nn.Module) -> tuple[Head, ...]:
@@ -145,7 +164,7 @@ def _class_layers(head: Head) -> re.Pattern[str]:
 def _class_axes(head: Head, name: str) -> tuple[ClassAxis, ...]:
     table = head.spec.class_axes
     axes = next((axes for pattern, axes in table if re.fullmatch(pattern, name)), CLASS_ROWS)
-    return tuple(a for a in axes if not a.only_if or getattr(head.module, a.only_if, False))
+    return tuple(a for a in axes if not a.only_if or getattr(head.module, a.only_if))
 
 
 def outermost(model: nn.Module) -> tuple[Head, ...]:
@@ -175,5 +194,19 @@ def class_layers(model: nn.Module) -> dict[str, nn.Parameter]:
 
 def optimizers_of(wrapper: Any) -> list[Any]:
     """Return the optimizers of a wrapper, or of a dict of wrappers."""
-    parts = wrapper.values() if hasattr(wrapper, "optim_wrappers") else (wrapper,)
-    return [part.optimizer for part in parts]
+    return [part.optimizer for part in _wrappers(wrapper)]
+
+
+def iterations_a_step(wrapper: Any) -> int:
+    """Return after how many iterations every optimizer of a wrapper has taken a step.
+
+    Only ``OptimWrapper`` gathers gradients itself; the engines of other wrappers do it inside.
+    """
+    own = (part for part in _wrappers(wrapper) if isinstance(part, OptimWrapper))
+    return max((part._accumulative_counts for part in own), default=1)
+
+
+def _wrappers(wrapper: Any) -> list[Any]:
+    if isinstance(wrapper, OptimWrapperDict):
+        return list(wrapper.optim_wrappers.values())
+    return [wrapper]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,8 @@ def trained(
     mean = {"mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57.375]}
     model["data_preprocessor"].update({**mean, "bgr_to_rgb": True, **preprocessor})
     data = run_dataset_config(tmp_path / "data", classes)
-    config = run_config(tmp_path / "run", model, data)
+    steps = [{"type": "LoadImageFromFile"}, {"type": "PackSegInputs"}]
+    config = run_config(tmp_path / "run", model, data, test_pipeline=steps)
     torch.manual_seed(0)
     built = build(config.model)
     for parameter in built.decode_head.parameters():
@@ -70,13 +72,12 @@ def run(path: Path, image: np.ndarray) -> np.ndarray:
 
 
 def by_the_host(config: Any, checkpoint: Path, image: np.ndarray) -> Any:
-    from mmseg.apis import inference_model
+    """Return what users of the host get for an image file."""
+    from mmseg.apis import inference_model, init_model
 
-    from mmseg_fixkit import init_model
-
-    model = init_model(config.filename, checkpoint)
-    model.cfg.test_pipeline = [{"type": "LoadImageFromNDArray"}, {"type": "PackSegInputs"}]
-    return inference_model(model, np.ascontiguousarray(image[..., ::-1]))  # it takes BGR
+    file = checkpoint.with_suffix(".png")
+    Image.fromarray(image).save(file)
+    return inference_model(init_model(config.filename, str(checkpoint), device="cpu"), str(file))
 
 
 @pytest.mark.parametrize(
@@ -296,3 +297,111 @@ def test_a_torch_without_torch_export_says_what_to_do(
     monkeypatch.setattr(running, "_HAS_EXPORT", False)
     with pytest.raises(FixkitError, match="--size HxW traces the model at one size"):
         running.EXPORT_METHODS[1].options("labels", False)
+
+
+# The judge
+
+
+def swapped(module: ExportedModel) -> None:
+    module.turned = not module.turned
+
+
+def not_normalised(module: ExportedModel) -> None:
+    module.mean = None
+
+
+def another_weight(module: ExportedModel) -> None:
+    module.model.decode_head.conv_seg.bias.data[0] += 0.1
+
+
+@pytest.mark.parametrize("output", ["labels", "scores"])
+@pytest.mark.parametrize("fault", [swapped, not_normalised, another_weight])
+def test_a_module_that_reads_the_model_wrongly_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Any, output: str
+) -> None:
+    config, checkpoint = trained(tmp_path)
+    begin = ExportedModel.__init__
+
+    def broken(self: ExportedModel, *args: Any) -> None:
+        begin(self, *args)
+        fault(self)
+
+    monkeypatch.setattr(ExportedModel, "__init__", broken)
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(FixkitError, match="does not give what MMSegmentation's inference gives"):
+        export(config.filename, checkpoint, tmp_path / "m.onnx", output=output)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_swap_shows_where_all_pixels_have_one_label(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Labels alone would prove nothing of a model that knows nothing."""
+    config, checkpoint = trained(tmp_path)
+    saved = torch.load(checkpoint, weights_only=True)
+    saved["state_dict"]["decode_head.conv_seg.bias"][2] += 1000
+    torch.save(saved, checkpoint)
+    found = by_the_host(config, checkpoint, sample_image()).pred_sem_seg.data
+    assert found.unique().tolist() == [2]
+    begin = ExportedModel.__init__
+
+    def broken(self: ExportedModel, *args: Any) -> None:
+        begin(self, *args)
+        swapped(self)
+
+    monkeypatch.setattr(ExportedModel, "__init__", broken)
+    with pytest.raises(FixkitError, match="scores differ by"):
+        export(config.filename, checkpoint, tmp_path / "m.onnx")
+
+
+def test_another_threshold_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mmseg_fixkit.apis import export as running
+
+    monkeypatch.setattr(running, "EXPORT_METHODS", running.EXPORT_METHODS[:1])
+    head = run_head(2, out_channels=1, threshold=0.52)
+    head["loss_decode"] = {"type": "CrossEntropyLoss", "use_sigmoid": True}
+    config, checkpoint = trained(tmp_path, run_model(head), ("background", "crack"))
+    read = running.output_spec
+
+    def wrong(*args: Any, **options: Any) -> Any:
+        return dataclasses.replace(read(*args, **options), thresholds=(0.3,))
+
+    monkeypatch.setattr(running, "output_spec", wrong)
+    with pytest.raises(FixkitError, match="it differs from MMSegmentation's inference by 0"):
+        export(config.filename, checkpoint, tmp_path / "m.onnx")
+
+
+def test_what_the_file_leaves_out_is_told(tmp_path: Path) -> None:
+    config, checkpoint = trained(tmp_path)
+    config.test_pipeline.insert(1, {"type": "Resize", "scale": (48, 32), "keep_ratio": True})
+    config.test_pipeline.insert(2, {"type": "LoadAnnotations"})
+    config.dump(config.filename)
+    (note,) = export(config.filename, checkpoint, tmp_path / "m.onnx").notes
+    assert note.startswith("the test pipeline runs Resize(keep_ratio=True, scale=(48, 32)), but")
+
+
+def test_a_checkpoint_that_the_host_cannot_read_is_told(tmp_path: Path) -> None:
+    config, checkpoint = trained(tmp_path)
+    path = tmp_path / "other.pth"
+    saved = torch.load(checkpoint, weights_only=True)
+    torch.save({"model": saved["state_dict"], "meta": saved["meta"]}, path)
+    report = export(config.filename, path, tmp_path / "m.onnx")
+    assert any("does not read this checkpoint by itself" in note for note in report.notes)
+    assert export(config.filename, checkpoint, tmp_path / "n.onnx").notes == ()
+
+
+def test_an_inference_that_fails_is_told(tmp_path: Path) -> None:
+    config, checkpoint = trained(tmp_path)
+    config.test_pipeline[0].imdecode_backend = "none such"
+    config.dump(config.filename)
+    with pytest.raises(FixkitError, match="own inference fails on an image of 32x32"):
+        export(config.filename, checkpoint, tmp_path / "m.onnx")
+
+
+def test_colours_are_those_of_the_decoder_of_the_config(tmp_path: Path) -> None:
+    """One that gives red first is not what the file would turn: refused, not swapped."""
+    config, checkpoint = trained(tmp_path)
+    config.test_pipeline[0].imdecode_backend = "tifffile"
+    config.dump(config.filename)
+    with pytest.raises(FixkitError, match="does not give what MMSegmentation's inference gives"):
+        export(config.filename, checkpoint, tmp_path / "m.onnx")

@@ -9,6 +9,8 @@ import torch
 from mmengine.structures import PixelData
 from torch import Tensor
 
+from mmseg_fixkit.models.heads import is_multilabel_model
+
 #: A step on a CPU is tried on so many pixels an image: a full crop takes a minute.
 CPU_PIXELS = 256 * 256
 
@@ -85,9 +87,8 @@ def _fits(old: Tensor, values: Sequence[int]) -> bool:
 
 def label_values(model: Any, num_classes: Optional[int]) -> Sequence[int]:
     """Return what a pixel of a label may hold for a model: classes, or each label's bit alone."""
-    labels = getattr(model, "num_labels", None)
-    if labels is not None:
+    if is_multilabel_model(model):
         from mmseg_fixkit.datasets.label_bits import bit_of
 
-        return [0, *(1 << bit_of(label) for label in range(labels))]
+        return [0, *(1 << bit_of(label) for label in range(model.num_labels))]
     return range(num_classes or 2)

@@ -24,7 +24,7 @@ from mmseg_fixkit.datasets.from_config import of_config
 from mmseg_fixkit.datasets.scan_files import scan_inventory
 from mmseg_fixkit.models.build import build, read_config
 from mmseg_fixkit.models.chance_loss import chance_losses
-from mmseg_fixkit.models.heads import class_layers, find_heads, optimizers_of
+from mmseg_fixkit.models.heads import class_layers, ignore_index_of, optimizers_of
 from mmseg_fixkit.rules.label_sets import findings as label_findings
 from mmseg_fixkit.rules.training import Batch, Layer, TrainingContext, check_iteration
 
@@ -166,16 +166,17 @@ def step(run: PreflightRun) -> StageFindings:
 
 def _step(run: PreflightRun, net: Any, taken: list[dict[str, Any]], size: Any) -> StageFindings:
     before = net.data_preprocessor
-    kept = getattr(before, "size", None), getattr(before, "size_divisor", None)
-    if kept[0] is not None:
+    kept = before.size if run["config"].model.data_preprocessor.get("size") else None
+    if kept is not None:
         before.size = size
     try:
         batch = before(pseudo_collate(taken), True)
     finally:
-        if kept[0] is not None:
-            before.size = kept[0]
-    head = next(h for h in reversed(find_heads(net)) if h.path.startswith("decode_head"))
-    ignored = getattr(head.module, "ignore_index", 255)
+        if kept is not None:
+            before.size = kept
+    ignored = ignore_index_of(net)
+    if ignored is None:
+        raise FixkitError(f"{type(net).__name__} has no head that predicts classes")
     count = None if run["classes"] is None else len(run["classes"])
     made = with_every_class(batch["data_samples"], label_values(net, count), ignored)
     net.train()
