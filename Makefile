@@ -3,6 +3,7 @@
 #   make demo TORCH='torch==2.9.1'       another torch
 #   make test PYTHON=python3.11          another Python
 #   make test WORKERS=4                  so many processes
+#   make test-classic PYTEST_ARGS=-x     one stack, and more for pytest
 #   make fuzz MINUTES=30             try random input for half an hour
 #   make zoo ZOO_ARGS=--resume           go on after an interruption
 #   PIP_FIND_LINKS=folder make test      take ready wheels (torch, mmcv) from a folder
@@ -52,7 +53,7 @@ PIP := -m pip --disable-pip-version-check install $$([ -t 2 ] || echo --quiet)
 say = @printf '%s\n' '==> $(1)' >&2
 step = printf '%s\n' '==> $(1)' >&2
 
-.PHONY: help demo test test-slow test-onedl fuzz zoo zoo-findings docs pages lint format bench clean distclean
+.PHONY: help demo test test-classic test-onedl test-slow fuzz zoo zoo-findings docs pages lint format bench clean distclean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,7 +61,12 @@ help: ## show this list
 demo: $(DEMO_READY) ## break a config, patch it, train it, and show images (no compiler, 5 min)
 	@$(DEMO_ENV)/bin/mmseg-fix demo $(DEMO)
 
-test: $(TEST_READY) ## run the tests on the classic stack (the first time may compile mmcv)
+test: ## run the tests on both stacks, and say which one failed
+	@failed=; \
+	for stack in test-classic test-onedl; do $(MAKE) $$stack || failed="$$failed $$stack"; done; \
+	[ -z "$$failed" ] || { printf '==> failed:%s\n' "$$failed" >&2; exit 1; }
+
+test-classic: $(TEST_READY) ## run the tests on mmsegmentation (the first time may compile mmcv)
 	$(call say,pytest on mmsegmentation 1.2.2)
 	@OMP_NUM_THREADS=1 $(TEST_PYTHON) -m pytest -q -m 'not slow' $(SPREAD) $(PYTEST_ARGS)
 
@@ -68,7 +74,7 @@ test-slow: $(TEST_READY) ## run the tests that take minutes
 	$(call say,pytest on mmsegmentation 1.2.2: slow tests)
 	@OMP_NUM_THREADS=1 $(TEST_PYTHON) -m pytest -q -m slow $(PYTEST_ARGS)
 
-test-onedl: $(ONEDL_READY) ## run the tests on the maintained fork of the host
+test-onedl: $(ONEDL_READY) ## run the tests on onedl-mmsegmentation, the maintained fork
 	$(call say,pytest on onedl-mmsegmentation 1.4.2)
 	@OMP_NUM_THREADS=1 $(DEMO_PYTHON) -m pytest -q -m 'not slow' $(SPREAD) $(PYTEST_ARGS) $(ONEDL_TESTS)
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Optional, Union
 
 from mmengine.config import Config
+from mmengine.runner.checkpoint import load_state_dict
+from torch import nn
 
 from mmseg_fixkit.checkpoint.adapt import ClassNames, Policy, adapt
 from mmseg_fixkit.checkpoint.contents import Checkpoint, source_of
@@ -73,7 +77,8 @@ def adapt_file(
         trust: whether the file may run whatever it asks for.
 
     Raises:
-        FixkitError: something cannot be read or built, or class names are not known.
+        FixkitError: something cannot be read or built, class names are not known, or MMEngine
+            would not load every tensor.
         CheckpointMismatch: see :func:`~mmseg_fixkit.models.adapt.adapt_state_dict`.
     """
     with without_collecting():
@@ -92,9 +97,11 @@ def _adapted(
     labels = _labels(read, classes)
     names = ClassNames(given_names(old_classes), labels.classes, mapping)
     file = read_checkpoint(checkpoint, trust=trust)
-    spec = spec_of(build_shapes(read))
+    model = build_shapes(read)
+    spec = spec_of(model)
     source = source_of(file.state_dict, Path(checkpoint).name, file.meta, file.ema, file.prefix)
     adapted = adapt(source, spec, names, Policy.NAMED)
+    _prove(model, adapted.state_dict)
     labels = replace(labels, multilabel=spec.multilabel)
     return AdaptedFile(
         checkpoint=file,
@@ -103,6 +110,22 @@ def _adapted(
         meta=meta_with(file.meta, labels, lambda: read.pretty_text),
         report=replace(with_findings(adapted), dropped=file.dropped),
     )
+
+
+def _prove(model: nn.Module, state_dict: Mapping[str, Any]) -> None:
+    """Have MMEngine load what was made into the model, every tensor of it.
+
+    Raises ``FixkitError`` where it would leave one out, as it only logs in a run.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a model without memory takes no values
+            load_state_dict(model, state_dict, strict=True, logger="silent")
+    except RuntimeError as error:
+        raise FixkitError(
+            f"MMEngine does not load what was made of the checkpoint: {error}. Please report this "
+            "with the config"
+        ) from error
 
 
 def _labels(config: Config, classes: NamesLike) -> LabelSpace:

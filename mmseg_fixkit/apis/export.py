@@ -272,8 +272,8 @@ def export(
     shape = size or _size(model)
     judge = _judge(module, Path(checkpoint), shape, trust)
     with replacing(target) as temporary:
-        written = _write_checked(module, temporary, judge, shape, fixed=size is not None)
-        describe(temporary, _metadata(model, spec))
+        told = _metadata(model, spec)
+        written = _write_checked(module, temporary, told, judge, shape, fixed=size is not None)
     notes = (*_notes(model, one_size=not written.dynamic and size is None), *judge.notes)
     return ExportReport(target, spec, shape, **vars(written), notes=notes)
 
@@ -332,15 +332,22 @@ def _allowed(logits: NDArray[np.float32]) -> float:
 
 
 def _write_checked(
-    module: ExportedModel, path: Path, judge: Judge, shape: Size, *, fixed: bool
+    module: ExportedModel,
+    path: Path,
+    metadata: Mapping[str, Any],
+    judge: Judge,
+    shape: Size,
+    *,
+    fixed: bool,
 ) -> _Written:
-    """Write by the first method whose file gives what the host and PyTorch give."""
+    """Write by the first method whose file, as it will stand, gives what the host gives."""
     failed: list[str] = []
     for method in EXPORT_METHODS:
         dynamic = method.any_size and not fixed
         sizes = _compared_sizes(shape, dynamic)
         try:
             _write(module, path, method.options(module.spec.output, dynamic), shape)
+            describe(path, metadata)
             with _quiet():
                 looks = [judge.look(size) for size in sizes]
             return _Written(dynamic, sizes, compare(module, path, looks), tuple(failed))

@@ -206,6 +206,31 @@ def test_the_help_loads_neither_torch_nor_the_host() -> None:
     assert not imported_by("adapt", "--help") & {"torch", "mmengine", "mmcv", "mmseg", "numpy"}
 
 
+# The judge
+
+
+@pytest.mark.parametrize("fault", ["left out", "another shape", "one too many"])
+def test_what_mmengine_would_not_load_is_refused(
+    state: dict[str, Any], monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    from mmseg_fixkit.apis import adapt as running
+
+    made = running.adapt
+
+    def wrong(*args: Any) -> Any:
+        adapted = made(*args)
+        tensor = adapted.state_dict.pop(NAME)
+        if fault != "left out":
+            name = NAME if fault == "another shape" else "decode_head.strange"
+            adapted.state_dict.update({NAME: tensor, name: tensor[:2]})
+        return adapted
+
+    monkeypatch.setattr(running, "adapt", wrong)
+    result = run(save("old.pth", state), config("c.py", NEW, 4), "-o", "new.pth")
+    assert "MMEngine does not load what was made of the checkpoint" in str(result.exception)
+    assert not Path("new.pth").exists()
+
+
 # init_model
 
 
