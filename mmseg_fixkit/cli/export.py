@@ -54,8 +54,9 @@ def export(
 
     The model is built and run by MMSegmentation: CONFIG and the modules that its custom_imports
     name are run. The file takes RGB images of 0 to 255 (the normalisation is part of it), of any
-    size where the model allows. It is run by ONNX Runtime on images of several sizes and
-    compared with PyTorch before it is left in place; the names of the classes are in its metadata.
+    size where the model allows. Before it is left in place, it is run by ONNX Runtime on image
+    files and compared with what MMSegmentation's own inference gives for them; the names of the
+    classes are in its metadata.
 
     Exit codes: 0 written, 2 not written.
     """
@@ -105,7 +106,8 @@ def _text(report: ExportReport) -> str:
         f"input   image {report.input_shape}, RGB of 0 to 255",
         f"output  {_shape(report)}",
         f"classes {', '.join(spec.classes)}",
-        f"checked ONNX Runtime against PyTorch on {sizes}: at most {report.difference:.2g} {what}",
+        f"checked ONNX Runtime against MMSegmentation's inference of image files, {sizes}: at most "
+        f"{report.difference:.2g} {what}",
         f"wrote {report.path}",
     ]
     return "\n".join(lines)
