@@ -165,8 +165,10 @@ def step(run: PreflightRun) -> StageFindings:
 
 
 def _step(run: PreflightRun, net: Any, taken: list[dict[str, Any]], size: Any) -> StageFindings:
+    from mmseg.models import SegDataPreProcessor
+
     before = net.data_preprocessor
-    kept = before.size if run["config"].model.data_preprocessor.get("size") else None
+    kept = before.size if isinstance(before, SegDataPreProcessor) else None  # others have none
     if kept is not None:
         before.size = size
     try:
