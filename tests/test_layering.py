@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.paths import PACKAGE
+from tests.helpers.paths import PACKAGE, ROOT
 
 #: From the ground up: a room may import from those above its line here, and from itself.
 ROOMS = (
@@ -26,7 +26,7 @@ ROOMS = (
 HOST = {"torch", "mmcv", "mmseg", "mmdet", "mmengine"}
 #: What may load them when it is imported; others do so inside the function that needs it.
 OF_A_RUN = {"models", "transforms", "hooks", "runtime", "demo"}
-APIS_OF_A_RUN = {"adapt", "export", "inference", "preflight"}
+APIS_OF_A_RUN = {"adapt", "export", "export_proof", "inference", "preflight"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -102,3 +102,14 @@ def test_nothing_light_loads_the_host(file: Path) -> None:
 
 def test_the_first_level_has_the_rooms_and_nothing_else() -> None:
     assert {room(f) for f in FILES} == {"__init__", "__main__", *(n for r in ROOMS for n in r)}
+
+
+def test_what_is_left_out_on_one_stack_has_no_part_in_it() -> None:
+    makefile = (ROOT / "Makefile").read_text().replace("\\\n", " ")
+    named = next(line for line in makefile.splitlines() if line.startswith("ONEDL_LEFT_OUT"))
+    left_out = [ROOT / name for name in named.split()[2:]]
+    assert len(left_out) > 10
+    assert all(path.exists() for path in left_out)
+    for file in (path for path in left_out if path.is_file()):
+        roots = {name.split(".")[0] for name in imports(file, top_level=False)}
+        assert not roots & HOST, file
