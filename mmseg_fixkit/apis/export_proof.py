@@ -37,8 +37,9 @@ _LABEL_STEPS = frozenset({"AssertLabelBounds", "RemapLabels", "AddMultiLabelAuxi
 _SUFFIXES = {"tifffile": ".tif"}
 
 _WEIGHTS_GIVEN = (
-    "MMSegmentation does not read this checkpoint by itself; its inference, which the file was "
-    "compared with, was given the weights as mmseg-fixkit reads them"
+    "MMSegmentation could not read this checkpoint by itself, or would have run what it asks for: "
+    "its inference, which the file was compared with, was given the weights as mmseg-fixkit reads "
+    "them"
 )
 
 
