@@ -18,6 +18,7 @@ from typing import Any, Callable, Optional
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -392,8 +393,10 @@ def _write(module: ExportedModel, path: Path, options: Mapping[str, Any], shape:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Drop what the exporters print: warnings of a trace are checked by running it."""
+    """Drop what the exporters and the host print: warnings of a trace are checked by running it."""
     noisy = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "torch.export")]
+    # Made here where there is none yet: it keeps the stdout that it finds.
+    noisy.append(MMLogger.get_current_instance())
     before = [logger.level for logger in noisy]
     try:
         for logger in noisy:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -405,3 +407,12 @@ def test_colours_are_those_of_the_decoder_of_the_config(tmp_path: Path) -> None:
     config.dump(config.filename)
     with pytest.raises(FixkitError, match="does not give what MMSegmentation's inference gives"):
         export(config.filename, checkpoint, tmp_path / "m.onnx")
+
+
+def test_what_the_host_logs_is_no_part_of_the_result(tmp_path: Path) -> None:
+    """A process of its own: what torch may read is told once."""
+    config, checkpoint = trained(tmp_path)
+    command = [sys.executable, "-m", "mmseg_fixkit", "export", config.filename, str(checkpoint)]
+    more = ["-o", str(tmp_path / "m.onnx"), "--output-format", "json"]
+    done = subprocess.run([*command, *more], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["task"] == "softmax"
