@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from mmseg_fixkit.apis.check import check
-from mmseg_fixkit.config.document import resolve_base
+from mmseg_fixkit.config.inheritance import resolve_base
 from mmseg_fixkit.config.load import find_config
 from mmseg_fixkit.config.plan import may_apply
 from mmseg_fixkit.config.source import ConfigSource

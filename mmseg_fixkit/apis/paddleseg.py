@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Optional
 
-from mmseg_fixkit.config.paddleseg import PaddleConfig, edited, parsed, read, yaml_module
+from mmseg_fixkit.config.paddleseg import PaddleConfig, edited, parsed, read
+from mmseg_fixkit.config.yaml_file import yaml_module
 from mmseg_fixkit.core.diagnostics import (
     Applicability,
     Diagnostic,

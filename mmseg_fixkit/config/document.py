@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from functools import cached_property
-from os.path import normpath
 from pathlib import Path
 from typing import Any, Optional
 
-from mmseg_fixkit.config import host
+from mmseg_fixkit.config.inheritance import resolve_base
 from mmseg_fixkit.config.multilabel import is_multilabel
 from mmseg_fixkit.config.nodes import (
     SPLITS,
@@ -25,9 +24,15 @@ from mmseg_fixkit.config.nodes import (
 )
 from mmseg_fixkit.config.source import ConfigSource
 from mmseg_fixkit.config.tree import lookup
+from mmseg_fixkit.config.value_types import (
+    WrongType,
+    as_lists,
+    has_arrays,
+    without,
+    wrong_types,
+)
 from mmseg_fixkit.config.weights_file import WeightsFile, read_weights
 from mmseg_fixkit.core.diagnostics import KeyPath, Location
-from mmseg_fixkit.core.errors import FixkitError
 
 
 @dataclass(frozen=True)
@@ -35,13 +40,33 @@ class ConfigDocument:
     """A loaded config as plain data, and where it came from."""
 
     name: str  # as the user wrote it
-    tree: dict[str, Any]
+    loaded: dict[str, Any]  # as MMEngine reads it: what a patch starts from
     path: Optional[Path] = None  # the file; None for a config made in Python
     new_style: bool = False  # whether it inherits with ``read_base`` and imports its types
 
     def with_tree(self, tree: dict[str, Any]) -> ConfigDocument:
         """Return the same document holding another tree."""
-        return replace(self, tree=tree)
+        return replace(self, loaded=tree)
+
+    @cached_property
+    def tree(self) -> dict[str, Any]:
+        """What rules read: without values of a wrong type, which count as not written."""
+        tree: dict[str, Any] = without(self._listed, self.unreadable)
+        return tree
+
+    @cached_property
+    def unreadable(self) -> dict[KeyPath, WrongType]:
+        """The values of a wrong type that say nothing to rules, by their keys."""
+        return {wrong.key: wrong for wrong in self.wrong_types if wrong.instead is None}
+
+    @cached_property
+    def wrong_types(self) -> tuple[WrongType, ...]:
+        """The values of a type that the host does not take."""
+        return tuple(wrong_types(self._listed))
+
+    @cached_property
+    def _listed(self) -> dict[str, Any]:
+        return as_lists(self.loaded) if has_arrays(self.loaded) else self.loaded
 
     @cached_property
     def multilabel(self) -> bool:
@@ -118,30 +143,3 @@ class ConfigDocument:
     def _source(self) -> ConfigSource:
         assert self.path is not None
         return ConfigSource(self.path, resolve_base)
-
-
-def resolve_base(entry: str, file: Path) -> Optional[Path]:
-    """Return the file that ``file`` inherits from under the name ``entry``; None if there is none.
-
-    ``entry`` is one of ``_base_``, or a module as ``read_base`` imports it: ``..models.pspnet``.
-    """
-    try:
-        path = _base_path(entry, file)
-    except FixkitError:
-        return None
-    return path if path is not None and path.is_file() else None
-
-
-def _base_path(entry: str, file: Path) -> Optional[Path]:
-    if "::" in entry:
-        return host.zoo_path(entry)
-    if entry.endswith((".py", ".json", ".yaml", ".yml")):
-        return Path(normpath(file.parent / entry))
-    level = len(entry) - len(entry.lstrip("."))
-    package, *modules = entry[level:].split(".")
-    if level:
-        return Path(
-            normpath(file.parent.joinpath(*[".."] * (level - 1), package, *modules))
-        ).with_suffix(".py")
-    root = host.package_path(package)
-    return root.joinpath(*modules).with_suffix(".py") if root and modules else None

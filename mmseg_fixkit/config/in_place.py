@@ -29,7 +29,7 @@ def render_in_place(document: ConfigDocument, plan: FixPlan) -> Rendered:
     path = _own_file(document)
     text = path.read_bytes()
     new_style = document.new_style
-    tree = comparable(load(path).tree, new_style)
+    tree = comparable(load(path).loaded, new_style)
     before, target = (comparable(t, new_style) for t in (plan.before, plan.after))
     if not same(tree, before):
         raise FixkitError(
@@ -49,7 +49,7 @@ def render_in_place(document: ConfigDocument, plan: FixPlan) -> Rendered:
 
 def _loaded(text: bytes, path: Path, new_style: bool) -> dict[str, Any]:
     with writing(path), temporary_next_to(path, text) as file:
-        return comparable(load(file).tree, new_style)
+        return comparable(load(file).loaded, new_style)
 
 
 def _own_file(document: ConfigDocument) -> Path:

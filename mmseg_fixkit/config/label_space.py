@@ -11,7 +11,7 @@ from mmseg_fixkit.config.context import ConfigContext
 from mmseg_fixkit.config.document import ConfigDocument
 from mmseg_fixkit.config.nodes import Dataset
 from mmseg_fixkit.core.errors import FixkitError
-from mmseg_fixkit.core.labels import LabelSpace, read_class_names
+from mmseg_fixkit.core.labels import DEFAULT_IGNORE, LabelSpace, read_class_names
 
 
 def context_of(document: ConfigDocument) -> tuple[Optional[ConfigContext], tuple[str, ...]]:
@@ -80,13 +80,18 @@ def _palette_of(dataset: Dataset, names: tuple[str, ...]) -> Optional[tuple[Any,
     return tuple(table[n] for n in names) if set(names) <= set(table) else None
 
 
+def _ignored(dataset: Dataset) -> int:
+    label = dataset.config.get("ignore_index")
+    return DEFAULT_IGNORE if label is None else int(label)
+
+
 def _space(document: ConfigDocument, dataset: Dataset, names: tuple[str, ...]) -> LabelSpace:
     several = document.multilabel
     try:
         return LabelSpace(
             names,
             palette_for((dataset,), names),
-            ignore_index=255 if several else dataset.config.get("ignore_index", 255),
+            ignore_index=255 if several else _ignored(dataset),
             reduce_zero_label=not several and dataset.reduces_zero_label,
             multilabel=several,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import ast
 import warnings
 from contextlib import suppress
 from pathlib import Path
@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Union
 from mmseg_fixkit.config import host
 from mmseg_fixkit.config.document import ConfigDocument
 from mmseg_fixkit.config.host import HeadKind, type_name
-from mmseg_fixkit.config.tree import Imported, plain
+from mmseg_fixkit.config.inheritance import Inheritance, inheritance
+from mmseg_fixkit.config.tree import Imported, nesting, plain
+from mmseg_fixkit.config.yaml_file import mmengine_reads_data, yaml_fault
 from mmseg_fixkit.core.errors import FixkitError, NotSegmentation
 
 if TYPE_CHECKING:
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
 
 ConfigLike = Union[str, Path, "Config"]
 
-#: A line without which no config is new-style to MMEngine.
-_IMPORTING = re.compile(r"^\s*(?:import|from|with)\b", re.M)
+#: How deep lists and dicts may stand in each other; rules walk them by recursion.
+MAX_NESTING = 100
 
 
 def load(config: ConfigLike) -> ConfigDocument:
@@ -40,9 +42,21 @@ def load(config: ConfigLike) -> ConfigDocument:
         path = find_config(str(config))
         name = str(config)
         config = from_file(path)
-    document = ConfigDocument(name, _tree(config), path, _new_style(config))
+    tree = _not_too_deep(name, config)
+    document = ConfigDocument(name, tree, path, _new_style(config))
     _refuse_others(document)
     return document
+
+
+def _not_too_deep(name: str, config: Config) -> dict[str, Any]:
+    with suppress(RecursionError):
+        tree = _tree(config)
+        if nesting(tree, MAX_NESTING) <= MAX_NESTING:
+            return tree
+    raise FixkitError(
+        f"{name} has lists and dicts more than {MAX_NESTING} deep in each other; no part of a "
+        "model or a dataset takes such a value"
+    )
 
 
 def find_config(name: str) -> Path:
@@ -100,13 +114,17 @@ def from_file(path: Path) -> Config:
         from mmengine.config import Config
     except ModuleNotFoundError as error:
         raise FixkitError(f"{error}. {host.NO_STACK}") from None
+    files = inheritance(path)
+    # MMEngine parses each file twice only to learn whether it is new-style; one that imports
+    # nothing is not.
+    lazy_import = False if files.known and not files.imports else None
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), mmengine_reads_data():
             # Deprecations inside the host are none of the reader's business here.
             warnings.simplefilter("ignore")
-            return _fastest(Config, str(path))
+            return Config.fromfile(str(path), import_custom_modules=False, lazy_import=lazy_import)
     except Exception as error:  # the file is the user's program: anything can come out of it
-        raise FixkitError(_reading_failed(path, error)) from error
+        raise FixkitError(_reading_failed(path, files, error)) from error
     except SystemExit as error:
         raise FixkitError(
             f"{path} ends the process that reads it (sys.exit({error.code!r})); nothing is known "
@@ -114,25 +132,9 @@ def from_file(path: Path) -> Config:
         ) from None
 
 
-def _fastest(config_type: type[Config], path: str) -> Config:
-    """Read a config as ``Config.fromfile`` does.
-
-    MMEngine parses each file twice only to learn whether it is new-style; a file that imports
-    nothing is not.
-    """
-    with open(path, encoding="utf-8") as file:
-        old_style = path.endswith(".py") and not _IMPORTING.search(file.read())
-    if old_style:
-        with suppress(Exception):  # what is wrong, MMEngine says below as it does in training
-            config = config_type.fromfile(path, import_custom_modules=False, lazy_import=False)
-            if not _IMPORTING.search(config.text):  # the text of its bases too
-                return config
-    return config_type.fromfile(path, import_custom_modules=False)
-
-
-def _reading_failed(path: Path, error: Exception) -> str:
+def _reading_failed(path: Path, files: Inheritance, error: Exception) -> str:
     if isinstance(error, SyntaxError):
-        return f"{path} is not a Python config: line {error.lineno}: {error.msg}"
+        return _syntax_fault(path, files, error)
     if isinstance(error, FileNotFoundError):
         return f"{path} names a base or another file that is not there: {error}"
     if isinstance(error, ModuleNotFoundError) and error.name == "pkg_resources":
@@ -140,9 +142,30 @@ def _reading_failed(path: Path, error: Exception) -> str:
             f"{path} inherits from a `package::` name, for which this MMEngine needs "
             "pkg_resources; run: pip install 'setuptools<81'"
         )
+    if isinstance(error, RecursionError):
+        return f"{path} has something in itself, or too deep for MMEngine: {error}"
+    if isinstance(error, UnicodeError):
+        return f"{path} is not text in UTF-8, or one of its bases is not: {error}"
     if isinstance(error, OSError):
         return f"{path} is not a config: {error}"
+    if type(error).__module__.partition(".")[0] == "yaml":
+        return f"{path}, or a file that it inherits from, {yaml_fault(error)}"
     return f"{path} fails when MMEngine runs it: {type(error).__name__}: {error}"
+
+
+def _syntax_fault(path: Path, files: Inheritance, error: SyntaxError) -> str:
+    """Name the file and line of a fault: MMEngine names the copy that it has put variables into."""
+    cause = error.__context__ if isinstance(error.__context__, SyntaxError) else error
+    for file in (f for f in files.files if f.suffix == ".py"):
+        try:
+            ast.parse(file.read_text(encoding="utf-8"))
+        except SyntaxError as own:
+            if (own.lineno, own.msg) == (cause.lineno, cause.msg):
+                shown = path if file == files.files[0] else file
+                return f"{shown} is not a Python config: line {own.lineno}: {own.msg}"
+        except (OSError, ValueError, RecursionError, MemoryError):
+            continue
+    return f"{path} is not a Python config: line {cause.lineno}: {cause.msg}"
 
 
 def _refuse_others(document: ConfigDocument) -> None:

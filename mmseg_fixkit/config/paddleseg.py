@@ -6,10 +6,12 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib import import_module
+from os.path import normpath
 from pathlib import Path
 from typing import Any, Optional
 
+from mmseg_fixkit.config.inheritance import refuse_ring
+from mmseg_fixkit.config.yaml_file import read_yaml, yaml_module
 from mmseg_fixkit.core.diagnostics import Edit, EditKind, KeyPath
 from mmseg_fixkit.core.errors import FixkitError
 
@@ -20,8 +22,6 @@ DATASETS = ("train_dataset", "val_dataset")
 
 #: Keys that only a PaddleSeg config has, beside ``model``.
 _KEYS = (*DATASETS, "loss", "lr_scheduler", "iters")
-
-_DEPTH = 20  # of inheritance: a file may name itself
 
 #: Texts that YAML reads as they are.
 _PLAIN = re.compile(r"[A-Za-z_][\w./-]*")
@@ -83,7 +83,7 @@ def parsed(path: Path, text: str) -> PaddleConfig:
         FixkitError: see :func:`read`.
     """
     own = _data(path, text)
-    return PaddleConfig(path, text, own, _inherited(path, own, 0))
+    return PaddleConfig(path, text, own, _inherited(path.absolute(), own, ()))
 
 
 def _text(path: Path) -> str:
@@ -94,44 +94,24 @@ def _text(path: Path) -> str:
 
 
 def _data(path: Path, text: str) -> dict[str, Any]:
-    yaml = yaml_module()
-    try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise FixkitError(f"{path} is not YAML: {reason}") from None
+    data = read_yaml(text, str(path))
     if not isinstance(data, dict):
         raise FixkitError(f"{path} is {type(data).__name__}, but a config is a mapping")
     return data
 
 
-def yaml_module() -> Any:
-    """Import PyYAML, which MMEngine brings, and PaddleSeg too.
-
-    Raises:
-        FixkitError: it is not installed.
-    """
-    try:
-        return import_module("yaml")
-    except ImportError:
-        raise FixkitError(
-            "PyYAML is needed to read a PaddleSeg config; pip install 'mmseg-fixkit[paddleseg]'"
-        ) from None
-
-
-def _inherited(path: Path, own: dict[str, Any], depth: int) -> dict[str, Any]:
+def _inherited(path: Path, own: dict[str, Any], above: tuple[Path, ...]) -> dict[str, Any]:
     """Merge what ``_base_`` names below ``own``, as ``paddleseg.cvlibs.Config`` does.
 
     Mappings are merged key by key, unless ``_inherited_: False`` stands in one; everything else
     of the child replaces what the base has.
     """
-    if depth > _DEPTH:
-        raise FixkitError(f"{path} inherits from itself")
-    bases = own.get("_base_", [])
+    refuse_ring(path, above)
+    bases = own.get("_base_") or []
     merged: dict[str, Any] = {}
-    for name in [bases] if isinstance(bases, str) else bases:
-        file = (path.parent / str(name)).resolve()
-        merged = _merged(merged, _inherited(file, _data(file, _text(file)), depth + 1))
+    for name in bases if isinstance(bases, list) else [bases]:
+        file = Path(normpath(path.parent / str(name)))
+        merged = _merged(merged, _inherited(file, _data(file, _text(file)), (*above, path)))
     tree: dict[str, Any] = _merged(merged, {k: v for k, v in own.items() if k != "_base_"})
     return tree
 

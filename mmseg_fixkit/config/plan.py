@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from mmseg_fixkit.config.context import ConfigContext
 from mmseg_fixkit.config.document import ConfigDocument
 from mmseg_fixkit.config.tree import apply_edits
+from mmseg_fixkit.config.value_types import WrongType, without
 from mmseg_fixkit.core.diagnostics import (
     Applicability,
     Diagnostic,
@@ -18,6 +19,9 @@ from mmseg_fixkit.core.diagnostics import (
 )
 from mmseg_fixkit.core.errors import FixkitError
 from mmseg_fixkit.core.rule import Rule
+
+#: The rule on values of a wrong type.
+WRONG_TYPE = "MSF119"
 
 #: A fix may bring up another finding; four rounds are twice what any config has needed.
 MAX_ROUNDS = 4
@@ -48,7 +52,28 @@ class FixPlan:
 def diagnose(context: ConfigContext, chosen: Iterable[Rule]) -> tuple[Diagnostic, ...]:
     """Run those rules on one config that are for its label space, in their order."""
     fitting = (rule for rule in chosen if rule.is_for(multilabel=context.labels.multilabel))
-    return tuple(diagnostic for rule in fitting for diagnostic in rule.run(context))
+    found = tuple(diagnostic for rule in fitting for diagnostic in rule.run(context))
+    wrong = context.document.unreadable
+    return tuple(_as_written(found, wrong)) if wrong else found
+
+
+def _as_written(
+    found: Iterable[Diagnostic], wrong: Mapping[KeyPath, WrongType]
+) -> Iterator[Diagnostic]:
+    """Say of a value of a wrong type what it is: to its rule it was not written.
+
+    The rule that can set it right speaks, else the one on types.
+    """
+    there = [d for d in found if d.key in wrong]
+    there.sort(key=lambda d: (d.fix is None, d.code != WRONG_TYPE))
+    first = {d.key: d for d in reversed(there)}
+    for diagnostic in found:
+        entry = wrong.get(diagnostic.key)
+        if entry is None:
+            yield diagnostic
+        elif diagnostic is first[entry.key]:
+            message = entry.message if entry.known else diagnostic.message
+            yield replace(diagnostic, found=entry.found, message=message)
 
 
 def located(document: ConfigDocument, diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
@@ -65,21 +90,30 @@ def make_plan(
         FixkitError: the fixes do not converge; that is a fault of the rules.
     """
     rules = tuple(chosen)
-    document, before = context.document, context.document.tree
+    document, before = context.document, context.document.loaded
     applied: tuple[Diagnostic, ...] = ()
     for _ in range(MAX_ROUNDS):
         found = diagnose(replace(context, document=document), rules)
         taken = without_conflicts(d for d in found if may_apply(d, minimum))
         if not taken:
-            return FixPlan(before, document.tree, applied, found)
+            return FixPlan(before, document.loaded, applied, found)
         edits = [e for d in taken if d.fix for e in d.fix.edits]
-        document = document.with_tree(apply_edits(document.tree, edits))
+        document = document.with_tree(apply_edits(_opened(document, edits), edits))
         applied += taken
     keys = ", ".join(sorted({format_key(d.key) for d in taken}))
     raise FixkitError(
         f"the fixes of {document.name} do not come to an end at {keys}; nothing was written. "
         "This is a fault of mmseg-fixkit: please report it with the config"
     )
+
+
+def _opened(document: ConfigDocument, edits: Iterable[Edit]) -> dict[str, object]:
+    """Return the tree without values that stand where the edits lead through."""
+    ways = {edit.key[:length] for edit in edits for length in range(1, len(edit.key))}
+    tree: dict[str, object] = without(
+        document.loaded, (key for key in document.unreadable if key in ways)
+    )
+    return tree
 
 
 def may_apply(diagnostic: Diagnostic, minimum: Applicability) -> bool:

@@ -111,19 +111,19 @@ class ConfigText:
         return len(before.decode("utf-8", "replace")) + 1
 
     def base_names(self) -> Iterator[str]:
-        """Yield what the file inherits from: entries of ``_base_``, or modules of ``read_base``."""
+        """Yield what the file inherits from: entries of ``_base_``, or modules of ``read_base``.
+
+        Raises ``NotLiteralError`` where only running the file can tell.
+        """
         for statement in self.module.body:
             if isinstance(statement, ast.With):
                 for node in statement.body:
                     if isinstance(node, ast.ImportFrom):
                         yield "." * node.level + (node.module or "")
-        if "_base_" not in self.variables:
-            return
-        try:
+        if "_base_" in self.variables:
             value = literal(self.variables["_base_"])
-        except NotLiteralError:
-            return
-        yield from [value] if isinstance(value, str) else value
+            names = value if isinstance(value, (list, tuple)) else [value]
+            yield from (name for name in names if isinstance(name, str))
 
 
 class ConfigSource:
@@ -167,7 +167,11 @@ class ConfigSource:
         """The files that this one inherits from, those that can be found."""
         if self._depth >= MAX_DEPTH:
             return ()
-        paths = (self._resolve(name, self.path) for name in self._text.base_names())
+        try:
+            names = tuple(self._text.base_names())
+        except NotLiteralError:
+            return ()
+        paths = (self._resolve(name, self.path) for name in names)
         return [ConfigSource(p, self._resolve, self._depth + 1) for p in paths if p is not None]
 
     def inherited(self) -> Iterator[Path]:

@@ -50,7 +50,7 @@ def _prove(
 ) -> None:
     loaded = load(file)
     expected = comparable(rendered.expected, loaded.new_style)
-    wrong = next(differences(expected, comparable(loaded.tree, loaded.new_style)), None)
+    wrong = next(differences(expected, comparable(loaded.loaded, loaded.new_style)), None)
     if wrong is not None:
         key, planned, found = wrong
         raise FixkitError(

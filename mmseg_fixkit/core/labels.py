@@ -13,6 +13,9 @@ from mmseg_fixkit.core.errors import FixkitError
 #: Label maps are 8 bit in MMSegmentation and 255 means "ignored", so ids run from 0 to 254.
 MAX_CLASSES = 255
 
+#: What heads, losses, metrics and padding ignore or mark with where nothing is written.
+DEFAULT_IGNORE = 255
+
 Color = tuple[int, int, int]
 
 _BLACK: Color = (0, 0, 0)

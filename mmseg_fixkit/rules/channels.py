@@ -88,7 +88,7 @@ def why_not_one_channel(document: ConfigDocument, head: Head) -> str:
             if fault:
                 return f"{outer.type} {fault}"
     segmentor = type_name(lookup(document.tree, ("model", "type"), ""))
-    if segmentor == _CASCADE and head.key[1] == "decode_head":
+    if segmentor == _CASCADE and head.key[1:2] == ("decode_head",):
         return f"{_CASCADE} has no threshold, and stops at the first prediction"
     return ""
 

@@ -11,9 +11,9 @@ from mmseg_fixkit.config.host import type_name
 from mmseg_fixkit.config.nodes import Dataset, Steps, is_step
 from mmseg_fixkit.config.tree import lookup
 from mmseg_fixkit.core.diagnostics import Diagnostic, Edit, EditKind, KeyPath, finding
+from mmseg_fixkit.core.labels import DEFAULT_IGNORE
 from mmseg_fixkit.core.rule import rule
 from mmseg_fixkit.core.text import counted, listed
-from mmseg_fixkit.rules.ignore_index import DEFAULT_IGNORE
 
 #: The module that makes the guards known; either does.
 IMPORT = "mmseg_fixkit"
@@ -121,7 +121,7 @@ def _import_missing(context: ConfigContext) -> Iterator[Diagnostic]:
 
 def _imports(document: ConfigDocument) -> list[str]:
     found = document.tree.get("custom_imports")
-    imports = found.get("imports", []) if isinstance(found, dict) else []
+    imports = (found.get("imports") or []) if isinstance(found, dict) else []
     return [imports] if isinstance(imports, str) else list(imports)
 
 

@@ -20,10 +20,8 @@ from mmseg_fixkit.core.diagnostics import (
     Severity,
     finding,
 )
+from mmseg_fixkit.core.labels import DEFAULT_IGNORE
 from mmseg_fixkit.core.rule import rule
-
-#: What heads, losses, metrics and padding ignore or mark with where nothing is written.
-DEFAULT_IGNORE = 255
 
 #: Metrics that ignore a label.
 _IGNORING_METRICS = ("IoUMetric", "CityscapesMetric")

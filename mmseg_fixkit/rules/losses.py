@@ -69,7 +69,7 @@ def loss_of_other_heads(context: ConfigContext) -> Iterator[Diagnostic]:
 
 def _takes_too_little(loss: Loss) -> bool:
     head = loss.head
-    hands_over = head.spec.kind is HeadKind.PER_PIXEL and host.knows_head(head.config["type"])
+    hands_over = head.spec.kind is HeadKind.PER_PIXEL and head.known
     held = loss.wrapped and loss.type == _OHEM and not head.config.get("sampler")
     return (
         hands_over

@@ -65,7 +65,7 @@ def test_columns_are_letters(tmp_path: Path) -> None:
 
 
 def test_bases_that_inherit_from_each_other_come_to_an_end(tmp_path: Path) -> None:
-    from mmseg_fixkit.config.document import resolve_base
+    from mmseg_fixkit.config.inheritance import resolve_base
     from mmseg_fixkit.config.source import ConfigSource
 
     (tmp_path / "a.py").write_text("_base_ = 'b.py'\n")

@@ -74,7 +74,7 @@ def test_the_fix_is_as_expected_proved_and_final(case: Path, tmp_path: Path) -> 
         return
     rendered = planned.render(fixed)
     expect(fixed, rendered.text)
-    assert same(load(fixed).tree, rendered.expected)
+    assert same(load(fixed).loaded, rendered.expected)
     again = patch("fixed.py", **given)
     assert again.plan.empty
     assert [d.code for d in again.plan.remaining] == [d.code for d in planned.plan.remaining]
@@ -84,14 +84,14 @@ def test_the_fix_is_as_expected_proved_and_final(case: Path, tmp_path: Path) -> 
 def test_a_flat_file_says_the_same(case: Path, tmp_path: Path) -> None:
     planned = patch("cfg.py", **options(case))
     planned.write(tmp_path / "flat.py", mode="flat")
-    assert same(load(tmp_path / "flat.py").tree, planned.plan.after)
+    assert same(load(tmp_path / "flat.py").loaded, planned.plan.after)
 
 
 def test_the_file_changed_in_place_says_the_same(case: Path, tmp_path: Path) -> None:
     here = shutil.copytree(case, tmp_path / "case") / "cfg.py"
     planned = patch(here, **options(case))
     assert planned.write_in_place() is not planned.plan.empty
-    now = load(here).tree
+    now = load(here).loaded
     read = RUNNER_KEYS & (now.keys() | planned.plan.after.keys())
     assert all(same(now.get(key), planned.plan.after.get(key)) for key in read)
     assert patch(here, **options(case)).plan.empty
