@@ -34,7 +34,7 @@ PARALLEL_FROM = 40
 #: A part of a config that configs inherit from; it need not be whole.
 BASE_FOLDER = "_base_"
 
-_CONFIG_LINE = re.compile(rb"^(?:model|_base_)\b[^=\n]*=|read_base\s*\(", re.M)
+_CONFIG_LINE = re.compile(rb"(?:\A|[\r\n])(?:model|_base_)\b[^=\r\n]*=|read_base\s*\(")
 
 _Codes = Optional[tuple[str, ...]]
 
@@ -128,7 +128,7 @@ def looks_like_config(source: bytes) -> bool:
         return False
     try:
         body = ast.parse(source).body
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return True
     return any(_is_config_statement(node) for node in body)
 

@@ -209,7 +209,7 @@ class Patch:
 
         rendered = render_in_place(self.context.document, self.plan)
         assert self.context.document.path is not None
-        old = self.context.document.path.read_text(encoding="utf-8")
+        old = self.context.document.path.read_bytes().decode("utf-8")
         return unified_text(old, rendered.text, self.context.document.name)
 
     def render(self, output: Path, mode: str = "overlay") -> Rendered:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from difflib import SequenceMatcher, unified_diff
 from typing import Any
@@ -32,11 +33,15 @@ def unified(before: dict[str, Any], after: dict[str, Any], old_name: str, new_na
 
 def unified_text(before: str, after: str, name: str) -> str:
     """Return the difference of two texts of one file, empty if there is none."""
-    lines = unified_diff(
-        before.splitlines(keepends=True), after.splitlines(keepends=True), name, name, n=CONTEXT
-    )
-    marked = (line if line.endswith("\n") else f"{line}\n{NO_NEWLINE}\n" for line in lines)
-    return "".join(marked)
+    old, new = (re.findall(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+", text) for text in (before, after))
+    return "".join(map(_ended, unified_diff(old, new, name, name, n=CONTEXT)))
+
+
+def _ended(line: str) -> str:
+    if line.endswith("\n"):
+        return line
+    # A carriage return alone would let a terminal write over the line.
+    return f"{line[:-1]}\n" if line.endswith("\r") else f"{line}\n{NO_NEWLINE}\n"
 
 
 def _first_keys(old: list[_Line], new: list[_Line]) -> Iterator[KeyPath]:

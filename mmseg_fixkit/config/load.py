@@ -132,24 +132,28 @@ def from_file(path: Path) -> Config:
         ) from None
 
 
+#: What is said of the errors that reading a config ends in.
+_FAULTS: tuple[tuple[type[Exception], str], ...] = (
+    (FileNotFoundError, "names a base or another file that is not there"),
+    (OSError, "is not a config"),
+    (UnicodeError, "is not text in UTF-8, or one of its bases is not"),
+    (RecursionError, "has something in itself, or too deep for MMEngine"),
+)
+
+
 def _reading_failed(path: Path, files: Inheritance, error: Exception) -> str:
     if isinstance(error, SyntaxError):
         return _syntax_fault(path, files, error)
-    if isinstance(error, FileNotFoundError):
-        return f"{path} names a base or another file that is not there: {error}"
     if isinstance(error, ModuleNotFoundError) and error.name == "pkg_resources":
         return (
             f"{path} inherits from a `package::` name, for which this MMEngine needs "
             "pkg_resources; run: pip install 'setuptools<81'"
         )
-    if isinstance(error, RecursionError):
-        return f"{path} has something in itself, or too deep for MMEngine: {error}"
-    if isinstance(error, UnicodeError):
-        return f"{path} is not text in UTF-8, or one of its bases is not: {error}"
-    if isinstance(error, OSError):
-        return f"{path} is not a config: {error}"
     if type(error).__module__.partition(".")[0] == "yaml":
         return f"{path}, or a file that it inherits from, {yaml_fault(error)}"
+    for kind, words in _FAULTS:
+        if isinstance(error, kind):
+            return f"{path} {words}: {error}"
     return f"{path} fails when MMEngine runs it: {type(error).__name__}: {error}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -44,6 +45,15 @@ def literal(node: ast.AST) -> Any:
     return {key: literal(value) for key, value in children.items()}
 
 
+#: What ends a line of Python; the last of them is the one of old Macs.
+LINE_END = re.compile(rb"\r\n|\n|\r")
+
+
+def line_starts(text: bytes) -> list[int]:
+    """Return where each line of a Python file starts."""
+    return [0, *(end.end() for end in LINE_END.finditer(text))]
+
+
 @dataclass(frozen=True)
 class Write:
     """A statement that gives ``key`` a value: an assignment, or ``key.merge(dict(…))``."""
@@ -57,10 +67,11 @@ class ConfigText:
     """One config file, parsed: what it writes, and where. What does not parse writes nothing."""
 
     def __init__(self, text: bytes) -> None:
-        self._lines = text.split(b"\n")
+        self._text, self._starts = text, line_starts(text)
         try:
-            self.module = ast.parse(text)
-        except (SyntaxError, ValueError):
+            # As MMEngine reads it: always UTF-8, whatever a `coding:` comment says.
+            self.module = ast.parse(text.decode("utf-8"))
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
             self.module = ast.Module(body=[], type_ignores=[])
 
     @cached_property
@@ -107,7 +118,8 @@ class ConfigText:
 
     def column(self, node: ast.expr) -> int:
         """Count letters from 1; ``ast`` counts bytes from 0."""
-        before = self._lines[node.lineno - 1][: node.col_offset]
+        start = self._starts[node.lineno - 1]
+        before = self._text[start : start + node.col_offset]
         return len(before.decode("utf-8", "replace")) + 1
 
     def base_names(self) -> Iterator[str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Optional, Union
 
 from mmseg_fixkit.config.render import STEP, WIDTH, render
+from mmseg_fixkit.config.source import LINE_END, line_starts
 
 
 class Splice(NamedTuple):
@@ -19,7 +21,8 @@ class Splice(NamedTuple):
 
 def splice(text: bytes, changes: Iterable[Splice]) -> bytes:
     """Return ``text`` with the changes made; one inside another is dropped."""
-    newline = "\r\n" if b"\r\n" in text else "\n"
+    first = LINE_END.search(text)
+    newline = first.group().decode() if first else "\n"
     done: list[Splice] = []
     # The widest of those that start together comes first, and swallows the others.
     for change in sorted(dict.fromkeys(changes), key=lambda c: (c.start, -c.end)):
@@ -35,9 +38,7 @@ class Layout:
 
     def __init__(self, text: bytes) -> None:
         self._text = text
-        self._starts = [0]
-        for line in text.split(b"\n"):
-            self._starts.append(self._starts[-1] + len(line) + 1)
+        self._starts = line_starts(text)
 
     def replaced(self, node: ast.expr, value: Any) -> Splice:
         """Return the change that puts ``value`` in place of an expression."""
@@ -48,7 +49,8 @@ class Layout:
     def statement(self, node: ast.stmt) -> Splice:
         """Return the change that takes a statement out, with its lines."""
         end = self._offset(node.end_lineno, node.end_col_offset)
-        return Splice(self._offset(node.lineno, 0), self._line_end(end) + 1, "")
+        after = LINE_END.search(self._text, end)
+        return Splice(self._offset(node.lineno, 0), after.end() if after else len(self._text), "")
 
     def entry(self, node: ast.expr, parent: ast.expr) -> Splice:
         """Return the change that takes an entry out of its dict or list."""
@@ -127,11 +129,11 @@ class Layout:
         return start, self._offset(node.end_lineno, node.end_col_offset)
 
     def _line_start(self, position: int) -> int:
-        return self._text.rfind(b"\n", 0, position) + 1
+        return self._starts[bisect_right(self._starts, position) - 1]
 
     def _line_end(self, position: int) -> int:
-        end = self._text.find(b"\n", position)
-        return len(self._text) if end < 0 else end
+        end = LINE_END.search(self._text, position)
+        return end.start() if end else len(self._text)
 
     def _indent(self, position: int) -> int:
         line = self._text[self._line_start(position) :]

@@ -13,8 +13,6 @@ from typing import Any, Callable
 from mmseg_fixkit.config import host
 from mmseg_fixkit.config.nodes import (
     SPLITS,
-    Dataset,
-    Head,
     find_datasets,
     find_heads,
     find_losses,
@@ -177,7 +175,7 @@ _STEP: _Fields = {
 _METRIC: _Fields = {"ignore_index": _optional(WHOLE)}
 
 
-def wrong_types(tree: Mapping[str, Any]) -> Iterator[WrongType]:
+def wrong_types(tree: dict[str, Any]) -> Iterator[WrongType]:
     """Yield every value of a config that rules read and whose type does not fit."""
     for place, fields in _PLACES.items():
         yield from _of(place, lookup(tree, place), fields)
@@ -199,14 +197,14 @@ def _of(key: KeyPath, config: Any, fields: _Fields) -> Iterator[WrongType]:
             yield WrongType((*key, name), value, LIST.words, list(value))
 
 
-def _of_model(tree: Mapping[str, Any]) -> Iterator[WrongType]:
+def _of_model(tree: dict[str, Any]) -> Iterator[WrongType]:
     for head in find_heads(tree.get("model"), ("model",)):
         yield from _of(head.key, head.config, _HEAD)
         for loss in find_losses(head):
             yield from _of(loss.key, loss.config, _LOSS)
 
 
-def _of_datasets(tree: Mapping[str, Any], split: str) -> Iterator[WrongType]:
+def _of_datasets(tree: dict[str, Any], split: str) -> Iterator[WrongType]:
     key = (f"{split}_dataloader", "dataset")
     for dataset in find_datasets(lookup(tree, key), key, split):
         yield from _of(dataset.key, dataset.config, _DATASET)

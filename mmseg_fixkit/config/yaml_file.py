@@ -110,15 +110,18 @@ def _data_loader() -> Any:
 def _size(root: Any) -> float:
     """Return how many values a node stands for, aliases written out; inf for one in itself."""
     sizes: dict[int, float] = {}
-    stack = [root]
+    opened: set[int] = set()
+    stack = [(root, False)]
     while stack:
-        node = stack[-1]
-        if id(node) not in sizes:
-            sizes[id(node)] = float("inf")  # until it is known: inside itself
-            stack += _below(node)
-        else:
-            stack.pop()
-            sizes[id(node)] = 1 + sum(sizes[id(child)] for child in _below(node))
+        node, done = stack.pop()
+        if done:
+            # What is open still is above itself.
+            parts = (sizes.get(id(child), float("inf")) for child in _below(node))
+            sizes[id(node)] = 1 + sum(parts)
+        elif id(node) not in opened:
+            opened.add(id(node))
+            stack.append((node, True))
+            stack += ((child, False) for child in _below(node))
     return sizes[id(root)]
 
 

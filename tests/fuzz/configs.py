@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -358,7 +358,7 @@ def _repaired_in_place(random: random.Random, path: Path, text: str) -> None:
 
 
 def _alike(a: Any, b: Any) -> bool:
-    """Whether two values are the same, those of types that compare in their own way by their repr."""
+    """Whether two values are the same; objects that a config makes again are."""
     if isinstance(a, dict) and isinstance(b, dict):
         return a.keys() == b.keys() and all(_alike(a[k], b[k]) for k in a)
     if isinstance(a, (list, tuple)) and type(a) is type(b):
