@@ -10,7 +10,7 @@ from typing import Any
 from mmseg_fixkit.config.lazy_import import qualified, with_texts
 from mmseg_fixkit.config.plan import FixPlan
 from mmseg_fixkit.config.tree import ABSENT, differences, plain, same
-from mmseg_fixkit.core.diagnostics import KeyPath, format_key
+from mmseg_fixkit.core.diagnostics import KeyPath, format_key, parse_key
 from mmseg_fixkit.core.errors import FixkitError
 
 FLAG = "--cfg-options"
@@ -80,7 +80,11 @@ def _prove(before: dict[str, Any], after: dict[str, Any], options: list[str]) ->
     parser.add_argument(FLAG, nargs="+", action=DictAction)
     config = Config(plain(before))
     for option in options:
-        config.merge_from_dict(parser.parse_args([FLAG, option]).cfg_options)
+        try:
+            config.merge_from_dict(parser.parse_args([FLAG, option]).cfg_options)
+        except Exception as error:  # what stands there takes no such key
+            key = parse_key(option.partition("=")[0])
+            raise _cannot(key, f"stops MMEngine: {error}") from None
     merged = plain(config._cfg_dict)
     for key, found, _ in differences(merged, after):
         raise _cannot(key, f"would be read as {found!r}")

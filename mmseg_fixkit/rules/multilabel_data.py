@@ -27,6 +27,13 @@ _READING = {
     "missing_ok": False,
 }
 
+#: Options of a patch that give all splits the same.
+_OPTIONS = {
+    "label_format": "--label-format",
+    "file_pattern": "--file-pattern",
+    "values": "--label-values",
+}
+
 #: Labels that fit 8 bit, which is all that Pillow resizes.
 _NARROW = 7
 
@@ -400,6 +407,9 @@ def multilabel_mixed_formats(context: ConfigContext) -> Iterator[Diagnostic]:
                     found,
                     f"the {role.role} dataset has",
                     other,
-                    then="`--label-format` of `mmseg-fix patch` sets all splits",
+                    then=f"`{_OPTIONS[name]}` of `mmseg-fix patch` sets all splits"
+                    if name in _OPTIONS
+                    else "no option sets it: write the same in all splits, unless your files are "
+                    "of two kinds",
                     severity=Severity.WARNING,
                 )
