@@ -106,7 +106,9 @@ def base_names(path: Path, text: bytes) -> Optional[tuple[str, ...]]:
 def _data(path: Path, text: bytes) -> Any:
     try:
         content = text.decode("utf-8")
-        return json.loads(content) if path.suffix == ".json" else read_yaml(content, str(path))
+        if path.suffix == ".json":
+            return json.loads(content)
+        return read_yaml(content, str(path), like_mmengine=True)
     except (ValueError, RecursionError) as error:
         if isinstance(error, FixkitError):
             raise

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, Optional
 
 from mmseg_fixkit.config.inheritance import refuse_ring
+from mmseg_fixkit.config.tree import lookup
 from mmseg_fixkit.config.yaml_file import read_yaml, yaml_module
-from mmseg_fixkit.core.diagnostics import Edit, EditKind, KeyPath
+from mmseg_fixkit.core.diagnostics import Edit, EditKind, KeyPath, brief, format_key
 from mmseg_fixkit.core.errors import FixkitError
 
 SUFFIXES = (".yml", ".yaml")
@@ -60,7 +61,7 @@ def is_paddleseg(path: str) -> bool:
     if not path.endswith(SUFFIXES) or not Path(path).is_file():
         return False
     try:
-        tree = read(Path(path)).tree
+        tree = _parsed(Path(path), _text(Path(path))).tree
     except FixkitError:
         return False
     return any(key in tree for key in _KEYS) and "train_dataloader" not in tree
@@ -70,7 +71,8 @@ def read(path: Path) -> PaddleConfig:
     """Read a config and what it inherits.
 
     Raises:
-        FixkitError: a file cannot be read, or is no YAML mapping.
+        FixkitError: a file cannot be read, or is no YAML mapping, or a part that is looked at is of
+            another type than PaddleSeg takes.
     """
     text = _text(path)
     return parsed(path, text)
@@ -82,8 +84,32 @@ def parsed(path: Path, text: str) -> PaddleConfig:
     Raises:
         FixkitError: see :func:`read`.
     """
+    config = _parsed(path, text)
+    _check_types(path, config.tree)
+    return config
+
+
+def _parsed(path: Path, text: str) -> PaddleConfig:
     own = _data(path, text)
     return PaddleConfig(path, text, own, _inherited(path.absolute(), own, ()))
+
+
+#: What the parts that are looked at have to be; left out, or null, they may be.
+_TYPES: dict[tuple[str, ...], tuple[type, str]] = {
+    **{(name,): (dict, "a mapping") for name in ("model", "loss", *DATASETS)},
+    **{(name, "num_classes"): (int, "a whole number") for name in ("model", *DATASETS)},
+    **{(name, "transforms"): (list, "a list") for name in DATASETS},
+    ("loss", "types"): (list, "a list"),
+}
+
+
+def _check_types(path: Path, tree: dict[str, Any]) -> None:
+    for key, (kind, words) in _TYPES.items():
+        value = lookup(tree, key)
+        if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
+            raise FixkitError(
+                f"{path}: {format_key(key)} is {brief(value)}, but PaddleSeg needs {words} there"
+            )
 
 
 def _text(path: Path) -> str:

@@ -15,6 +15,7 @@ from mmseg_fixkit.core.diagnostics import (
     Edit,
     EditKind,
     KeyPath,
+    brief,
     format_key,
 )
 from mmseg_fixkit.core.errors import FixkitError
@@ -72,7 +73,8 @@ def _as_written(
         if entry is None:
             yield diagnostic
         elif diagnostic is first[entry.key]:
-            message = entry.message if entry.known else diagnostic.message
+            message = diagnostic.message.replace(brief(diagnostic.found), brief(entry.found), 1)
+            message = entry.message if entry.known else message
             yield replace(diagnostic, found=entry.found, message=message)
 
 

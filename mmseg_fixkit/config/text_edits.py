@@ -78,7 +78,8 @@ class _Spot:
 
     node: ast.expr  # the deepest expression on the way
     depth: int  # how many parts of the key lead there
-    parent: Optional[ast.expr] = None  # the container that ``node`` is an entry of
+    entry: ast.expr  # what stands there for ``node``: itself, or a variable
+    parent: Optional[ast.expr] = None  # the container that ``entry`` is in
     fixed: bool = False  # whether ``node`` is a variable that must keep its value
 
 
@@ -114,7 +115,7 @@ class _Editor:
         elif spot.depth < len(key):
             self._add(spot, key)
         elif new is ABSENT:
-            self.removed.append(self._without(spot.node, spot.parent))
+            self.removed.append(self._without(spot.entry, spot.parent))
         elif isinstance(spot.node, ast.List) and _of_dicts(old) and _of_dicts(new):
             self._align(spot.node, old, new)
         else:
@@ -178,17 +179,18 @@ class _Editor:
 
     def _descend(self, node: ast.expr, key: KeyPath, depth: int) -> _Spot:
         parent: Optional[ast.expr] = None
+        entry = node
         while True:
             if isinstance(node, ast.Name) and node.id in self.source.variables:
                 if not self._may_change(node.id):
-                    return _Spot(node, depth, parent, fixed=True)
+                    return _Spot(node, depth, entry, parent, fixed=True)
                 self.variables.add(node.id)
                 node = self.source.variables[node.id]
                 continue
             below = child(node, key[depth]) if depth < len(key) else None
             if below is None:
-                return _Spot(node, depth, parent)
-            node, parent, depth = below, node, depth + 1
+                return _Spot(node, depth, entry, parent)
+            node, entry, parent, depth = below, below, node, depth + 1
 
     def _may_change(self, name: str) -> bool:
         """Whether every use of a variable is to have the same value."""

@@ -29,6 +29,7 @@ class ValueType:
 
     words: str
     fits: Callable[[Any], bool]
+    built: bool = False  # the host takes a built object too
     lists_only: bool = False  # the host asks for a list, and stops at a tuple
 
 
@@ -40,17 +41,13 @@ class WrongType:
     found: Any
     expected: str  # in words
     instead: Any = None  # what says the same in the right type; None where nothing does
+    known: bool = True  # whether it is wrong: False where only the host can tell
 
     @property
     def message(self) -> str:
         """The sentence of a finding on it."""
         shown = "None" if self.found is None else brief(self.found)
         return f"{format_key(self.key)} is {shown}, but MMSegmentation needs {self.expected} there"
-
-    @property
-    def known(self) -> bool:
-        """Whether the value is known here: what a new-style config imports is the host's."""
-        return not isinstance(self.found, Imported)
 
 
 def _is_number(value: Any) -> bool:
@@ -65,14 +62,16 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
+def _is(*types: type) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, types)
+
+
+#: Data that a config writes; of any other object only the host can tell whether it fits.
+_PLAIN = (bool, int, float, complex, str, bytes, list, tuple, dict, set, frozenset, range)
+
+
 def _is_plain(value: Any) -> bool:
-    """Whether a value is data that a config writes, and no object that the host may know."""
-    plain = (bool, int, float, complex, str, bytes, list, tuple, dict, set, frozenset, range)
-    return value is None or value is ... or isinstance(value, plain)
-
-
-def _or_object(*types: type) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, types) or not _is_plain(value)
+    return value is None or value is ... or isinstance(value, _PLAIN)
 
 
 def _are_names(value: Any) -> bool:
@@ -97,19 +96,17 @@ def _optional(kind: ValueType) -> ValueType:
 WHOLE = ValueType("a whole number", _is_whole)
 NUMBER = ValueType("a number", _is_number)
 TEXT = ValueType("a text", _is_text)
-DICT = ValueType("a dict", _or_object(dict))
-LIST = ValueType("a list", _or_object(list, tuple))
-PARTS = ValueType("a dict or a list of dicts", _or_object(dict, list, tuple))
+DICT = ValueType("a dict", _is(dict), built=True)
+LIST = ValueType("a list", _is(list, tuple), built=True)
+PARTS = ValueType("a dict or a list of dicts", _is(dict, list, tuple), built=True)
 NAMES = ValueType("a list of names", _are_names)
 COLORS = ValueType("a list of colours", _are_colors)
 IMPORTS = ValueType("a list of module names", _are_texts, lists_only=True)
-EVALUATOR = ValueType(PARTS.words, PARTS.fits, lists_only=True)
+EVALUATOR = replace(PARTS, lists_only=True)
 LABELS = ValueType(
     "a list of names, or how many there are", lambda v: _are_names(v) or _is_whole(v)
 )
-WEIGHTS = ValueType(
-    "a list of numbers", lambda v: isinstance(v, (list, tuple, str)) or not _is_plain(v)
-)
+WEIGHTS = ValueType("a list of numbers", _is(list, tuple, str), built=True)
 
 _Fields = Mapping[str, ValueType]
 
@@ -191,10 +188,15 @@ def wrong_types(tree: dict[str, Any]) -> Iterator[WrongType]:
 def _of(key: KeyPath, config: Any, fields: _Fields) -> Iterator[WrongType]:
     for name in config.keys() & fields.keys() if isinstance(config, dict) else ():
         kind, value = fields[name], config[name]
-        if not kind.fits(value):
-            yield WrongType((*key, name), value, kind.words)
+        if not kind.fits(value) or isinstance(value, Imported):
+            yield WrongType((*key, name), value, kind.words, known=_is_known(kind, value))
         elif kind.lists_only and isinstance(value, tuple) and value:
             yield WrongType((*key, name), value, LIST.words, list(value))
+
+
+def _is_known(kind: ValueType, value: Any) -> bool:
+    """Whether it is known here that a value does not fit: not of what is built or imported."""
+    return not isinstance(value, Imported) and (_is_plain(value) or not kind.built)
 
 
 def _of_model(tree: dict[str, Any]) -> Iterator[WrongType]:
@@ -222,7 +224,7 @@ def _of_steps(key: KeyPath, steps: Any) -> Iterator[WrongType]:
 
 def _of_entries(key: KeyPath, entries: Any) -> Iterator[WrongType]:
     for index, entry in enumerate(entries if isinstance(entries, (list, tuple)) else ()):
-        if not DICT.fits(entry):
+        if not DICT.fits(entry) and _is_known(DICT, entry):
             yield WrongType((*key, index), entry, DICT.words)
 
 

@@ -35,12 +35,13 @@ def yaml_module() -> Any:
         ) from None
 
 
-def read_yaml(text: str, name: str) -> Any:
+def read_yaml(text: str, name: str, *, like_mmengine: bool = False) -> Any:
     """Return what a YAML text holds.
 
     Args:
         text: of the file.
         name: of the file, for messages.
+        like_mmengine: whether libyaml parses it, as in MMEngine, or PyYAML itself, as in PaddleSeg.
 
     Raises:
         FixkitError: it is not YAML, has a tag that makes a Python object, or aliases that stand
@@ -48,7 +49,7 @@ def read_yaml(text: str, name: str) -> Any:
     """
     yaml = yaml_module()
     try:
-        return yaml.load(text, _data_loader())
+        return yaml.load(text, _data_loader(like_mmengine))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise FixkitError(f"{name} {yaml_fault(error)}") from None
 
@@ -75,7 +76,7 @@ def mmengine_reads_data() -> Iterator[None]:
 
     with _LOADING:
         before = yaml_handler.Loader
-        yaml_handler.Loader = _data_loader()
+        yaml_handler.Loader = _data_loader(True)
         try:
             yield
         finally:
@@ -83,9 +84,9 @@ def mmengine_reads_data() -> Iterator[None]:
 
 
 @cache
-def _data_loader() -> Any:
+def _data_loader(fast: bool) -> Any:
     yaml = yaml_module()
-    safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader) if fast else yaml.SafeLoader
 
     class DataLoader(safe):  # type: ignore[misc]
         """Reads plain values, and tuples as MMEngine writes them."""

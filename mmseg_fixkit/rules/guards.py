@@ -140,14 +140,17 @@ def _hooks_missing(context: ConfigContext) -> Iterator[Diagnostic]:
     found = context.document.tree.get("custom_hooks") or []
     present = [type_name(h.get("type", "")) for h in found if isinstance(h, dict)]
     missing = [name for name in HOOKS if name not in present]
+    unread = context.document.unreadable.get(("custom_hooks",))
     if missing:
         hooks = [*found, *({"type": name} for name in missing)]
+        ours = unread is None or unread.known  # else the hooks that are there would be lost
         yield finding(
             ("custom_hooks",),
             present or None,
             "the guards need",
             missing,
-            edits=[Edit(("custom_hooks",), hooks)],
+            then="" if ours else "add them where the hooks come from",
+            edits=[Edit(("custom_hooks",), hooks)] if ours else (),
             title=f"Add {listed(missing)}",
         )
 

@@ -164,3 +164,20 @@ def test_a_config_made_in_python_has_no_file_to_change(tmp_path: Path) -> None:
     tree = Config.fromfile(str(config(tmp_path)))._cfg_dict
     with pytest.raises(FixkitError, match="made in Python"):
         patch(Config(tree), guards=False).write_in_place()
+
+
+def test_an_entry_that_is_a_variable_is_taken_out_where_it_is_used(tmp_path: Path) -> None:
+    path = tmp_path / "x.py"
+    path.write_text(
+        "limit = 0.5\n"
+        "model = dict(\n"
+        "    type='EncoderDecoder',\n"
+        "    decode_head=dict(\n"
+        "        type='FCNHead', num_classes=2, threshold=limit))  # kept\n"
+        "train_dataloader = dict(\n"
+        "    dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('a', 'b'))))\n"
+    )
+    assert patch(path, guards=False).write_in_place()
+    lines = path.read_text().splitlines()
+    assert lines[0] == "limit = 0.5"
+    assert lines[4] == "        type='FCNHead', num_classes=2))  # kept"

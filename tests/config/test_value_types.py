@@ -182,7 +182,19 @@ def test_what_a_new_style_config_imports_is_not_known_here(tmp_path: Path) -> No
     )
     found = check(path, ("a", "b")).diagnostics
     assert "MSF119" not in {d.code for d in found}
-    assert {d.found for d in found if d.key[-1] == "num_classes"} == {"theirs.constants.COUNT"}
+    (count,) = (d for d in found if d.key[-1] == "num_classes")
+    assert count.found == "theirs.constants.COUNT"
+    assert "num_classes is 'theirs.constants.COUNT', but" in count.message
+
+
+def test_hooks_that_are_not_known_here_are_not_lost() -> None:
+    hooks = (hook for hook in [{"type": "EMAHook"}])
+    given = Config(BASE)
+    given._cfg_dict["custom_hooks"] = hooks
+    planned = patch(given, 3)
+    assert planned.plan.after["custom_hooks"] is hooks
+    (left,) = (d for d in planned.plan.remaining if d.key == ("custom_hooks",))
+    assert "add them where the hooks come from" in left.message
 
 
 class Box:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import copy
 import math
 import random
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 import numpy as np
+import yaml
 from mmengine.config import Config
 
 from mmseg_fixkit import FixkitError, check, patch
 from mmseg_fixkit.apis.check_files import CheckTarget, check_one, repair_all
+from mmseg_fixkit.apis.paddleseg import patch_paddleseg
 from mmseg_fixkit.apis.patch import Patch, repair
 from mmseg_fixkit.config.lazy_import import comparable
 from mmseg_fixkit.config.load import load
@@ -79,10 +82,75 @@ val_evaluator = dict(type=IoUMetric, iou_metrics=['mIoU'])
 """
 
 
+_OLD_STYLE = """# a config
+count = 19
+weights = [1.0] * count
+model = dict(
+    type='EncoderDecoder',  # first
+    decode_head=dict(
+        type='FCNHead', in_channels=64, channels=16, num_classes=count,
+        loss_decode=dict(type='CrossEntropyLoss', class_weight=weights)),  # behind
+    auxiliary_head=[dict(type='FCNHead', num_classes=7), {'type': 'FCNHead', 'num_classes': 8}])
+text_ = '''one
+two'''
+train_dataloader = dict(
+    dataset=dict(
+        type='BaseSegDataset', metainfo=dict(classes=('road', 'car', 'sky')),
+        pipeline=[
+            dict(type='LoadImageFromFile'),
+            dict(type='LoadAnnotations')]))
+custom_hooks = [dict(type='EMAHook')]
+"""
+
+_ENDS: dict[str, tuple[bytes, ...]] = {
+    "": (),
+    "mac": (b"\r",),
+    "windows": (b"\r\n",),
+    "mixed": (b"\n", b"\r", b"\r\n"),
+    "form feeds": (b"\n", b"\n\f", b"\f\n"),
+}
+
+_BYTES = (
+    b"", b" ", b"\n", b"\r", b"\r\n", b"\t", b"\f", b"\x00", b"\xff", b"\xef\xbb\xbf", b"#",
+    b"\\\n", b"(", b")", b"[", b"]", b"{", b"}", b",", b"=", b":", b"'", b'"', b"'''", b"1", b"*2",
+    b"dict()", b"None", b"\xe2\x80\xa8", b"\xc2\x85", "\u00df\u65e5".encode(), b"; x = 1",
+    b"# coding: latin-1\n", b"lambda: 0", b"if True:", b"_base_ = 'config.py'\n", b"**{}",
+    b"{{fileDirname}}", b"{{$HOME:1}}",
+)  # fmt: skip
+
+_PADDLE = """
+batch_size: 2
+iters: 80
+train_dataset:
+  type: Dataset
+  dataset_root: data
+  num_classes: 2
+  transforms:
+    - {type: ResizeStepScaling, min_scale_factor: 0.5}
+    - type: RandomPaddingCrop
+    - type: Normalize
+val_dataset:
+  type: Dataset
+  num_classes: 2
+  transforms: [{type: AddMultiLabelAuxiliaryCategory}, {type: Normalize}]
+optimizer: {type: SGD}
+loss:
+  types:
+    - type: MixedLoss
+      losses: [{type: BCELoss}, {type: LovaszHingeLoss}]
+      coef: [0.5, 0.5]
+  coef: [1]
+model: {type: FCN, num_classes: 2}
+"""
+
+
+_IN_YAML = ("&a ", "*a", "!!python/name:os.system ", "\r\n", "\r", "#", "- ", "? ", "<<: ")
+
+
 def attempt(random: random.Random, folder: Path) -> str:
     """Change a config at random places and use it as people do; everything ends in an answer."""
-    way = random.choices([_in_memory, _in_a_file, _in_a_child, _in_new_style], [6, 2, 2, 1])[0]
-    return way(random, folder)
+    ways = [_in_memory, _in_a_file, _in_a_child, _in_new_style, _in_odd_text, _of_paddleseg]
+    return random.choices(ways, [12, 4, 4, 2, 5, 5])[0](random, folder)
 
 
 # --- inputs ---------------------------------------------------------------------------------------
@@ -245,18 +313,59 @@ def _is_name(name: Any) -> bool:
     return isinstance(name, str) and name.isidentifier()
 
 
-def _file(random: random.Random, folder: Path, text: str) -> str:
+def _file(random: random.Random, folder: Path, text: Union[str, bytes]) -> str:
+    text = text.encode() if isinstance(text, str) else text
     path = folder / "config.py"
-    path.write_text(text, encoding="utf-8")
+    path.write_bytes(text)
     kind = _used(random, path, folder)
-    assert path.read_text(encoding="utf-8") == text, "the config was changed"
+    assert path.read_bytes() == text, "the config was changed"
     in_place = folder / "in_place.py"
-    in_place.write_text(text, encoding="utf-8")
+    in_place.write_bytes(text)
     if kind == "patched" and random.random() < 0.5:
         _written_in_place(random, in_place)
     elif random.random() < 0.3:
         _repaired_in_place(random, in_place, text)
     return kind
+
+
+def _in_odd_text(random: random.Random, folder: Path) -> str:
+    """Damage the text of a config: its line ends, its bytes, its lines."""
+    text = random.choice((_NEW_STYLE, _OLD_STYLE)).encode()
+    ends = _ENDS[random.choice([*_ENDS])]
+    text = re.sub(rb"\n", lambda _: random.choice(ends), text) if ends else text
+    for _ in range(random.choice((0, 0, 1, 2))):
+        start = random.randrange(len(text))
+        end = random.choice((start, start + 1, start + random.randrange(40)))
+        text = text[:start] + random.choice(_BYTES) + text[end:]
+    return f"text, {_file(random, folder, text)}"
+
+
+def _of_paddleseg(random: random.Random, folder: Path) -> str:
+    tree = yaml.safe_load(_PADDLE)
+    for _ in range(random.choice((0, 1, 1, 2, 4))):
+        with suppress(IndexError):
+            _mutate(random, tree)
+    try:
+        text = yaml.safe_dump(tree, default_flow_style=random.choice((None, True, False)))
+    except (yaml.YAMLError, AttributeError):
+        return "paddleseg, no yaml"
+    if random.random() < 0.2:
+        place = random.randrange(len(text))
+        text = text[:place] + random.choice(_IN_YAML) + text[place:]
+    path = folder / "x.yml"
+    path.write_bytes(text.encode())
+    _answer(lambda: check(path))
+    count, multilabel = random.choice((None, 1, 2, 7)), random.choice((None, True, False))
+    planned = _answer(lambda: patch_paddleseg(str(path), count, multilabel=multilabel))
+    if isinstance(planned, str):
+        return "paddleseg, refused"
+    planned.diff()
+    assert path.read_bytes() == text.encode()
+    planned.write(folder / "out.yml")
+    assert yaml.safe_load((folder / "out.yml").read_text()) is not None
+    again = _answer(lambda: patch_paddleseg(str(folder / "out.yml"), count, multilabel=multilabel))
+    assert again.text == planned.text, "a second patch changes something"
+    return "paddleseg, patched"
 
 
 # --- what has to hold -----------------------------------------------------------------------------
@@ -347,14 +456,14 @@ def _written_in_place(random: random.Random, path: Path) -> None:
         assert _alike(found.get(name), after[name]), f"in place: {name} is not what the plan says"
 
 
-def _repaired_in_place(random: random.Random, path: Path, text: str) -> None:
+def _repaired_in_place(random: random.Random, path: Path, text: bytes) -> None:
     target = CheckTarget(str(path))
     write = random.random() < 0.7
     (result,) = repair_all([target], [check_one(target)], unsafe=random.random() < 0.5, write=write)
     assert result.outcome.report or result.outcome.error or result.outcome.skipped
     assert not any(words in result.outcome.error for words in _OWN_FAULT), result.outcome.error
     if not write or result.outcome.error:
-        assert path.read_text(encoding="utf-8") == text, "the file was changed unasked"
+        assert path.read_bytes() == text, "the file was changed unasked"
 
 
 def _alike(a: Any, b: Any) -> bool:
