@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from dataclasses import dataclass, field
@@ -107,6 +106,8 @@ def _data(path: Path, text: bytes) -> Any:
     try:
         content = text.decode("utf-8")
         if path.suffix == ".json":
+            import json
+
             return json.loads(content)
         return read_yaml(content, str(path), like_mmengine=True)
     except (ValueError, RecursionError) as error:

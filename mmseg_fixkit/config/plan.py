@@ -73,8 +73,11 @@ def _as_written(
         if entry is None:
             yield diagnostic
         elif diagnostic is first[entry.key]:
-            message = diagnostic.message.replace(brief(diagnostic.found), brief(entry.found), 1)
-            message = entry.message if entry.known else message
+            old, new = (
+                f"{format_key(entry.key)} is {brief(value)}"
+                for value in (diagnostic.found, entry.found)
+            )
+            message = entry.message if entry.known else diagnostic.message.replace(old, new, 1)
             yield replace(diagnostic, found=entry.found, message=message)
 
 

@@ -14,8 +14,13 @@ class Imported(str):
     """The dotted name of what a new-style config imports: ``mmseg.models.PSPHead``."""
 
 
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+
+
 def plain(value: Any) -> Any:
     """Copy a config value with built-in containers only; tuples stay tuples."""
+    if type(value) in _SCALARS:  # nearly all values, and ``Mapping`` is slow to ask
+        return value
     if isinstance(value, Mapping):
         return {key: plain(child) for key, child in value.items()}
     if isinstance(value, list):
