@@ -300,7 +300,8 @@ def zoo_path(name: str) -> Path:
         FixkitError: the package or the config is not installed.
     """
     package, _, relative = name.partition("::")
-    root = package_path(package)
+    # A name with a dot would import what stands before it.
+    root = package_path(package) if package.isidentifier() else None
     if root is None:
         raise FixkitError(f"{name}: the package {package!r} is not installed here. {NO_STACK}")
     configs = root / ".mim" / "configs"

@@ -12,7 +12,7 @@ from mmseg_fixkit.config import host
 from mmseg_fixkit.config.document import ConfigDocument
 from mmseg_fixkit.config.lazy_import import import_lines, local_names, qualified, with_names
 from mmseg_fixkit.config.plan import FixPlan
-from mmseg_fixkit.config.render import Name, render
+from mmseg_fixkit.config.render import Name, comment, render
 from mmseg_fixkit.config.tree import lookup, same, walk
 from mmseg_fixkit.core.diagnostics import Diagnostic, KeyPath
 from mmseg_fixkit.core.errors import FixkitError
@@ -69,7 +69,7 @@ def render_overlay(document: ConfigDocument, plan: FixPlan, output: Path) -> Ren
     helpers = _helpers(delta, before)
     body = {name: _with_helpers(delta[name], helpers, (name,)) for name in ordered(delta)}
     child = _Child(document.path, output, body, helpers, before, _notes(plan, helpers))
-    title = f"# Written by mmseg-fix: {document.path.name} with the changes below."
+    title = comment(f"Written by mmseg-fix: {document.path.name} with the changes below.")
     blocks = _new_style(child) if document.new_style else _old_style(child)
     expected = {**after, **{h.name: h.value for h in helpers}}
     return Rendered(f"{title}\n" + "\n\n".join(blocks) + "\n", expected)
@@ -78,7 +78,7 @@ def render_overlay(document: ConfigDocument, plan: FixPlan, output: Path) -> Ren
 def render_flat(document: ConfigDocument, plan: FixPlan) -> Rendered:
     """Write the whole config into one file that inherits from none."""
     tree = plan.after
-    lines = [f"# {document.name}, flattened by mmseg-fix."]
+    lines = [comment(f"{document.name}, flattened by mmseg-fix.")]
     names: dict[str, str] = {}
     if document.new_style:
         tree = qualified(tree)
@@ -125,7 +125,7 @@ def _new_style(child: _Child) -> Iterator[str]:
 
 def assignment(name: str, value: Any, notes: Mapping[KeyPath, str], *, merged: bool = False) -> str:
     """Return ``name = value``, or ``name.merge(value)``, below its comment."""
-    above = f"# {notes[(name,)]}\n" if (name,) in notes else ""
+    above = f"{comment(notes[(name,)])}\n" if (name,) in notes else ""
     opening, closing = (f"{name}.merge(", ")") if merged else (f"{name} = ", "")
     return f"{above}{opening}{render(value, 0, len(opening), notes, (name,))}{closing}"
 

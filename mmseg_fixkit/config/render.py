@@ -21,6 +21,12 @@ class Name(str):
     """A variable's name, written without quotes."""
 
 
+def comment(text: str) -> str:
+    """Return a comment of one line: what ends a line would let the rest of a name be run."""
+    shown = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return f"# {''.join(shown)}"
+
+
 def render(
     value: Any,
     indent: int = 0,
@@ -126,4 +132,4 @@ def _packed(texts: list[str], indent: int) -> list[str]:
 
 
 def _noted(note: str | None, indent: int) -> str:
-    return f"{' ' * indent}# {note}\n" if note else ""
+    return f"{' ' * indent}{comment(note)}\n" if note else ""

@@ -155,3 +155,42 @@ def test_lines_start_where_python_starts_them() -> None:
     starts = line_starts(text.encode())
     names = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)]
     assert {text[starts[n.lineno - 1] + n.col_offset] for n in names} == {"x", "y", "z"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a\nopen('ran.txt', 'w')#.py", "a\r#.py", "a\x0c\x85\u2028.py", "caf\udce9.py", "\u202e.py"],
+)
+def test_a_name_cannot_write_lines_of_a_config(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / name
+    path.write_text("\n".join(LINES))
+    planned = patch(path, 3, guards=False)
+    for mode in ("overlay", "flat"):
+        assert planned.write(tmp_path / f"{mode}.py", mode=mode)
+        read = Config.fromfile(str(tmp_path / f"{mode}.py"))
+        assert read.model.decode_head.num_classes == 3
+    assert planned.write_in_place()
+    assert not (tmp_path / "ran.txt").exists()
+
+
+def test_a_value_cannot_write_lines_of_a_config(tmp_path: Path) -> None:
+    path = tmp_path / "x.py"
+    odd = "class Odd:\n    def __repr__(self):\n        return 'x\\nraise 5#'\n"
+    path.write_text(odd + "\n".join(LINES).replace("num_classes=19", "num_classes=Odd()"))
+    assert patch(path, 3, guards=False).write(tmp_path / "out.py")
+    assert Config.fromfile(str(tmp_path / "out.py")).model.decode_head.num_classes == 3
+
+
+def test_a_package_name_imports_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "evil").mkdir()
+    (tmp_path / "evil" / "__init__.py").write_text("raise SystemExit('ran')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in ("evil.inner::x.py", "::x.py", "..evil::x.py", "a\0b::x.py", "-::x.py"):
+        with pytest.raises(FixkitError, match="is not installed"):
+            check(name)
+        (tmp_path / "x.py").write_text(f"_base_ = {name!r}\n")
+        with pytest.raises(FixkitError):
+            check(tmp_path / "x.py")

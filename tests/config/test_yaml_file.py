@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
+import torch
 import yaml
+from click.testing import CliRunner
 from mmengine.config import Config
 from mmengine.fileio.handlers import yaml_handler
 
 from mmseg_fixkit import FixkitError, check, patch
 from mmseg_fixkit.apis.check_files import CheckTarget, check_one
 from mmseg_fixkit.apis.paddleseg import check_paddleseg, patch_paddleseg
+from mmseg_fixkit.cli import app
 from mmseg_fixkit.config.load import load
 from mmseg_fixkit.config.paddleseg import is_paddleseg
 from mmseg_fixkit.config.tree import plain
@@ -179,3 +182,30 @@ def test_aliases_that_people_write_are_read() -> None:
     assert read_yaml(text, "x.yml") == yaml.safe_load(text)
     long = "x: [" + ", ".join(["1"] * (MAX_VALUES // 10)) + "]\n"
     assert len(read_yaml(long, "x.yml")["x"]) == MAX_VALUES // 10
+
+
+VERBS = [
+    ["check", "x.yml"],
+    ["check", "x.yml", "--fix"],
+    ["patch", "x.yml", "--num-classes", "3"],
+    ["scan", "x.yml"],
+    ["weights", "x.yml"],
+    ["preflight", "x.yml"],
+    ["adapt", "w.pth", "x.yml", "-o", "out.pth"],
+    ["export", "x.yml", "w.pth", "-o", "out.onnx"],
+    ["explain", "log.txt", "--config", "x.yml"],
+]
+
+
+@pytest.mark.parametrize("arguments", VERBS, ids=" ".join)
+def test_no_command_runs_a_tag(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.yml").write_text(f"{MODEL}x: {runs(tmp_path)}\n")
+    (tmp_path / "log.txt").write_text("RuntimeError: CUDA error: device-side assert triggered\n")
+    torch.save({"state_dict": {"decode_head.conv_seg.weight": torch.ones(3)}}, "w.pth")
+    result = CliRunner().invoke(app, arguments)
+    said = result.output + str(result.exception)
+    assert not (tmp_path / "ran").exists()
+    assert "!!python/object/apply:os.mkdir" in said, said
