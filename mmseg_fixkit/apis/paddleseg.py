@@ -121,11 +121,14 @@ def _proved(context: PaddleSegContext, edits: list[Edit]) -> str:
     config = context.config
     expected = copy.deepcopy(config.tree)
     text = config.text
-    for edit in edits:
-        text = edited(text, edit, _at(expected, edit.key[:-1]))
-        _apply(expected, edit)
-    found = parsed(config.path, text)
-    if found.tree != expected:
+    try:
+        for edit in edits:
+            text = edited(text, edit, _at(expected, edit.key[:-1]))
+            _apply(expected, edit)
+        found = parsed(config.path, text).tree
+    except (FixkitError, yaml_module().YAMLError):  # the new text is no YAML
+        found = None
+    if found != expected:
         raise FixkitError(
             f"{config.path} could not be changed as planned: loaded again, the new text is "
             "something else; nothing is written. Set the values by hand: "

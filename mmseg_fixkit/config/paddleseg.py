@@ -207,9 +207,14 @@ def _set(text: str, root: Any, key: KeyPath, value: Any, newline: str) -> str:
         start, end = node.start_mark.index, _end(text, node)
         return text[:start] + flow(value) + text[end:]
     known = next(n for n in range(len(key) - 1, -1, -1) if _find(root, key[:n]) is not None)
-    parent, missing = _find(root, key[:known]), key[known:]
+    parent: Any = _find(root, key[:known])
+    missing = key[known:]
     for part in reversed(missing[1:]):
         value = {part: value}
+    if parent.id == "scalar":  # null, or nothing: there is no mapping to put it into
+        start, end = parent.start_mark.index, parent.end_mark.index
+        gap = "" if text[:start].endswith((" ", "\n")) else " "
+        return f"{text[:start]}{gap}{flow({missing[0]: value})}{text[end:]}"
     return _added(text, parent, str(missing[0]), value, newline)
 
 

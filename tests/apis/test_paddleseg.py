@@ -274,3 +274,44 @@ def test_another_folder_would_lose_what_is_inherited(tmp_path: Path) -> None:
     patched = patch_paddleseg(str(write(tmp_path, CHILD)), 2)
     with pytest.raises(FixkitError, match="would not find what"):
         patched.write(tmp_path / "out" / "x.yml")
+
+
+@pytest.mark.parametrize("null", ["", " null", " ~", " # to do"])
+def test_a_part_that_is_null_is_written(null: str, tmp_path: Path) -> None:
+    text = f"iters: 9\nmodel:{null}\ntrain_dataset: {{type: Dataset, num_classes: 2}}\n"
+    planned = patch_paddleseg(str(write(tmp_path, text)), 3)
+    assert yaml.safe_load(planned.text)["model"] == {"num_classes": 3}
+    assert planned.text.endswith("num_classes: 3}\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("loss: {}\nmodel: [1]\n", r"model is \[1\], but PaddleSeg needs a mapping"),
+        ("loss: {types: 5}\n", "loss.types is 5, but PaddleSeg needs a list"),
+        ("train_dataset: {num_classes: '2'}\n", "num_classes is '2', .* a whole number"),
+        ("train_dataset: {num_classes: true}\n", "num_classes is True, .* a whole number"),
+        ("val_dataset: {transforms: {type: X}}\n", "transforms is .* a list"),
+    ],
+)
+def test_a_part_of_another_type_is_named(text: str, said: str, tmp_path: Path) -> None:
+    path = write(tmp_path, text)
+    for use in (check, lambda p: patch_paddleseg(str(p), 3)):
+        with pytest.raises(FixkitError, match=said):
+            use(path)
+
+
+def test_a_ring_of_files_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path, "_base_: b.yml\nloss: {}\n", "a.yml")
+    write(tmp_path, "_base_: a.yml\nloss: {}\n", "b.yml")
+    with pytest.raises(FixkitError, match=r"in a ring: .*a\.yml -> .*b\.yml -> .*a\.yml"):
+        patch_paddleseg(str(path), 3)
+
+
+@pytest.mark.parametrize("base", ["5", "[gone.yml]", "{a: b}", "[[a.yml]]"])
+def test_a_base_that_is_no_file(base: str, tmp_path: Path) -> None:
+    path = write(tmp_path, f"_base_: {base}\nloss: {{}}\n")
+    with pytest.raises(FixkitError, match="cannot be read"):
+        patch_paddleseg(str(path), 3)
+    with pytest.raises(FixkitError, match=path.name):
+        check(path)
