@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Callable
 
 from mmseg_fixkit.core.errors import CheckpointMismatch
-from mmseg_fixkit.core.text import first_few
+from mmseg_fixkit.core.text import first_few, printable
 
 Shape = tuple[int, ...]
 
@@ -146,7 +146,7 @@ def stop_if_another_model(result: Comparison, name: str, meta: Mapping[str, Any]
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Write ``rows`` below ``header`` in aligned columns, indented by two."""
-    lines = [list(header), *([str(cell) for cell in row] for row in rows)]
+    lines = [list(header), *([printable(str(cell)) for cell in row] for row in rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
     padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths)) for line in lines)
     return "\n".join(f"  {line.rstrip()}" for line in padded)

@@ -19,9 +19,9 @@ from mmseg_fixkit.core.errors import FixkitError
 NO_OBJECT_WEIGHT = 0.1
 
 NO_STACK = (
-    "no OpenMMLab stack is installed here; install one of the two extras:\n"
-    "  pip install 'mmseg-fixkit[openmmlab]'   (mmengine, mmcv, mmsegmentation, mmdet)\n"
-    "  pip install 'mmseg-fixkit[onedl]'       (the maintained fork, same import names)"
+    "no OpenMMLab stack is installed here; install one of the two extras: "
+    "pip install 'mmseg-fixkit[openmmlab]' (mmengine, mmcv, mmsegmentation, mmdet), or "
+    "pip install 'mmseg-fixkit[onedl]' (the maintained fork, same import names)"
 )
 
 

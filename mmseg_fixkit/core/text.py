@@ -1,10 +1,25 @@
-"""Numbers with their nouns, lists and paragraphs, as messages write them."""
+"""Numbers with their nouns, lists, paragraphs and foreign text, as messages write them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from textwrap import TextWrapper
 from typing import Any
+
+
+def printable(text: str) -> str:
+    """Return text in one line that cannot write to a terminal: what does not print is escaped.
+
+    So are line ends: at the start of a line, a log of GitHub Actions takes ``::`` for a command.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def printable_lines(text: str) -> str:
+    """Return text likewise, line by line."""
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:

@@ -31,7 +31,6 @@ from mmseg_fixkit.cli.output.scan_rows import (
     distribution,
     faults,
     percent,
-    printable,
     short,
 )
 from mmseg_fixkit.cli.output.scan_text import SCREEN, scan_text

@@ -26,11 +26,11 @@ from mmseg_fixkit.cli.output.scan_charts import (
 from mmseg_fixkit.cli.output.scan_gallery import MOST_VALUES, WorstFile, drawings, worst_files
 from mmseg_fixkit.cli.output.scan_images import FRAME, MARK, Read, read_bytes
 from mmseg_fixkit.cli.output.scan_matrix import class_matrix
-from mmseg_fixkit.cli.output.scan_rows import Fault, percent, printable, short
+from mmseg_fixkit.cli.output.scan_rows import Fault, percent, short
 from mmseg_fixkit.cli.output.text import verdict
 from mmseg_fixkit.core.diagnostics import Diagnostic, Severity
 from mmseg_fixkit.core.rule import Rule
-from mmseg_fixkit.core.text import counted
+from mmseg_fixkit.core.text import counted, printable
 from mmseg_fixkit.datasets import problems as kinds
 from mmseg_fixkit.datasets.label_file import LabelFile
 from mmseg_fixkit.datasets.stats import LabelStats

@@ -10,8 +10,9 @@ from typing import Optional
 
 import numpy as np
 
-from mmseg_fixkit.cli.output.scan_rows import CLASS, color_of, kind_of, printable
+from mmseg_fixkit.cli.output.scan_rows import CLASS, color_of, kind_of
 from mmseg_fixkit.core.labels import Color
+from mmseg_fixkit.core.text import printable
 from mmseg_fixkit.datasets.stats import LabelStats
 
 #: The rarest of more classes are left out.

@@ -215,8 +215,3 @@ def percent(share: float) -> str:
         if value >= least:
             return f"{value:.{digits}f} %"
     return f"{value:.4f} %"
-
-
-def printable(text: str) -> str:
-    """Write what does not print, such as a line feed or a change of direction, as an escape."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -11,7 +11,7 @@ from rich.containers import Lines
 from rich.table import Column, Table
 from rich.text import Text
 
-from mmseg_fixkit.cli.output.scan_rows import printable
+from mmseg_fixkit.core.text import printable
 
 
 def console_for(width: int, color: bool = False) -> Console:
