@@ -10,8 +10,8 @@ from typing import Optional
 import click
 
 from mmseg_fixkit import __version__
-from mmseg_fixkit.cli import console
-from mmseg_fixkit.core.errors import FixkitError
+from mmseg_fixkit.cli import process
+from mmseg_fixkit.core.text import printable
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -62,12 +62,25 @@ def app() -> None:
 
 
 def main() -> None:
-    """Run the command; a fault of the input is one message and exit code 2."""
+    """Run the command; whatever keeps it from its result is one message and exit code 2."""
     # Imports and configs make many objects and few cycles: looking for those as often as Python
     # does by default takes a tenth of a short run.
     gc.set_threshold(100_000, 20, 20)
+    sys.exit(process.run(_call))
+
+
+def _call() -> int:
+    """Read the arguments and call the verb; return what click has for an exit code.
+
+    Its own ``main`` would end with 1, the code for findings, where Ctrl-C or a pipe stops it.
+    """
     try:
-        app(prog_name="mmseg-fix")
-    except FixkitError as error:
-        console.error(str(error))
-        sys.exit(2)
+        with app.make_context("mmseg-fix", sys.argv[1:]) as context:
+            app.invoke(context)
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as error:
+        error.message = printable(error.message)
+        error.show()
+        return error.exit_code
+    return 0

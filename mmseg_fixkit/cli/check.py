@@ -114,11 +114,10 @@ def _outcomes(
     from mmseg_fixkit.apis import check_files
     from mmseg_fixkit.core.settings import reasons_given
 
-    with console.ended_by_ctrl_c():
-        found = check_files.find_targets(configs, select, ignore)
-        for text in reasons_given(target.settings for target in found.targets):
-            console.note(text)
-        outcomes = list(_watched(check_files.check_all(found.targets, jobs), len(found.targets)))
+    found = check_files.find_targets(configs, select, ignore)
+    for text in reasons_given(target.settings for target in found.targets):
+        console.note(text)
+    outcomes = list(_watched(check_files.check_all(found.targets, jobs), len(found.targets)))
     skipped = found.skipped + sum(outcome.skipped for outcome in outcomes)
     if all(outcome.skipped for outcome in outcomes):
         raise check_files.nothing_checked(configs, skipped)

@@ -11,8 +11,7 @@ from typing import Any, Callable, Optional
 
 import click
 
-#: What shells report of a program that Ctrl-C ended.
-INTERRUPTED = 130
+from mmseg_fixkit.core.text import printable, printable_lines
 
 #: Draws how much is done, and of how much if that is known by then.
 Progress = Callable[..., None]
@@ -55,22 +54,18 @@ def diff(text: str) -> None:
 
 def note(text: str) -> None:
     """Print something beside the result."""
-    click.echo(f"note: {text}", err=True)
+    click.echo(f"note: {printable(text)}", err=True)
 
 
-def error(text: str) -> None:
-    """Print what is wrong with one of several inputs."""
-    click.echo(f"mmseg-fix: error: {text}", err=True)
+def error(text: str, *, lines: bool = False) -> None:
+    """Print what is wrong, as one line; ``lines`` of a ``FixkitError``, which may have some."""
+    shown = printable_lines(text) if lines else printable(text)
+    click.echo(f"mmseg-fix: error: {shown}", err=True)
 
 
-@contextmanager
-def ended_by_ctrl_c() -> Iterator[None]:
-    """End the program with a sentence where Ctrl-C stops what is done within."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        error("stopped by Ctrl-C, so nothing is reported")
-        raise SystemExit(INTERRUPTED) from None
+def lines(text: str) -> None:
+    """Print lines of the result."""
+    click.echo(printable_lines(text))
 
 
 @contextmanager

@@ -101,29 +101,28 @@ def scan(
         label_overrides(labels, palette, ignore_index, reduce_zero_label),
         seg_map_suffix=seg_map_suffix,
     )
-    with console.ended_by_ctrl_c():
-        if _are_saved(targets):
-            if fix is not None:
-                raise FixkitError("--fix needs a config or a folder, not saved statistics")
-            stats, inventory = _merged(targets), None
-        else:
-            splits = _listed(split)
-            target = _single(targets)
-            source, inventory = _listing(target, splits, images, asked)
-            if fix is not None:
-                _recodings(fix, inventory)  # what cannot be done is reported before all is read
-            how = {"jobs": jobs, "executor": executor, "cache": not no_cache}
-            stats = _scanned(source, inventory, how)
-        found = findings(stats, *_codes(targets[0], _listed(select), _listed(ignore)))
-        if save is not None:
-            _save(stats, save)
-        if html is not None:
-            _write_page(stats, found, html, inventory)
-        _tell(stats, found, output_format, output_file)
-        if fix is not None and inventory is not None and out is not None:
-            recodings = _recodings(fix, inventory, stats)
-            refused = _fix(inventory, recodings, out, jobs, overwrite)
-            raise SystemExit(1 if refused and not exit_zero else 0)
+    if _are_saved(targets):
+        if fix is not None:
+            raise FixkitError("--fix needs a config or a folder, not saved statistics")
+        stats, inventory = _merged(targets), None
+    else:
+        splits = _listed(split)
+        target = _single(targets)
+        source, inventory = _listing(target, splits, images, asked)
+        if fix is not None:
+            _recodings(fix, inventory)  # what cannot be done is reported before all is read
+        how = {"jobs": jobs, "executor": executor, "cache": not no_cache}
+        stats = _scanned(source, inventory, how)
+    found = findings(stats, *_codes(targets[0], _listed(select), _listed(ignore)))
+    if save is not None:
+        _save(stats, save)
+    if html is not None:
+        _write_page(stats, found, html, inventory)
+    _tell(stats, found, output_format, output_file)
+    if fix is not None and inventory is not None and out is not None:
+        recodings = _recodings(fix, inventory, stats)
+        refused = _fix(inventory, recodings, out, jobs, overwrite)
+        raise SystemExit(1 if refused and not exit_zero else 0)
     raise SystemExit(1 if found and not exit_zero else 0)
 
 

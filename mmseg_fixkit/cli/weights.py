@@ -132,7 +132,7 @@ def _scanned(name: str, inventory: Inventory, jobs: Optional[int], *, cache: boo
 
     for text in inventory.notes:
         console.note(text)
-    with console.ended_by_ctrl_c(), progress_bar("Scanning", inventory) as progress:
+    with progress_bar("Scanning", inventory) as progress:
         return scan_inventory(name, inventory, jobs=jobs, cache=cache, progress=progress)
 
 
