@@ -20,9 +20,11 @@ from mmseg_fixkit.config.load import find_config
 from mmseg_fixkit.config.plan import may_apply
 from mmseg_fixkit.config.source import ConfigSource
 from mmseg_fixkit.core.diagnostics import Applicability, Diagnostic, Report, brief
-from mmseg_fixkit.core.errors import FixkitError, NotSegmentation
+from mmseg_fixkit.core.errors import OUTER, FixkitError, NotSegmentation, sentence
+from mmseg_fixkit.core.files import exists, expanded, is_folder, real_path, why_no_file
 from mmseg_fixkit.core.parallel import chunk_size, cores, each
 from mmseg_fixkit.core.settings import TABLE, Settings, settings_for
+from mmseg_fixkit.core.text import printable
 from mmseg_fixkit.rules import select_rules
 
 if TYPE_CHECKING:
@@ -64,10 +66,11 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class FoundConfigs:
-    """The configs that names of files and folders mean, and how many files were passed over."""
+    """The configs that names of files and folders mean."""
 
     targets: tuple[CheckTarget, ...]
-    skipped: int = 0
+    skipped: int = 0  # how many files were passed over
+    unread: tuple[str, ...] = ()  # folders that cannot be read, and why
 
 
 def find_targets(
@@ -81,40 +84,45 @@ def find_targets(
     What the command line selects and ignores counts above the settings. Raises ``FixkitError``
     where settings cannot be read, or a code fits no rule.
     """
-    named = {os.path.abspath(name) for name in names if not os.path.isdir(name)}
+    named = {os.path.abspath(name) for name in names if not is_folder(name)}
     chosen: dict[str, CheckTarget] = {}
     passed: set[str] = set()
+    unread: list[OSError] = []
     for name in names:
-        for file in _python_files(name) if os.path.isdir(name) else (name,):
+        for file in _python_files(name, unread) if is_folder(name) else (name,):
             place = os.path.abspath(file)
             if place in named or _is_config(file, name):
                 chosen.setdefault(place, CheckTarget(file, place in named))
             else:
                 passed.add(place)
     targets = (replace(t, settings=_settings(t.config, select, ignore)) for t in chosen.values())
-    return FoundConfigs(_with_known_codes(tuple(targets), select, ignore), len(passed))
+    known = _with_known_codes(tuple(targets), select, ignore)
+    return FoundConfigs(known, len(passed), tuple(map(sentence, unread)))
 
 
-def _python_files(folder: str) -> Iterator[str]:
-    """Yield the Python files below a folder; hidden folders and virtual environments left out."""
-    for here, below, files in os.walk(folder):
+def _python_files(folder: str, unread: list[OSError]) -> Iterator[str]:
+    """Yield the Python files below a folder; what is hidden and virtual environments left out."""
+    for here, below, files in os.walk(folder, onerror=unread.append):
         below[:] = sorted(name for name in below if _is_open(os.path.join(here, name)))
-        yield from (os.path.join(here, name) for name in sorted(files) if name.endswith(".py"))
+        names = (name for name in sorted(files) if name.endswith(".py") and name[0] != ".")
+        yield from (os.path.join(here, name) for name in names)
 
 
 def _is_open(folder: str) -> bool:
     hidden = os.path.basename(folder).startswith(".")
-    return not hidden and not os.path.exists(os.path.join(folder, "pyvenv.cfg"))
+    return not hidden and not exists(os.path.join(folder, "pyvenv.cfg"))
 
 
 def _is_config(file: str, folder: str) -> bool:
     """Whether a file below ``folder`` looks like the config of a model, without running it."""
     if BASE_FOLDER in Path(file).relative_to(folder).parts[:-1]:
         return False
+    if why_no_file(file):
+        return True  # reading it says why it cannot be read
     try:
         source = Path(file).read_bytes()
     except OSError:
-        return True  # reading it says why it cannot be read
+        return True
     return looks_like_config(source)
 
 
@@ -152,7 +160,7 @@ def _builds(value: ast.expr) -> bool:
 
 
 def _settings(config: str, select: _Codes, ignore: _Codes) -> Settings:
-    place = Path.cwd() if "::" in config else Path(config).expanduser().parent
+    place = Path.cwd() if "::" in config else expanded(config).parent
     return settings_for(place).under(select, ignore)
 
 
@@ -199,8 +207,8 @@ def check_one(target: CheckTarget) -> CheckResult:
             report = check(target.config, select=settings.select, ignore=settings.ignore)
     except NotSegmentation as error:
         return CheckResult(target.config, error=str(error) if target.named else "")
-    except FixkitError as error:
-        return CheckResult(target.config, error=str(error))
+    except (FixkitError, *OUTER) as error:
+        return CheckResult(target.config, error=sentence(error))
     return CheckResult(target.config, report)
 
 
@@ -210,7 +218,7 @@ def _check_for_another_process(target: CheckTarget) -> CheckResult:
 
 def _crashed(target: CheckTarget) -> CheckResult:
     text = f"{target.config} ends the process that reads it; nothing is known of what it holds"
-    return CheckResult(target.config, error=text)
+    return CheckResult(target.config, error=printable(text))
 
 
 def portable(outcome: CheckResult) -> CheckResult:
@@ -293,8 +301,8 @@ def _repaired(target: CheckTarget, unsafe: bool, write: bool) -> FixResult:
             if not write:
                 return _shown(target, planned)
             planned.write_in_place()
-    except FixkitError as error:
-        return FixResult(CheckResult(target.config, error=str(error)))
+    except (FixkitError, *OUTER) as error:
+        return FixResult(CheckResult(target.config, error=sentence(error)))
     return FixResult(check_one(target), len(planned.plan.applied))
 
 
@@ -305,7 +313,7 @@ def _shown(target: CheckTarget, planned: Patch) -> FixResult:
 
 
 def _depth(config: str) -> int:
-    return _file_depth(find_config(config).resolve())
+    return _file_depth(real_path(find_config(config)))
 
 
 @cache

@@ -20,9 +20,10 @@ from mmseg_fixkit.apis.convert_sources import (
     with_images,
 )
 from mmseg_fixkit.core.errors import FixkitError
-from mmseg_fixkit.core.files import lies_in, replacing
+from mmseg_fixkit.core.files import exists, is_folder, lies_in, replacing
 from mmseg_fixkit.core.label_formats import FILE_PATTERN
 from mmseg_fixkit.core.parallel import chunk_size, cores, each
+from mmseg_fixkit.core.text import printable
 from mmseg_fixkit.datasets.label_bits import LabelFileError, Map, unpack
 from mmseg_fixkit.datasets.multilabel_files import (
     VALUES,
@@ -140,12 +141,12 @@ def convert_labels(
 def _check(read: SourceFormat, source: Path, out: Path) -> None:
     if read.values not in VALUES:
         raise FixkitError(f"values is {read.values!r}, but it has to be one of {VALUES}")
-    if not source.exists():
+    if not exists(source):
         raise FixkitError(f"{source} does not exist")
-    if (read.kind == "coco") == source.is_dir():
+    if (read.kind == "coco") == is_folder(source):
         kind = "the JSON file" if read.kind == "coco" else "a folder of label files"
         raise FixkitError(f"{source} is not {kind} that the format {read.kind!r} needs")
-    if source.is_dir() and lies_in(out, source):
+    if is_folder(source) and lies_in(out, source):
         raise FixkitError(
             f"{out} lies in {source}, where it would be read again; converted labels go elsewhere"
         )
@@ -165,7 +166,7 @@ def _check_distinct(work: Iterable[Job]) -> None:
 
 
 def _crashed(job: Job) -> Done:
-    return Done(job.name, fault=f"{job.name} ends the process that reads it")
+    return Done(job.name, fault=printable(f"{job.name} ends the process that reads it"))
 
 
 def _meaning(job: Job, read: SourceFormat) -> Optional[OnValue]:
@@ -187,14 +188,14 @@ def _convert(
     except FixkitError as error:
         return Done(job.name, fault=str(error))
     except OSError as error:
-        return Done(job.name, fault=f"{job.name}: {error.strerror or error}")
+        return Done(job.name, fault=printable(f"{job.name}: {error.strerror or error}"))
     planes, _ = unpack(packed, len(read.names))
     return Done(job.name, written, pixels=tuple(int(plane.sum()) for plane in planes))
 
 
 def _put(file: Path, packed: Map, source: Path, overwrite: bool) -> bool:
     """Write one file unless it is there already; return whether it was written."""
-    if file.exists():
+    if exists(file):
         if _holds(file, packed):
             return False
         if not overwrite:

@@ -12,6 +12,7 @@ from typing import Any, Optional, Union
 from numpy.typing import NDArray
 
 from mmseg_fixkit.core.errors import FixkitError
+from mmseg_fixkit.core.files import exists, is_file
 from mmseg_fixkit.core.label_formats import FILE_PATTERN
 from mmseg_fixkit.datasets.coco import CocoImage, read_coco, read_image
 from mmseg_fixkit.datasets.decode import image_size
@@ -74,7 +75,7 @@ def jobs_of(read: SourceFormat, source: Path) -> Iterator[Job]:
 
 
 def _files(source: Path) -> Iterable[Path]:
-    found = (p for p in source.rglob("*") if p.suffix.lower() in _IMAGES and p.is_file())
+    found = (p for p in source.rglob("*") if p.suffix.lower() in _IMAGES and is_file(p))
     return sorted(p for p in found if not p.name.startswith("."))
 
 
@@ -151,7 +152,7 @@ def _read_files(
 
 
 def _plane(file: Path, missing_ok: bool) -> Optional[NDArray[Any]]:
-    if not file.exists():
+    if not exists(file):
         if missing_ok:
             return None
         raise LabelFileError(

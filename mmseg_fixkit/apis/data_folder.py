@@ -12,6 +12,7 @@ from mmseg_fixkit.config.context import DataLocation, SplitFiles, own_files
 from mmseg_fixkit.config.document import ConfigDocument
 from mmseg_fixkit.config.nodes import Dataset
 from mmseg_fixkit.core.errors import FixkitError
+from mmseg_fixkit.core.files import exists, expanded, is_folder
 from mmseg_fixkit.core.labels import LabelSpace
 from mmseg_fixkit.core.text import counted
 from mmseg_fixkit.datasets.layout import (
@@ -56,10 +57,10 @@ def _inspected(
         return asked, (f"{root} is not on this machine and was not looked at; {_own_kept(asked)}",)
     folder = Path(root or ".")
     asked = _below(asked, root, folder)
-    if not folder.exists():
+    if not exists(folder):
         note = f"{root} is not here, so its layout was not looked at; {_own_kept(asked)}"
         return asked, () if asked.data_root is None else (note,)
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise FixkitError(f"{root} is a file, but --data-root is to be a folder")
     if any(_of_two_images(dataset) for dataset in document.datasets):
         return asked, (f"{root} was not looked at: pairs of images are not recognised",)
@@ -69,7 +70,7 @@ def _inspected(
 def _root(document: ConfigDocument, asked: DataLocation) -> Optional[str]:
     if asked.data_root is not None:
         given = asked.data_root
-        return str(Path(given).expanduser()) if given.startswith("~") else given
+        return str(expanded(given)) if given.startswith("~") else given
     if (asked.img_dir, asked.ann_dir, asked.ann_file) == (None, None, None):
         return None
     roots = {dataset.config.get("data_root") for dataset in document.datasets}
@@ -82,7 +83,7 @@ def _below(asked: DataLocation, root: str, folder: Path) -> DataLocation:
 
     def shorter(path: Optional[str]) -> Optional[str]:
         rest = below_root(root, path) if path and root else None
-        nested = path is not None and (folder / path.split("{")[0]).exists()
+        nested = path is not None and exists(folder / path.split("{")[0])
         return path if rest is None or nested else rest
 
     return replace(
@@ -143,7 +144,7 @@ def _kept(document: ConfigDocument, disk: Folder) -> Iterator[tuple[str, str, st
     """
     for dataset in document.datasets:
         images, labels, names = own_files(dataset)
-        there = all((disk.root / path).is_dir() for path in (images, labels))
+        there = all(is_folder(disk.root / path) for path in (images, labels))
         if list_item(dataset.key) and there and (not names or disk.has(names)):
             yield images, labels, names
 

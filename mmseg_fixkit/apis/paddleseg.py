@@ -18,7 +18,7 @@ from mmseg_fixkit.core.diagnostics import (
     Report,
 )
 from mmseg_fixkit.core.errors import FixkitError
-from mmseg_fixkit.core.files import check_target, write_file
+from mmseg_fixkit.core.files import check_target, holds, real_path, write_file
 from mmseg_fixkit.rules.paddleseg import PaddleSegContext, diagnose, has_auxiliary, looks_multilabel
 
 
@@ -60,16 +60,16 @@ class PaddlePatch:
         the file exists, or cannot be written.
         """
         content = self.text.encode("utf-8")
-        if path.is_file() and path.read_bytes() == content:
+        if holds(path, content):
             return False
         check_target(path, overwrite=overwrite)
-        elsewhere = path.parent.resolve() != self.config.path.parent.resolve()
+        elsewhere = real_path(path.parent) != real_path(self.config.path.parent)
         if "_base_" in self.config.own and elsewhere:
             raise FixkitError(
                 f"{path} would not find what {self.config.path.name} inherits from; write it into "
                 "the same folder"
             )
-        write_file(path, content)
+        write_file(path, content, overwrite=overwrite)
         return True
 
 

@@ -5,7 +5,6 @@ How a plan is written is imported when it is: a run that patches its config in m
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -21,6 +20,7 @@ from mmseg_fixkit.config.load import ConfigLike, load
 from mmseg_fixkit.config.plan import FixPlan, located, make_plan
 from mmseg_fixkit.core.diagnostics import Applicability, Diagnostic
 from mmseg_fixkit.core.errors import FixkitError
+from mmseg_fixkit.core.files import real_path
 from mmseg_fixkit.core.labels import Color, LabelsLike, LabelSpace
 from mmseg_fixkit.core.rule import Rule
 from mmseg_fixkit.rules import select_rules
@@ -246,7 +246,7 @@ class Patch:
             raise FixkitError(
                 f"{output} does not end with .py; MMEngine reads configs in Python by no other name"
             )
-        if source is not None and os.path.realpath(output) == os.path.realpath(source):
+        if source is not None and real_path(output) == real_path(source):
             raise FixkitError(
                 f"{output} is the config itself; give another file with -o, or --in-place"
             )

@@ -9,7 +9,7 @@ from typing import Any, Optional
 from mmseg_fixkit.checkpoint.compare import Resized, resized_table
 from mmseg_fixkit.checkpoint.rows import ClassMapping
 from mmseg_fixkit.core.diagnostics import Diagnostic, format_key
-from mmseg_fixkit.core.text import first_few
+from mmseg_fixkit.core.text import first_few, printable
 
 _LISTED = 20
 
@@ -73,7 +73,7 @@ class AdaptReport:
         }
 
     def _heading(self) -> str:
-        text = f"{self.source}: {len(self.loaded)} tensors fit as they are"
+        text = f"{printable(self.source)}: {len(self.loaded)} tensors fit as they are"
         if self.kept:
             text += f"; {len(self.kept)} are kept by class name"
         if self.new:

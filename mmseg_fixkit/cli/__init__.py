@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from importlib import import_module
 from typing import Optional
@@ -11,6 +12,7 @@ import click
 
 from mmseg_fixkit import __version__
 from mmseg_fixkit.cli import process
+from mmseg_fixkit.core.errors import FixkitError
 from mmseg_fixkit.core.text import printable
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -75,12 +77,16 @@ def _call() -> int:
     Its own ``main`` would end with 1, the code for findings, where Ctrl-C or a pipe stops it.
     """
     try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise FixkitError("the current folder is gone; change to one that is there") from None
+    try:
         with app.make_context("mmseg-fix", sys.argv[1:]) as context:
             app.invoke(context)
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.ClickException as error:
-        error.message = printable(error.message)
+        vars(error)["message"] = printable(error.message)
         error.show()
         return error.exit_code
     return 0

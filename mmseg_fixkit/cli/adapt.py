@@ -9,6 +9,7 @@ import click
 
 from mmseg_fixkit.cli import console
 from mmseg_fixkit.core.errors import FixkitError
+from mmseg_fixkit.core.text import printable
 
 if TYPE_CHECKING:
     from mmseg_fixkit.checkpoint.report import AdaptReport
@@ -130,7 +131,7 @@ def _print_report(report: AdaptReport, output: Optional[Path], output_format: st
 
         click.echo(json_text({**report.as_json(), "output": written}), nl=False)
         return
-    click.echo(report.text())
+    console.lines(report.text())
     for found in report.diagnostics:
         console.note(f"{found.code} {found.name}: {found.message}")
-    click.echo(f"wrote {written}" if written else "dry run: nothing is written")
+    click.echo(printable(f"wrote {written}") if written else "dry run: nothing is written")

@@ -83,11 +83,11 @@ def check(
         raise FixkitError("--unsafe-fixes needs --fix or --diff")
     if fix and diff:
         raise FixkitError("--fix writes and --diff only shows; give one of them")
-    found, skipped = _outcomes(configs, _codes(select), _codes(ignore), jobs)
+    found, skipped, unread = _outcomes(configs, _codes(select), _codes(ignore), jobs)
     repaired = _repair(found, unsafe_fixes, fix) if fix or diff else []
     outcomes = [r.outcome for r in repaired] if repaired else [outcome for _, outcome in found]
     reports = [outcome.report for outcome in outcomes if outcome.report]
-    errors = [outcome.error for outcome in outcomes if outcome.error]
+    errors = [*unread, *(outcome.error for outcome in outcomes if outcome.error)]
     result = reporter(output_format)(reports, errors)
     if diff:
         for each in repaired:
@@ -109,8 +109,11 @@ def check(
 
 def _outcomes(
     configs: tuple[str, ...], select: Codes, ignore: Codes, jobs: Optional[int]
-) -> tuple[list[tuple[CheckTarget, CheckResult]], int]:
-    """Check what the arguments name; return what came of it, and how many files were skipped."""
+) -> tuple[list[tuple[CheckTarget, CheckResult]], int, tuple[str, ...]]:
+    """Check what the arguments name.
+
+    Returns what came of it, how many files were skipped, and what to say of unread folders.
+    """
     from mmseg_fixkit.apis import check_files
     from mmseg_fixkit.core.settings import reasons_given
 
@@ -119,9 +122,9 @@ def _outcomes(
         console.note(text)
     outcomes = list(_watched(check_files.check_all(found.targets, jobs), len(found.targets)))
     skipped = found.skipped + sum(outcome.skipped for outcome in outcomes)
-    if all(outcome.skipped for outcome in outcomes):
+    if all(outcome.skipped for outcome in outcomes) and not found.unread:
         raise check_files.nothing_checked(configs, skipped)
-    return list(zip(found.targets, outcomes)), skipped
+    return list(zip(found.targets, outcomes)), skipped, found.unread
 
 
 def _repair(

@@ -49,7 +49,7 @@ def diff(text: str) -> None:
     styles = {"+": "green", "-": "red", "@": "cyan"}
     console = Console(highlight=False, no_color=not has_colors())
     for line in text.splitlines():
-        console.print(Text(line, style=styles.get(line[:1], "")), soft_wrap=True)
+        console.print(Text(printable(line), style=styles.get(line[:1], "")), soft_wrap=True)
 
 
 def note(text: str) -> None:

@@ -9,7 +9,7 @@ import click
 
 from mmseg_fixkit.cli import console
 from mmseg_fixkit.core.label_formats import FILE_PATTERN, FORMATS
-from mmseg_fixkit.core.text import counted
+from mmseg_fixkit.core.text import counted, printable
 
 if TYPE_CHECKING:
     from mmseg_fixkit.apis.convert_labels import Converted
@@ -97,6 +97,7 @@ def _print_result(done: Converted, out: Path) -> None:
         console.error(fault)
     for label, pixels in done.pixels.items():
         images = done.images_with(label)
-        click.echo(f"{label}: {counted(pixels, 'pixel')} in {counted(images, 'image')}")
+        text = f"{label}: {counted(pixels, 'pixel')} in {counted(images, 'image')}"
+        click.echo(printable(text))
     kept = f", {done.kept} were there already" if done.kept else ""
-    click.echo(f"wrote {counted(done.written, 'file')} to {out}{kept}")
+    click.echo(printable(f"wrote {counted(done.written, 'file')} to {out}{kept}"))

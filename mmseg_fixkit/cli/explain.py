@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 import shutil
 import sys
@@ -15,6 +14,7 @@ import click
 
 from mmseg_fixkit.cli import console
 from mmseg_fixkit.core.errors import FixkitError
+from mmseg_fixkit.core.files import exists, is_folder, modified
 
 #: How each part of an explanation looks on a terminal.
 _STYLES: dict[str, dict[str, Any]] = {
@@ -106,12 +106,12 @@ def _names_a_file(text: str) -> bool:
     if "\n" in text or len(text) > 1000:
         return False
     looks = re.fullmatch(r"\S+\.(?:log|txt|json|out|err)", text) is not None
-    return looks or os.path.exists(text)
+    return looks or exists(text)
 
 
 def _opened(path: Path) -> BinaryIO:
-    if path.is_dir():
-        logs = sorted(path.rglob("*.log"), key=lambda p: p.stat().st_mtime)
+    if is_folder(path):
+        logs = sorted(path.rglob("*.log"), key=modified)
         there = f"; the newest log in it is {logs[-1]}" if logs else ", and there is no log in it"
         raise FixkitError(f"{path} is a folder{there}")
     try:

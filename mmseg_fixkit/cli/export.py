@@ -10,7 +10,7 @@ import click
 
 from mmseg_fixkit.cli import console
 from mmseg_fixkit.core.errors import FixkitError
-from mmseg_fixkit.core.text import listed
+from mmseg_fixkit.core.text import listed, printable
 
 if TYPE_CHECKING:
     from mmseg_fixkit.apis.export import ExportReport
@@ -110,7 +110,7 @@ def _text(report: ExportReport) -> str:
         f"{report.difference:.2g} {what}",
         f"wrote {report.path}",
     ]
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def _shape(report: ExportReport) -> str:

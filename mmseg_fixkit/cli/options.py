@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from functools import wraps
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Callable, Optional
 import click
 
 from mmseg_fixkit.core.errors import FixkitError
+from mmseg_fixkit.core.files import is_file, read_text
 from mmseg_fixkit.core.labels import Color, LabelSpace, read_class_names
 from mmseg_fixkit.core.palettes import parse_color
 from mmseg_fixkit.core.text import listed
@@ -104,10 +104,8 @@ def _palette_from(palette: Optional[str]) -> Optional[tuple[Color, ...]]:
     """
     if palette is None:
         return None
+    text = read_text(palette, option="--palette") if is_file(palette) else palette
     try:
-        text = Path(palette).read_text("utf-8") if os.path.isfile(palette) else palette
         return tuple(parse_color(part) for part in re.split(r"[;\n]", text) if part.strip())
-    except (OSError, UnicodeDecodeError) as error:
-        raise FixkitError(f"--palette {palette} cannot be read as text: {error}") from None
     except FixkitError as error:
         raise FixkitError(f"--palette: {error}, with a ; between two colours") from None

@@ -12,7 +12,7 @@ from mmseg_fixkit.cli import console
 from mmseg_fixkit.cli.options import class_options
 from mmseg_fixkit.core.errors import FixkitError
 from mmseg_fixkit.core.label_formats import FORMATS
-from mmseg_fixkit.core.text import counted, listed
+from mmseg_fixkit.core.text import counted, listed, printable
 from mmseg_fixkit.datasets.class_weights import METHODS
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def patch(
         written = planned.write(target, "flat" if flat else "overlay", overwrite=overwrite)
         state = f"wrote {target}" if written else f"{target} is up to date"
         closing = f"{state}: {changes}, proved by loading it again."
-    click.echo(f"{patch_text(planned.plan, planned.plan.remaining)}{closing}")
+    click.echo(f"{patch_text(planned.plan, planned.plan.remaining)}{printable(closing)}")
     raise SystemExit(1 if planned.plan.remaining else 0)
 
 
@@ -171,7 +171,7 @@ def _patch_paddleseg(
         closing = f"wrote {target}: {changes}, proved by loading it again."
     else:
         closing = f"{target} is up to date."
-    click.echo(f"{patch_text(planned, planned.remaining)}{closing}")
+    click.echo(f"{patch_text(planned, planned.remaining)}{printable(closing)}")
     raise SystemExit(1 if planned.remaining else 0)
 
 

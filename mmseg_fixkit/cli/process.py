@@ -146,7 +146,7 @@ def _own_streams() -> Optional[_Output]:
     """
     _fill_descriptors()
     if sys.stdin is None:
-        sys.stdin = open(0, closefd=False)
+        sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)))
     if sys.stderr is sys.__stderr__:
         sys.stderr = _text(_Errors(2, "w", closefd=False), sys.stderr)
     if sys.stdout is not sys.__stdout__:

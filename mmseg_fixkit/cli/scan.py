@@ -15,6 +15,8 @@ from mmseg_fixkit.cli import console
 from mmseg_fixkit.cli.options import class_options
 from mmseg_fixkit.cli.output import REPORTERS, reporter
 from mmseg_fixkit.core.errors import FixkitError
+from mmseg_fixkit.core.files import expanded, is_folder
+from mmseg_fixkit.core.text import printable_lines
 
 if TYPE_CHECKING:
     from mmseg_fixkit.core.diagnostics import Diagnostic
@@ -137,8 +139,8 @@ def _codes(
     from mmseg_fixkit.core.settings import reasons_given, settings_for
     from mmseg_fixkit.rules.label_sets import FAMILY
 
-    path = Path.cwd() if "::" in target else Path(target).expanduser()
-    settings = settings_for(path if path.is_dir() else path.parent).under(select, ignore)
+    path = Path.cwd() if "::" in target else expanded(target)
+    settings = settings_for(path if is_folder(path) else path.parent).under(select, ignore)
     for text in reasons_given([settings]):
         if text.startswith(f"ignored {FAMILY}"):
             console.note(text)
@@ -292,5 +294,5 @@ def _fix(
             progress=progress,
             overwrite=overwrite,
         )
-    click.echo(report.text(), err=True)
+    click.echo(printable_lines(report.text()), err=True)
     return bool(report.refused)

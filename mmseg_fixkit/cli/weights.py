@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ import click
 from mmseg_fixkit.cli import console
 from mmseg_fixkit.cli.options import class_options
 from mmseg_fixkit.core.errors import FixkitError
+from mmseg_fixkit.core.files import expanded, is_folder
 from mmseg_fixkit.datasets.class_weights import METHODS
 
 if TYPE_CHECKING:
@@ -160,8 +160,8 @@ def _listed(
     from mmseg_fixkit.datasets.from_config import of_config
     from mmseg_fixkit.datasets.listing import of_folder
 
-    folder = os.path.expanduser(source)
-    if os.path.isdir(folder):
+    folder = str(expanded(source))
+    if is_folder(folder):
         wanted = None if split is None else (split,)
         return source, _training(of_folder(folder, splits=wanted, asked=asked)), None
     from mmseg_fixkit.config.load import load

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +32,7 @@ from mmseg_fixkit.config.value_types import (
 )
 from mmseg_fixkit.config.weights_file import WeightsFile, read_weights
 from mmseg_fixkit.core.diagnostics import KeyPath, Location
+from mmseg_fixkit.core.files import real_path
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class ConfigDocument:
     def inherits_from(self, file: Path) -> bool:
         """Whether ``file`` is one that this config inherits from, whatever links lead there."""
         bases = () if self.path is None else self._source.inherited()
-        return os.path.realpath(file) in {os.path.realpath(base) for base in bases}
+        return real_path(file) in {real_path(base) for base in bases}
 
     @cached_property
     def _source(self) -> ConfigSource:

@@ -14,6 +14,7 @@ from typing import Any, Optional
 
 from mmseg_fixkit.config.source import literal
 from mmseg_fixkit.core.errors import FixkitError
+from mmseg_fixkit.core.files import is_file
 
 #: The value that every zoo config of a query head gives the "no object" entry of class_weight.
 NO_OBJECT_WEIGHT = 0.1
@@ -307,7 +308,7 @@ def zoo_path(name: str) -> Path:
     configs = root / ".mim" / "configs"
     relative = relative if relative.endswith(".py") else f"{relative}.py"
     path = configs / relative
-    if not path.is_file():
+    if not is_file(path):
         raise FixkitError(f"{name}: there is no such config in {configs}{_nearest(path)}")
     return path
 

@@ -13,7 +13,7 @@ from mmseg_fixkit.config.plan import FixPlan
 from mmseg_fixkit.config.text_edits import RUNNER_KEYS, edited
 from mmseg_fixkit.config.tree import differences, same
 from mmseg_fixkit.core.errors import FixkitError
-from mmseg_fixkit.core.files import temporary_next_to, writing
+from mmseg_fixkit.core.files import real_path, temporary_next_to, writing
 
 #: How often a file's own text is changed and loaded again; one pass is enough for most.
 MAX_PASSES = 4
@@ -55,7 +55,7 @@ def _loaded(text: bytes, path: Path, new_style: bool) -> dict[str, Any]:
 def _own_file(document: ConfigDocument) -> Path:
     if document.path is None:
         raise FixkitError("this config was made in Python and has no file to change; use flat")
-    real = document.path.resolve()
+    real = real_path(document.path)
     if "site-packages" in real.parts or "dist-packages" in real.parts:
         raise FixkitError(
             f"{document.name} belongs to an installed package ({real}), which is not changed in "

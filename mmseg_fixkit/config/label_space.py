@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Optional
@@ -11,6 +10,7 @@ from mmseg_fixkit.config.context import ConfigContext
 from mmseg_fixkit.config.document import ConfigDocument
 from mmseg_fixkit.config.nodes import Dataset
 from mmseg_fixkit.core.errors import FixkitError
+from mmseg_fixkit.core.files import is_file
 from mmseg_fixkit.core.labels import DEFAULT_IGNORE, LabelSpace, read_class_names
 
 
@@ -53,7 +53,7 @@ def class_names(dataset: Dataset) -> Optional[tuple[str, ...]]:
     """
     classes = dataset.classes
     if isinstance(classes, str):
-        source = Path(classes) if os.path.isfile(classes) else classes
+        source = Path(classes) if is_file(classes) else classes
         return tuple(filter(None, read_class_names(source)))
     return tuple(classes) if isinstance(classes, (list, tuple)) and classes else None
 

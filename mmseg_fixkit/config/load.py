@@ -15,6 +15,7 @@ from mmseg_fixkit.config.inheritance import Inheritance, inheritance
 from mmseg_fixkit.config.tree import Imported, nesting, plain
 from mmseg_fixkit.config.yaml_file import mmengine_reads_data, yaml_fault
 from mmseg_fixkit.core.errors import FixkitError, NotSegmentation
+from mmseg_fixkit.core.files import expanded, is_folder, why_no_file
 
 if TYPE_CHECKING:
     from mmengine import Config
@@ -67,11 +68,11 @@ def find_config(name: str) -> Path:
     """
     if "::" in name:
         return host.zoo_path(name)
-    path = Path(name).expanduser()
-    if path.is_dir():
+    path = expanded(name)
+    if is_folder(path):
         raise FixkitError(f"{name} is a folder, but a config file (.py) is needed")
-    if not path.is_file():
-        raise FixkitError(f"{name}: there is no such file{_zoo_hint(path)}")
+    if why := why_no_file(path):
+        raise FixkitError(f"{name}: {why}{_zoo_hint(path)}")
     return path
 
 

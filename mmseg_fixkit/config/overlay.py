@@ -16,6 +16,7 @@ from mmseg_fixkit.config.render import Name, comment, render
 from mmseg_fixkit.config.tree import lookup, same, walk
 from mmseg_fixkit.core.diagnostics import Diagnostic, KeyPath
 from mmseg_fixkit.core.errors import FixkitError
+from mmseg_fixkit.core.files import real_path
 
 #: Tells MMEngine to replace a base's dict instead of merging into it.
 DELETE = "_delete_"
@@ -156,14 +157,14 @@ def base_reference(base: Path, output: Path) -> str:
     A config of the installed zoo is named ``mmseg::…`` where the host can read that, so that the
     overlay works on other machines too; other files by their relative path.
     """
-    base = base.resolve()
+    base = real_path(base)
     root = host.package_path()
-    configs = (root / ".mim" / "configs").resolve() if root else None
+    configs = real_path(root / ".mim" / "configs") if root else None
     if configs and configs in base.parents:
         if host.reads_zoo_names():
             return f"mmseg::{base.relative_to(configs).as_posix()}"
         return base.as_posix()
-    return Path(os.path.relpath(base, output.parent.resolve())).as_posix()
+    return Path(os.path.relpath(base, real_path(output.parent))).as_posix()
 
 
 def base_module(base: Path, output: Path) -> str:
@@ -172,7 +173,7 @@ def base_module(base: Path, output: Path) -> str:
     Raises:
         FixkitError: a folder or file on the way has a name that Python cannot import.
     """
-    relative = Path(os.path.relpath(base.resolve(), output.parent.resolve())).with_suffix("")
+    relative = Path(os.path.relpath(real_path(base), real_path(output.parent))).with_suffix("")
     ups = sum(part == ".." for part in relative.parts)
     names = relative.parts[ups:]
     odd = next((name for name in names if not name.isidentifier()), None)

@@ -15,6 +15,7 @@ from mmseg_fixkit.config.tree import lookup
 from mmseg_fixkit.config.yaml_file import read_yaml, yaml_module
 from mmseg_fixkit.core.diagnostics import Edit, EditKind, KeyPath, brief, format_key
 from mmseg_fixkit.core.errors import FixkitError
+from mmseg_fixkit.core.files import is_file
 
 SUFFIXES = (".yml", ".yaml")
 
@@ -58,7 +59,7 @@ class PaddleConfig:
 
 def is_paddleseg(path: str) -> bool:
     """Whether a file is a PaddleSeg config. YAML of MMEngine has other keys."""
-    if not path.endswith(SUFFIXES) or not Path(path).is_file():
+    if not path.endswith(SUFFIXES) or not is_file(path):
         return False
     try:
         tree = _parsed(Path(path), _text(Path(path))).tree

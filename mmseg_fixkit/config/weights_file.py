@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Callable, Optional
 
+from mmseg_fixkit.core.files import is_file
+
 #: What MMEngine opens with pickle.
 _PICKLES = frozenset({"pkl", "pickle"})
 
@@ -45,13 +47,13 @@ def read_weights(name: str, beside: Optional[Path] = None) -> WeightsFile:
 
 def _find(name: str, beside: Optional[Path]) -> tuple[Optional[Path], str]:
     path = Path(name)
-    if path.is_file():
+    if is_file(path):
         return path, ""
     if path.is_absolute():
         return None, "there is no such file"
     fault = "the current folder, where MMSegmentation looks for it, has no such file"
     near = beside / name if beside else None
-    if near is None or not near.is_file():
+    if near is None or not is_file(near):
         return None, fault
     return near, f"{fault}; there is one beside the config"
 

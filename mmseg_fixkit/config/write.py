@@ -13,7 +13,7 @@ from mmseg_fixkit.config.plan import FixPlan
 from mmseg_fixkit.config.tree import differences
 from mmseg_fixkit.core.diagnostics import format_key
 from mmseg_fixkit.core.errors import FixkitError
-from mmseg_fixkit.core.files import check_target, temporary_next_to, write_file, writing
+from mmseg_fixkit.core.files import check_target, holds, temporary_next_to, write_file, writing
 
 
 def write_proved(
@@ -36,12 +36,12 @@ def write_proved(
             Nothing is written then.
     """
     content = rendered.text.encode()
-    if output.is_file() and output.read_bytes() == content:
+    if holds(output, content):
         return False
     check_target(output, overwrite=overwrite)
     with writing(output), temporary_next_to(output, content) as temporary:
         _prove(rendered, temporary, output, replan)
-    write_file(output, content)
+    write_file(output, content, overwrite=overwrite)
     return True
 
 

@@ -84,6 +84,14 @@ def why_no_file(path: AnyPath) -> str:
     return "" if stat.S_ISREG(mode) else "it is neither a file nor a folder"
 
 
+def modified(path: AnyPath) -> float:
+    """Return when a file was last written, in seconds; 0 where that is not known."""
+    try:
+        return os.stat(path).st_mtime
+    except OSError:
+        return 0.0
+
+
 def holds(path: AnyPath, content: bytes) -> bool:
     """Whether a file is there that can be read, and has exactly this content."""
     try:
@@ -105,7 +113,7 @@ def reading(path: AnyPath, option: str = "") -> Iterator[None]:
         why = error.strerror if isinstance(error, OSError) else None
         if isinstance(error, UnicodeDecodeError):
             why = f"it is no text in UTF-8, see its byte {error.start}"
-        raise FixkitError(f"{named} cannot be read: {why or error}") from None
+        raise FixkitError(f"{named} cannot be read as text: {why or error}") from None
 
 
 def read_text(path: AnyPath, *, option: str = "") -> str:
@@ -131,9 +139,7 @@ def write_file(
 
 
 @contextmanager
-def replacing(
-    target: AnyPath, *, option: str = "", overwrite: bool = True
-) -> Iterator[Path]:
+def replacing(target: AnyPath, *, option: str = "", overwrite: bool = True) -> Iterator[Path]:
     """Give an empty temporary file, which takes the place of ``target`` when the block ends well.
 
     - Of a symbolic link, the file that it points to is replaced or made; the link stays.
@@ -173,8 +179,8 @@ def temporary_next_to(target: Path, content: bytes = b"") -> Iterator[Path]:
             temporary.write_bytes(content)
         yield temporary
     finally:
-        # Called first of all and written in C, so that Ctrl-C comes before the block or after it.
-        try:
+        # First of all and in C, so that Ctrl-C comes before it, where it ends the block, or after.
+        try:  # noqa: SIM105
             os.unlink(name)
         except OSError:
             pass  # it took the place of the target, or was never made

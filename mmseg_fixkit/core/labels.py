@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Optional, Union
 
 from mmseg_fixkit.core.errors import FixkitError
+from mmseg_fixkit.core.files import read_text
 
 #: Label maps are 8 bit in MMSegmentation and 255 means "ignored", so ids run from 0 to 254.
 MAX_CLASSES = 255
@@ -121,10 +122,7 @@ def read_class_names(source: Union[str, Path]) -> tuple[str, ...]:
     """
     if isinstance(source, str):
         return tuple(name.strip() for name in source.split(","))
-    try:
-        lines = source.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise FixkitError(f"{source} cannot be read as text: {error}") from None
+    lines = read_text(source).splitlines()
     return tuple(line.strip() for line in lines if line.strip())
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from mmseg_fixkit.core.errors import FixkitError
+from mmseg_fixkit.core.files import real_path
 from mmseg_fixkit.core.text import listed
 
 FILE = "pyproject.toml"
@@ -55,7 +56,7 @@ def settings_for(place: Path) -> Settings:
     folder above it; else in the one that holds for the current folder; else they are the defaults.
     Raises ``FixkitError`` where the file is not TOML, or the table holds what nobody reads.
     """
-    return _nearest(place.resolve()) or _nearest(Path.cwd()) or Settings()
+    return _nearest(real_path(place)) or _nearest(Path.cwd()) or Settings()
 
 
 @cache

@@ -40,7 +40,7 @@ def first_few(texts: Sequence[str], most: int, total: int = 0) -> str:
     """Write ``a, b and 3 more``; ``total`` counts all, where ``texts`` are only the first."""
     shown = texts[:most]
     left = max(total, len(texts)) - len(shown)
-    return ", ".join(shown) + (f" and {left:,} more" if left else "")
+    return ", ".join(map(printable, shown)) + (f" and {left:,} more" if left else "")
 
 
 def with_pixels(counts: Iterable[tuple[Any, int]], most: int) -> str:
@@ -53,8 +53,8 @@ def with_pixels(counts: Iterable[tuple[Any, int]], most: int) -> str:
 def listed(texts: Sequence[str], word: str = "and") -> str:
     """Write all of them: ``a``, ``a and b``, ``a, b and c``; or with another word, as ``or``."""
     if len(texts) < 2:
-        return "".join(texts)
-    return f"{', '.join(texts[:-1])} {word} {texts[-1]}"
+        return printable("".join(texts))
+    return printable(f"{', '.join(texts[:-1])} {word} {texts[-1]}")
 
 
 def wrapped(

@@ -36,6 +36,7 @@ from mmseg_fixkit.cli.output.scan_rows import (
 from mmseg_fixkit.cli.output.scan_text import SCREEN, scan_text
 from mmseg_fixkit.core.diagnostics import Diagnostic, Location, Severity
 from mmseg_fixkit.core.errors import FixkitError
+from mmseg_fixkit.core.text import printable
 from mmseg_fixkit.datasets import problems as kinds
 from mmseg_fixkit.datasets.label_file import LabelFile
 from mmseg_fixkit.datasets.scan_files import scan

@@ -7,7 +7,7 @@ from typing import Any, Callable
 
 from mmseg_fixkit.apis.explain.explanation import Explanation, PossibleCause
 from mmseg_fixkit.core.diagnostics import Diagnostic, format_key
-from mmseg_fixkit.core.text import wrapped
+from mmseg_fixkit.core.text import printable, wrapped
 
 #: Marks up a text for a terminal: its words and what they are.
 Style = Callable[[str, str], str]
@@ -71,7 +71,7 @@ def _evidence(explained: Explanation, width: int, style: Style) -> Iterator[str]
     if len(quoted) > _EVIDENCE:
         quoted = f"{quoted[: _EVIDENCE - 1]}…"
     text = f"line {explained.line}{more}: {quoted}"
-    lines = wrapped(text, width, _INDENT, f"{_INDENT}  ", break_words=True)
+    lines = wrapped(printable(text), width, _INDENT, f"{_INDENT}  ", break_words=True)
     yield from (style(line, "evidence") for line in lines)
 
 
@@ -79,7 +79,7 @@ def _paragraph(word: str, text: str, width: int, style: Style) -> Iterator[str]:
     if not text:
         return
     margin = " " * (len(_INDENT) + _WORD + 1)
-    first, *rest = wrapped(text, width, margin, margin)
+    first, *rest = wrapped(printable(text), width, margin, margin)
     yield f"{_INDENT}{style(word.ljust(_WORD), 'word')} {first[len(margin) :]}"
     yield from rest
 
@@ -97,7 +97,8 @@ def _steps(steps: Sequence[str], width: int, style: Style) -> Iterator[str]:
         if not step.startswith("mmseg-fix"):
             yield from _paragraph(word, step, width, style)
         else:
-            yield f"{_INDENT}{style(word.ljust(_WORD), 'word')} $ {style(command, 'command')}"
+            shown = style(printable(command), "command")
+            yield f"{_INDENT}{style(word.ljust(_WORD), 'word')} $ {shown}"
             yield from _paragraph("", f"({note})", width, style) if note else ()
         word = ""
 

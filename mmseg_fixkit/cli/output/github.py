@@ -8,6 +8,7 @@ from typing import Any
 
 from mmseg_fixkit.cli.output.text import message_text, shown_path
 from mmseg_fixkit.core.diagnostics import Diagnostic, Report
+from mmseg_fixkit.core.text import printable
 
 #: What the runner decodes in a message, and in a property, where ``:`` and ``,`` end it too.
 _DATA = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
@@ -35,4 +36,4 @@ def _annotation(report: Report, diagnostic: Diagnostic) -> str:
 def _command(name: str, properties: Mapping[str, Any], message: str) -> str:
     given = {key: value for key, value in properties.items() if value is not None}
     listed = ",".join(f"{key}={str(v).translate(_PROPERTY)}" for key, v in given.items())
-    return f"::{name} {listed}::{message.translate(_DATA)}"
+    return printable(f"::{name} {listed}::{message.translate(_DATA)}")

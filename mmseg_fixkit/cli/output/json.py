@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable
 from typing import Any, Optional
 
 from mmseg_fixkit.core.diagnostics import Diagnostic, Fix, Report, format_key
+
+_UNUSUAL = re.compile(r"[^\n\x20-\x7e]")
 
 
 def json_report(reports: Iterable[Report], errors: Iterable[str] = ()) -> str:
@@ -18,7 +21,13 @@ def json_report(reports: Iterable[Report], errors: Iterable[str] = ()) -> str:
 
 def json_text(value: Any) -> str:
     """Write ``value`` as JSON that every program reads, whatever a config holds."""
-    return json.dumps(_jsonable(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(_jsonable(value), indent=2, ensure_ascii=False, allow_nan=False)
+    # Bytes of names that are no UTF-8, and all that a terminal might obey, stand escaped.
+    return f"{_UNUSUAL.sub(_escaped, text)}\n"
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1]
 
 
 def _jsonable(value: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 from mmseg_fixkit.apis.preflight.runner import StageResult, State
 from mmseg_fixkit.cli.output.json import record
 from mmseg_fixkit.core.diagnostics import Report
-from mmseg_fixkit.core.text import wrapped
+from mmseg_fixkit.core.text import printable, wrapped
 
 _MARKS = {
     State.PASSED: "ok",
@@ -33,7 +33,7 @@ def lines_of(result: StageResult, width: int = 100) -> Iterator[str]:
 
 
 def _wrapped(text: str, width: int, lead: str) -> list[str]:
-    return wrapped(" ".join(text.split()), max(width, 60), lead, _INDENT)
+    return wrapped(printable(" ".join(text.split())), max(width, 60), lead, _INDENT)
 
 
 def closing(results: Sequence[StageResult], seconds: float) -> str:

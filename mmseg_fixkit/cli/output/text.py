@@ -21,7 +21,7 @@ from mmseg_fixkit.core.diagnostics import (
     brief,
     format_key,
 )
-from mmseg_fixkit.core.text import counted
+from mmseg_fixkit.core.text import counted, printable
 
 if TYPE_CHECKING:
     from mmseg_fixkit.apis.check_files import FixResult
@@ -60,7 +60,7 @@ def _finding_line(report: Report, diagnostic: Diagnostic, one_of_many: bool) -> 
     mark = " [*]" if _safe(diagnostic) else ""
     note = " (warning)" if diagnostic.severity is Severity.WARNING else ""
     message = message_text(report, diagnostic) if one_of_many else diagnostic.message
-    return f"{where or report.config}: {diagnostic.code}{mark} {message}{note}"
+    return printable(f"{where or report.config}: {diagnostic.code}{mark} {message}{note}")
 
 
 def message_text(report: Report, diagnostic: Diagnostic) -> str:
@@ -151,7 +151,7 @@ def patch_text(plan: Changes, left: Iterable[Diagnostic]) -> str:
     remaining = [f"  {d.code} {d.message}" for d in left]
     if remaining:
         lines += ["Left for you:", *remaining]
-    return "".join(f"{line}\n" for line in lines)
+    return "".join(f"{printable(line)}\n" for line in lines)
 
 
 def _edit_lines(plan: Changes, diagnostic: Diagnostic) -> Iterator[str]:
