@@ -19,8 +19,8 @@ from mmseg_fixkit.apis.convert_sources import (
     read_job,
     with_images,
 )
-from mmseg_fixkit.core.errors import FixkitError
-from mmseg_fixkit.core.files import exists, is_folder, lies_in, replacing
+from mmseg_fixkit.core.errors import FixkitError, sentence
+from mmseg_fixkit.core.files import exists, is_folder, lies_in, replacing, writing
 from mmseg_fixkit.core.label_formats import FILE_PATTERN
 from mmseg_fixkit.core.parallel import chunk_size, cores, each
 from mmseg_fixkit.core.text import printable
@@ -126,6 +126,8 @@ def convert_labels(
     if not work:
         raise FixkitError(f"there is no label file of the format {label_format!r} in {source}")
     _check_distinct(work)
+    with writing(Path(out)):
+        Path(out).mkdir(parents=True, exist_ok=True)
     known = next((m for m in (_meaning(job, read) for job in work) if m is not None), None)
     step = partial(_convert, read, known, Path(source), Path(out), overwrite)
     processes = min(jobs or cores(), len(work))
@@ -188,7 +190,7 @@ def _convert(
     except FixkitError as error:
         return Done(job.name, fault=str(error))
     except OSError as error:
-        return Done(job.name, fault=printable(f"{job.name}: {error.strerror or error}"))
+        return Done(job.name, fault=printable(f"{job.name}: {sentence(error)}"))
     planes, _ = unpack(packed, len(read.names))
     return Done(job.name, written, pixels=tuple(int(plane.sum()) for plane in planes))
 

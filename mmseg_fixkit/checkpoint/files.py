@@ -20,7 +20,7 @@ from mmseg_fixkit.checkpoint.contents import Checkpoint, checkpoint_in, with_ver
 from mmseg_fixkit.checkpoint.file_type import FileType, detect_file_type
 from mmseg_fixkit.checkpoint.safe_globals import safe_globals_for_reading
 from mmseg_fixkit.core.errors import FixkitError
-from mmseg_fixkit.core.files import check_target, replacing
+from mmseg_fixkit.core.files import check_target, expanded, replacing
 from mmseg_fixkit.core.text import first_few
 
 AnyPath = Union[str, "os.PathLike[str]"]
@@ -80,7 +80,7 @@ def _file(name: str) -> Path:
         raise FixkitError("no checkpoint was named: its path is empty")
     if "://" in name:
         raise FixkitError(f"{name} is an address, not a file on this machine; download it first")
-    return Path(name).expanduser() if name.startswith("~") else Path(name)
+    return expanded(name) if name.startswith("~") else Path(name)
 
 
 def _raw(path: Path, kind: FileType, trust: bool, mmap: bool) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 from mmseg_fixkit.config.render import UNWRAPPED, render
 from mmseg_fixkit.core.diagnostics import KeyPath, format_key
+from mmseg_fixkit.core.text import printable
 
 CONTEXT = 2
 
@@ -24,7 +25,8 @@ def unified(before: dict[str, Any], after: dict[str, Any], old_name: str, new_na
     old, new = list(_lines(before)), list(_lines(after))
     old_texts, new_texts = [text for text, _ in old], [text for text, _ in new]
     keys = _first_keys(old, new)
-    lines = unified_diff(old_texts, new_texts, old_name, new_name, n=CONTEXT, lineterm="")
+    names = printable(old_name), printable(new_name)
+    lines = unified_diff(old_texts, new_texts, *names, n=CONTEXT, lineterm="")
     return "".join(
         f"{line} {format_key(next(keys))}\n" if line.startswith("@@ ") else f"{line}\n"
         for line in lines
@@ -34,7 +36,8 @@ def unified(before: dict[str, Any], after: dict[str, Any], old_name: str, new_na
 def unified_text(before: str, after: str, name: str) -> str:
     """Return the difference of two texts of one file, empty if there is none."""
     old, new = (re.findall(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+", text) for text in (before, after))
-    return "".join(map(_ended, unified_diff(old, new, name, name, n=CONTEXT)))
+    names = printable(name), printable(name)
+    return "".join(map(_ended, unified_diff(old, new, *names, n=CONTEXT)))
 
 
 def _ended(line: str) -> str:

@@ -15,7 +15,7 @@ from mmseg_fixkit.config.inheritance import Inheritance, inheritance
 from mmseg_fixkit.config.tree import Imported, nesting, plain
 from mmseg_fixkit.config.yaml_file import mmengine_reads_data, yaml_fault
 from mmseg_fixkit.core.errors import FixkitError, NotSegmentation
-from mmseg_fixkit.core.files import expanded, is_folder, why_no_file
+from mmseg_fixkit.core.files import expanded, is_file, is_folder, why_no_file
 
 if TYPE_CHECKING:
     from mmengine import Config
@@ -79,8 +79,9 @@ def find_config(name: str) -> Path:
 def _zoo_hint(path: Path) -> str:
     root = host.package_path()
     stem = path.name if path.suffix == ".py" else f"{path.name}.py"
-    found = sorted(root.glob(f".mim/configs/*/{stem}")) if root and path.name == str(path) else []
-    return f"; the zoo has it as mmseg::{found[0].parent.name}/{stem}" if found else ""
+    folders = root.glob(".mim/configs/*") if root and path.name == str(path) else ()
+    found = sorted(folder.name for folder in folders if is_file(folder / stem))
+    return f"; the zoo has it as mmseg::{found[0]}/{stem}" if found else ""
 
 
 def _new_style(config: Config) -> bool:

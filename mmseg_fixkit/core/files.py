@@ -30,6 +30,7 @@ _MARK = "mmseg-fix"
 _LEFTOVER = re.compile(rf"\..*-{_MARK}-[0-9a-f]{{16}}(\.[^.]*)?", re.DOTALL)
 #: Seconds after which no run that has a temporary file can still be under way.
 _DAY = 24 * 3600
+_NO_NAME = "no file has such a name"
 #: As many links as Linux follows.
 _MAX_LINKS = 40
 
@@ -88,7 +89,7 @@ def modified(path: AnyPath) -> float:
     """Return when a file was last written, in seconds; 0 where that is not known."""
     try:
         return os.stat(path).st_mtime
-    except OSError:
+    except (OSError, ValueError):
         return 0.0
 
 
@@ -106,10 +107,12 @@ def holds(path: AnyPath, content: bytes) -> bool:
 @contextmanager
 def reading(path: AnyPath, option: str = "") -> Iterator[None]:
     """Turn what goes wrong while ``path`` is read as text into one sentence, a ``FixkitError``."""
+    named = f"{option} {path}" if option else path
+    if "\0" in str(path):
+        raise FixkitError(f"{named} cannot be read: {_NO_NAME}")
     try:
         yield
     except (OSError, UnicodeError) as error:
-        named = f"{option} {path}" if option else path
         why = error.strerror if isinstance(error, OSError) else None
         if isinstance(error, UnicodeDecodeError):
             why = f"it is no text in UTF-8, see its byte {error.start}"
@@ -244,11 +247,11 @@ def writing(target: Path, option: str = "") -> Iterator[None]:
     """Turn an ``OSError`` while ``target`` is written into one sentence, a ``FixkitError``."""
     named = f"{option} {target}" if option else target
     if "\0" in str(target):
-        raise FixkitError(f"{named} cannot be written: no file has such a name")
+        raise FixkitError(f"{named} cannot be written: {_NO_NAME}")
     try:
         yield
     except UnicodeEncodeError:
-        raise FixkitError(f"{named} cannot be written: no file has such a name") from None
+        raise FixkitError(f"{named} cannot be written: {_NO_NAME}") from None
     except OSError as error:
         raise FixkitError(f"{named} cannot be written: {_reason(error, target)}") from None
 

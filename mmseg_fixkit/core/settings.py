@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from mmseg_fixkit.core.errors import FixkitError
-from mmseg_fixkit.core.files import real_path
+from mmseg_fixkit.core.files import exists, read_text, real_path
 from mmseg_fixkit.core.text import listed
 
 FILE = "pyproject.toml"
@@ -69,12 +69,9 @@ def _nearest(folder: Path) -> Optional[Settings]:
 
 def _read(file: Path) -> Optional[Settings]:
     """Return the settings in ``file``; None if it is not there or has no table of ours."""
-    try:
-        text = file.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    if not exists(file):
         return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise FixkitError(f"{file} cannot be read: {error}") from None
+    text = read_text(file)
     # Most of these files are about other tools: those are not even parsed.
     return parse_settings(text, file) if "mmseg-fixkit" in text else None
 

@@ -28,7 +28,7 @@ from mmseg_fixkit.core.files import lies_in, put_in_place, temporary_next_to, wr
 from mmseg_fixkit.core.labels import Color
 from mmseg_fixkit.core.palettes import as_hex
 from mmseg_fixkit.core.parallel import cores, each
-from mmseg_fixkit.core.text import counted, listed
+from mmseg_fixkit.core.text import counted, listed, printable
 from mmseg_fixkit.datasets.decode import (
     PNG_SIGNATURE,
     Decoded,
@@ -313,7 +313,7 @@ class RewriteReport:
 
     def text(self) -> str:
         """Return the report for people."""
-        return "\n".join(self._lines())
+        return "\n".join(map(printable, self._lines()))
 
     def _lines(self) -> Iterator[str]:
         yield (

@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Callable
 
@@ -167,6 +168,42 @@ def test_owner_and_group_are_kept() -> None:
     write_file("near/f.txt", "new")
     found = os.stat("near/f.txt")
     assert (found.st_uid, found.st_gid, mode("near/f.txt")) == (1234, 2345, 0o640)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+@pytest.mark.parametrize("kept", [0o4755, 0o2755, 0o6711, 0o1644])
+def test_bits_that_run_as_owner_or_group_are_kept_with_them(kept: int) -> None:
+    file()
+    os.chown("near/f.txt", 1234, 2345)
+    Path("near/f.txt").chmod(kept)
+    write_file("near/f.txt", "new")
+    assert mode("near/f.txt") == kept
+    assert (os.stat("near/f.txt").st_uid, os.stat("near/f.txt").st_gid) == (1234, 2345)
+
+
+@pytest.mark.parametrize(("kept", "left"), [(0o4755, 0o755), (0o2755, 0o755), (0o6640, 0o640)])
+def test_what_ran_as_its_owner_never_runs_as_another_one(
+    kept: int, left: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file()
+    Path("near/f.txt").chmod(kept)
+    before = os.stat("near/f.txt")
+    given = (before.st_uid + 1, before.st_gid + 1)
+    status = os.stat_result((*before[:4], *given, *before[6:]))
+    monkeypatch.setattr(files, "_status", lambda _: status)
+    monkeypatch.setattr(files.os, "chown", lambda *_: None)  # as where it may not be given away
+    write_file("near/f.txt", "new")
+    assert mode("near/f.txt") == left
+
+
+def test_attributes_of_the_file_system_are_kept() -> None:
+    file()
+    try:
+        os.setxattr("near/f.txt", "user.origin", b"the camera")
+    except (OSError, AttributeError):
+        pytest.skip("this file system keeps no attributes")
+    write_file("near/f.txt", "new")
+    assert os.getxattr("near/f.txt", "user.origin") == b"the camera"
 
 
 def test_owner_and_group_are_kept_where_they_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -348,3 +385,103 @@ def test_a_temporary_file_is_gone_in_the_end() -> None:
     with pytest.raises(ZeroDivisionError), temporary_next_to(Path("near/f.py")):
         raise ZeroDivisionError
     assert everything() == set()
+
+
+# What killed runs left
+
+
+def leave(name: str, days: float) -> Path:
+    path = Path("near", name)
+    path.write_text("half of it")
+    then = time.time() - days * 24 * 3600
+    os.utime(path, (then, then))
+    return path
+
+
+@pytest.mark.parametrize("name", ["f.txt", "f", "é\n.tar.gz", f"{'x' * 200}.py", ".hidden"])
+def test_what_a_killed_run_left_is_removed_a_day_later(name: str) -> None:
+    left = []
+    for days in (1.1, 400, 0.9, 0):
+        with temporary_next_to(Path("near", name)) as temporary:
+            left.append(temporary.name)
+        leave(left[-1], days)
+    files._remove_leftovers.cache_clear()
+    write_file("near/other.txt", "new")
+    assert {p.name for p in Path("near").iterdir()} == {"other.txt", *left[2:]}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "f-mmseg-fix-0123456789abcdef.txt",  # not hidden
+        ".f-mmseg-fix-0123456789abcdeg.txt",  # no number
+        ".f-mmseg-fix-0123456789abcde.txt",
+        ".f-0123456789abcdef.txt",
+        ".f-mmseg-fix-0123456789abcdef.txt.mine.txt",
+        ".f-mmseg-fix-0123456789abcdef~",
+        ".mmseg-fix",
+    ],
+)
+def test_what_is_not_known_to_be_ours_stays(name: str) -> None:
+    kept = leave(name, 400)
+    files._remove_leftovers.cache_clear()
+    write_file("near/f.txt", "new")
+    assert kept.read_text() == "half of it"
+
+
+def test_a_folder_or_a_link_of_such_a_name_stays() -> None:
+    folder, link = (Path(f"near/.{n}-mmseg-fix-0123456789abcdef.txt") for n in "fg")
+    folder.mkdir()
+    link.symlink_to("../far")
+    os.utime(folder, (0, 0))
+    os.utime(link, (0, 0), follow_symlinks=False)
+    files._remove_leftovers.cache_clear()
+    write_file("near/f.txt", "new")
+    assert folder.is_dir()
+    assert link.is_symlink()
+
+
+def test_a_new_file_is_not_written_over_one_that_was_made_meanwhile() -> None:
+    def written_late() -> None:
+        with replacing("near/f.txt", overwrite=False) as temporary:
+            temporary.write_text("new")
+            Path("near/f.txt").write_text("of another run")
+
+    with pytest.raises(FixkitError, match=r"^near/f\.txt exists already; give --overwrite"):
+        written_late()
+    assert contents() == {"near/f.txt": "of another run"}
+
+
+# Questions
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 300, "near/nothing", "loop", "~nobody-of-this-name", "a\0b", "\ud800", ""]
+)
+def test_a_question_has_an_answer_for_any_name(name: str) -> None:
+    Path("loop").symlink_to("loop")
+    assert not files.is_file(name)
+    assert not files.is_folder(name)
+    assert not files.exists(name)
+    assert not files.holds(name, b"")
+    assert files.modified(name) == 0
+    assert files.why_no_file(name)
+    assert files.expanded(name) == Path(name)
+    assert files.real_path(name).is_absolute()
+    with pytest.raises(FixkitError, match="cannot be "):
+        files.read_text(name)
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b", "\ud800", "loop", "", "..", "/"])
+def test_a_name_that_cannot_be_written_is_one_sentence(name: str) -> None:
+    Path("loop").symlink_to("loop")
+    before = everything()
+    with pytest.raises(FixkitError, match="cannot be written: "):
+        write_file(name, "new")
+    assert everything() == before
+
+
+def test_a_text_that_is_none_is_said_with_its_place() -> None:
+    Path("near/f.txt").write_bytes(b"abc\xff")
+    with pytest.raises(FixkitError, match=r"f\.txt cannot be read as text: .* byte 3$"):
+        files.read_text("near/f.txt")

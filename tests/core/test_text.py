@@ -6,7 +6,16 @@ from collections.abc import Sequence
 
 import pytest
 
-from mmseg_fixkit.core.text import counted, first_few, listed, with_pixels, wrapped
+from mmseg_fixkit.core.errors import CheckpointMismatch, FixkitError
+from mmseg_fixkit.core.text import (
+    counted,
+    first_few,
+    listed,
+    printable,
+    printable_lines,
+    with_pixels,
+    wrapped,
+)
 
 
 @pytest.mark.parametrize(
@@ -83,3 +92,24 @@ def test_wrapped() -> None:
         "  /a/very/long/path.py",
     ]
     assert wrapped("abcdefgh", 4, break_words=True) == ["abcd", "efgh"]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain é 日本 🙂", "plain é 日本 🙂"),
+        ("a\n::error::b", r"a\n::error::b"),
+        ("a\r\x1b[31mb\t", r"a\r\x1b[31mb\t"),
+        ("a\x9b\u2028\u202eb", r"a\x9b\u2028\u202eb"),
+        ("a\udcff", r"a\udcff"),
+    ],
+)
+def test_what_does_not_print_is_escaped(text: str, shown: str) -> None:
+    assert printable(text) == printable(shown) == shown
+    assert str(FixkitError(text)) == shown
+    assert listed([text, "b"]) == f"{shown} and b"
+    assert first_few([text, "b"], 1) == f"{shown} and 1 more"
+
+
+def test_an_error_with_a_table_keeps_its_lines() -> None:
+    assert str(CheckpointMismatch("a\x1b\n  b")) == printable_lines("a\x1b\n  b") == "a\\x1b\n  b"
