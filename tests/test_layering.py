@@ -100,6 +100,34 @@ def test_nothing_light_loads_the_host(file: Path) -> None:
     assert not roots & HOST
 
 
+#: What asks the disk, or a part of it; of pathlib, os.path or an entry of ``os.scandir``.
+QUESTIONS = {
+    *("exists", "is_file", "is_dir", "is_symlink", "expanduser", "samefile", "iterdir", "rglob"),
+    *("isfile", "isdir", "islink", "lexists", "realpath", "readlink"),
+}
+#: Where an answer is not needed for any name: lists are made, with what cannot be listed as a
+#: finding; the kinds of a file are told apart under the handler of that file.
+ASK_THEMSELVES = {
+    "core/files.py", "datasets/listing.py", "datasets/layout.py", "datasets/rewrite.py",
+    "datasets/scan_files.py", "datasets/cache.py", "checkpoint/file_type.py", "checkpoint/files.py",
+    "apis/convert_sources.py", "transforms/load_multilabel.py", "demo/scene.py", "cli/explain.py",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("file", FILES, ids=ident)
+def test_one_module_asks_the_disk(file: Path) -> None:
+    nodes = (node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call))
+    asked = [
+        f"line {node.lineno}: {node.func.attr}"
+        for node in nodes
+        if isinstance(node.func, ast.Attribute) and node.func.attr in QUESTIONS
+    ]
+    assert not asked or ident(file) in ASK_THEMSELVES, (
+        f"{ident(file)} asks the disk itself ({asked}), which raises for some names; core/files.py "
+        "has an answer for any"
+    )
+
+
 def test_the_first_level_has_the_rooms_and_nothing_else() -> None:
     assert {room(f) for f in FILES} == {"__init__", "__main__", *(n for r in ROOMS for n in r)}
 

@@ -452,7 +452,7 @@ def class_weight_crash_on_ignored(avg_non_ignore: bool = False) -> bool:
     """
     root = package_path()
     source = root / "models" / "losses" / "cross_entropy_loss.py" if root else None
-    if source is None or not source.is_file():
+    if source is None or not is_file(source):
         return False
     text = source.read_text(encoding="utf-8")
     if "class_weight[cls] for cls in label" in text:

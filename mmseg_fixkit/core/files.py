@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO, Optional, Union
 
 from mmseg_fixkit.core.errors import FixkitError
+from mmseg_fixkit.core.text import printable
 
 AnyPath = Union[str, "os.PathLike[str]"]
 
@@ -170,7 +171,8 @@ def temporary_next_to(target: Path, content: bytes = b"") -> Iterator[Path]:
     """Keep ``content`` in a temporary file in the folder of ``target``, of the same suffix.
 
     It has the permissions of any new file, and is gone in the end. Where this process is killed it
-    stays, until one that writes to the folder a day later or more. Raises ``OSError``.
+    stays, until one that writes to the folder a day later or more. A ``FixkitError`` on it is one
+    on ``target``. Raises ``OSError``.
     """
     _remove_leftovers(str(target.parent))
     suffix = target.suffix if len(target.suffix) <= _LONGEST_SUFFIX else ""
@@ -181,6 +183,11 @@ def temporary_next_to(target: Path, content: bytes = b"") -> Iterator[Path]:
         if content:
             temporary.write_bytes(content)
         yield temporary
+    except FixkitError as error:
+        if temporary.name not in str(error):
+            raise
+        told = str(error).replace(name, printable(str(target)))
+        raise type(error)(told.replace(temporary.name, target.name)) from None
     finally:
         # First of all and in C, so that Ctrl-C comes before it, where it ends the block, or after.
         try:  # noqa: SIM105

@@ -19,6 +19,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
+from mmseg_fixkit.core.files import is_file
 from mmseg_fixkit.demo.worker import Listener
 
 _INDENT = 6
@@ -118,6 +119,6 @@ class DemoConsole:
 def _command() -> str:
     """Return what to type for our command; `make demo` needs no activated environment."""
     own = Path(sys.executable).with_name("mmseg-fix")
-    if which(own.name) or not own.is_file():
+    if which(own.name) or not is_file(own):
         return own.name
     return os.path.relpath(own)

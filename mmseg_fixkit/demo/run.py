@@ -14,7 +14,7 @@ from rich.text import Text
 from mmseg_fixkit.apis.patch import patch
 from mmseg_fixkit.config.host import NO_STACK, package_path, zoo_path
 from mmseg_fixkit.core.errors import FixkitError
-from mmseg_fixkit.core.files import write_file
+from mmseg_fixkit.core.files import is_file, write_file
 from mmseg_fixkit.demo import scene
 from mmseg_fixkit.demo.console import DemoConsole
 from mmseg_fixkit.demo.data import IMG_SUFFIX, SEG_MAP_SUFFIX, ShapesDataset, make_shapes
@@ -178,7 +178,7 @@ def run_demo(folder: Path, settings: Optional[Settings] = None) -> DemoResult:
 def _make_checkpoint(demo: Demo, fits: bool) -> None:
     path = demo.folder / CHECKPOINT
     demo.console.step(f"{path}: a checkpoint of the same model with Cityscapes' 19 classes")
-    if fits and path.is_file():
+    if fits and is_file(path):
         demo.console.note("kept from the last time")
         return
     with demo.console.waiting("building the model"):

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Callable, Optional
 
 from mmseg_fixkit.core.errors import FixkitError
-from mmseg_fixkit.core.files import replacing
+from mmseg_fixkit.core.files import real_path, replacing
 
 #: Takes each iteration and its loss.
 Listener = Callable[[int, float], None]
@@ -74,7 +74,7 @@ def _run(
     log = work_dir / "host.log"
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    files = (config.resolve(), target.resolve(), log.resolve())
+    files = (real_path(config), real_path(target), real_path(log))
     process = context.Process(target=_work, args=(job, *files, sender), daemon=True)
     process.start()
     sender.close()  # so that the pipe ends with the other process

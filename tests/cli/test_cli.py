@@ -417,6 +417,30 @@ def test_rule_pages() -> None:
     assert run("rule").returncode == 2
 
 
+#: Fails where it is loaded from the temporary file that proves a change.
+FAILS_THERE = (
+    RIGHT + "if '{{ fileBasename }}'[0] == '.':\n    raise ValueError('{{ fileBasename }}')\n"
+)
+
+
+@pytest.mark.parametrize("arguments", [("--in-place",), ("--in-place", "--diff")])
+def test_a_message_names_the_file_and_no_temporary_one(arguments: tuple[str, ...]) -> None:
+    write("c.py", FAILS_THERE)
+    done = run("patch", "c.py", "--classes", "a,b,c", *arguments)
+    assert_refused(done, "c.py fails when MMEngine runs it: ValueError: c.py")
+    assert Path("c.py").read_text() == FAILS_THERE
+
+
+def test_a_folder_that_is_gone() -> None:
+    code = (
+        "import os; os.mkdir('gone'); os.chdir('gone'); os.rmdir('../gone')\n"
+        "from mmseg_fixkit.cli import main; main()"
+    )
+    command = [sys.executable, "-c", code, "check", "c.py"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert_refused(done, "the current folder is gone")
+
+
 def test_version() -> None:
     from mmseg_fixkit import __version__
 

@@ -21,6 +21,7 @@ from mmseg_fixkit.core.diagnostics import (
     brief,
     format_key,
 )
+from mmseg_fixkit.core.files import expanded
 from mmseg_fixkit.core.text import counted, printable
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def _is_own(report: Report, place: Location) -> bool:
     package, _, name = report.config.rpartition("::")
     if package:
         return Path(place.file).as_posix().endswith(name)
-    return os.path.abspath(place.file) == os.path.abspath(os.path.expanduser(name))
+    return os.path.abspath(place.file) == os.path.abspath(expanded(name))
 
 
 def _safe(diagnostic: Diagnostic) -> bool:
