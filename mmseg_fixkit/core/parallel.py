@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
 from threading import Thread
+from time import monotonic
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Callable, Generic, Optional, TypeVar, Union
 
 from mmseg_fixkit.core.errors import FixkitError
@@ -41,6 +43,8 @@ _AHEAD = 3
 
 #: Seconds that each thread has to end after Ctrl-C.
 _HURRY = 0.2
+#: Seconds that all processes together have to take their temporary files away.
+_LEAVE = 1.0
 
 _DASK = "dask://"
 
@@ -215,7 +219,8 @@ class _Processes:
     """Processes with a pipe each; one that finds its pipe closed ends, whatever ended this one.
 
     No thread and no lock is between them and this process: where it is left in a hurry, as by
-    Ctrl-C, they are killed, and one that crashes leaves no doubt about which chunk did it.
+    Ctrl-C, they are asked to end and then killed, and one that crashes leaves no doubt about which
+    chunk did it.
     """
 
     def __init__(self, work: Work[Any, Any], jobs: int) -> None:
@@ -246,6 +251,10 @@ class _Processes:
     def _kill(self) -> None:
         with _ctrl_c_held_up():
             for process in self._processes.values():
+                process.terminate()
+            end = monotonic() + _LEAVE
+            for process in self._processes.values():
+                process.join(max(0.0, end - monotonic()))
                 process.kill()
 
     def submit(self, number: int, chunk: Any) -> None:
@@ -294,11 +303,17 @@ class _Processes:
 def _serve(call: Callable[[Any], Any], pipe: Connection, others: Iterable[Connection]) -> None:
     """Do chunks until the other end of the pipe is closed, as it is when its process ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process ends the others
+    signal.signal(signal.SIGTERM, _leave)
     for other in others:  # what a fork copied would keep the pipes open
         other.close()
     with suppress(EOFError, OSError):
         while True:
             pipe.send(_outcome(call, pipe.recv()))
+
+
+def _leave(number: int, frame: Optional[FrameType]) -> None:
+    """End a process through the blocks that it is in, which take temporary files away."""
+    raise SystemExit
 
 
 @contextmanager

@@ -25,7 +25,7 @@ TOO_EARLY = 99
 
 #: What the verbs import when they are called.
 _MODULES = (
-    "importlib.resources.readers", "mmengine.config", "mmseg.apis", "mmseg_fixkit.apis.adapt",
+    "mmengine.config", "mmseg.apis", "mmseg_fixkit.apis.adapt",
     "mmseg_fixkit.apis.check_files", "mmseg_fixkit.apis.convert_labels",
     "mmseg_fixkit.apis.explain.explain", "mmseg_fixkit.apis.patch",
     "mmseg_fixkit.apis.preflight.runner", "mmseg_fixkit.cli.output.sarif",
@@ -34,7 +34,14 @@ _MODULES = (
     "mmseg_fixkit.config.write", "mmseg_fixkit.datasets.rewrite",
     "mmseg_fixkit.datasets.scan_files", "mmseg_fixkit.rules", "rich.markdown",
 )  # fmt: skip
-_IF_INSTALLED = ("onnxruntime", "onnxscript", "mmseg_fixkit.apis.export", "safetensors.torch")
+_IF_INSTALLED = (
+    "importlib.readers",
+    "importlib.resources.readers",
+    "onnxruntime",
+    "onnxscript",
+    "mmseg_fixkit.apis.export",
+    "safetensors.torch",
+)
 
 
 def rounds(few: int) -> int:
