@@ -33,6 +33,10 @@ def run(command: Callable[[], Optional[int]]) -> int:
         code, problem = _outcome(command)
     except KeyboardInterrupt:  # in the few lines there that are outside of their own block
         code, problem = INTERRUPTED, ""
+    except Exception:  # a library may make it another one; else it is a fault of the program
+        code, problem = FAILED, ""  # not 1, which says that something was found
+        if not ctrl_c.pressed:
+            sys.excepthook(*sys.exc_info())
     ctrl_c.end()
     if ctrl_c.pressed:
         code, problem = INTERRUPTED, "stopped by Ctrl-C, so nothing is reported"

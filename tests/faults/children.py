@@ -153,6 +153,7 @@ def _serve() -> None:
     for name in _IF_INSTALLED:
         with suppress(ImportError):
             importlib.import_module(name)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # until a child is ready for it
     print(json.dumps("ready"), flush=True)
     for line in sys.stdin:
         order = json.loads(line)
