@@ -116,7 +116,7 @@ def _may_hold(value: Any, depth: int) -> bool:
 
 def is_tensor(value: Any) -> bool:
     """Whether ``value`` is a tensor, judged without torch."""
-    return hasattr(value, "untyped_storage")
+    return hasattr(value, "storage_offset")
 
 
 def has_tensors(value: Any) -> bool:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import errno
 import json
 import os
-import pickle
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -18,26 +16,15 @@ from typing import Any, Optional, Union
 
 from mmseg_fixkit.checkpoint.contents import Checkpoint, checkpoint_in, with_versions
 from mmseg_fixkit.checkpoint.file_type import FileType, detect_file_type
-from mmseg_fixkit.checkpoint.safe_globals import safe_globals_for_reading
 from mmseg_fixkit.core.errors import FixkitError
 from mmseg_fixkit.core.files import check_target, expanded, replacing
 from mmseg_fixkit.core.text import first_few
+from mmseg_fixkit.core.torch_compat import load_anything, untyped_storage
 
 AnyPath = Union[str, "os.PathLike[str]"]
 SAFETENSORS = ".safetensors"
 
 _UNLESS_TRUSTED = ". If you trust whoever made the file, give --trust-checkpoint (trust=True)"
-#: Lists with the names that files call things by.
-_FIRST_WITH_LISTS = (2, 6)
-#: How the messages of torch name what a file asked for.
-_ASKED = (
-    r"GLOBAL (\S+) was not an allowed",
-    r"unsupported GLOBAL (\S+) whose module",
-    r"asks for (\S+)",
-    r"but got <class '([\w.]+)'>",
-    r"unrecognized function (.+)",
-    r"(\S+)`* must be imported to load",
-)
 
 #: Keys of the table of texts in a ``.safetensors``; in it, of mappings whose keys are no texts.
 _META = "meta"
@@ -98,93 +85,46 @@ def _raw(path: Path, kind: FileType, trust: bool, mmap: bool) -> Any:
 
 
 def _load_safely(path: Path, kind: FileType, *, mmap: bool) -> Any:
-    """Load with ``weights_only=True`` and the allow-list.
+    """Read what the file holds without running any of it.
 
-    Raises FixkitError if the file asks for anything else, is damaged, or of a form that torch
-    opens only by running it.
+    Raises FixkitError if the file asks for more than checkpoints hold, is damaged, or of a form
+    that can be opened only by running it.
     """
+    from mmseg_fixkit.checkpoint.archive import read_archive
+    from mmseg_fixkit.checkpoint.safe_globals import NotAllowedError
+    from mmseg_fixkit.checkpoint.tensors import NewerTorchError
+
     if kind.name == "tar":
         raise FixkitError(
             f"{path} is of the tar form of torch 0.1, which cannot be opened "
             f"without running what stands in it{_UNLESS_TRUSTED}"
         )
-    _need_allow_lists(path)
-    with _allow_list():
-        try:
-            return _load(path, mmap=mmap, weights_only=True)
-        except pickle.UnpicklingError as error:
-            raise FixkitError(_refusal(path, str(error))) from None
-        except Exception as error:  # a broken file raises whatever its parser likes
-            raise _damaged(path, error) from None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of kinds of tensors that torch will drop
+            return read_archive(path, kind.name, in_file=mmap)
+    except NotAllowedError as error:
+        names = first_few(sorted({*error.names}), 5)
+        raise FixkitError(
+            f"{path} was not opened: it asks for {names}, which is more than "
+            f"weights, logs and numbers, and opening it would run that{_UNLESS_TRUSTED}"
+        ) from None
+    except NewerTorchError as error:
+        raise FixkitError(f"{path} {error}") from None
+    except Exception as error:  # a broken file raises whatever its parser likes
+        raise _damaged(path, error) from None
 
 
 def _load_trusted(path: Path, kind: FileType, *, mmap: bool) -> Any:
     """Load a file that may run whatever it asks for; FixkitError where that fails all the same."""
     try:
-        return _load(path, mmap=mmap, weights_only=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return load_anything(str(path), mmap=mmap)
     except ImportError as error:
         raise FixkitError(f"{path} asks for {error.name}, which is not installed here") from None
     except Exception as error:  # the file runs what it likes
         raise _damaged(path, error) from None
-
-
-def _load(path: Path, *, mmap: bool, weights_only: bool) -> Any:
-    import torch
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return torch.load(str(path), map_location="cpu", weights_only=weights_only, mmap=mmap)
-
-
-def _need_allow_lists(path: Path) -> None:
-    import torch
-
-    version = tuple(map(int, re.findall(r"\d+", torch.__version__)[:2]))
-    if version < _FIRST_WITH_LISTS:
-        raise FixkitError(
-            f"{path} cannot be opened safely by torch {torch.__version__}, which cannot be given a "
-            f"list of what a file may hold; use torch 2.6 or newer{_UNLESS_TRUSTED}"
-        )
-
-
-@contextmanager
-def _allow_list() -> Iterator[None]:
-    from torch.serialization import get_safe_globals, safe_globals
-
-    # At its end the context forgets its entries, even those that were there before it.
-    there = set(get_safe_globals())
-    with safe_globals([entry for entry in safe_globals_for_reading() if entry not in there]):
-        yield
-
-
-def _refusal(path: Path, message: str) -> str:
-    if "Unsupported operand" in message:
-        return (
-            f"{path} was not opened: it is pickled in a form that torch reads only by running it "
-            f"(torch.save writes protocol 2, this is protocol 3 to 5, or damaged){_UNLESS_TRUSTED}"
-        )
-    names = _asked_for(path, message)
-    if not names:
-        return f"{path} is cut off or damaged: {_torch_reason(message)}"
-    return (
-        f"{path} was not opened: it asks for {first_few(names, 5)}, which is more than "
-        f"weights, logs and numbers, and opening it would run that{_UNLESS_TRUSTED}"
-    )
-
-
-def _asked_for(path: Path, message: str) -> list[str]:
-    import torch
-
-    found = [match[1] for pattern in _ASKED for match in re.finditer(pattern, message)]
-    with suppress(Exception):  # only for files in today's form, if all of it can be read
-        found += torch.serialization.get_unsafe_globals_in_checkpoint(str(path))
-    return sorted({name.removeprefix("builtins.") for name in found})
-
-
-def _torch_reason(message: str) -> str:
-    # Torch puts its own advice around the reason, each in lines of its own.
-    inner = message.rpartition("WeightsUnpickler error:")[2].strip()
-    return inner.splitlines()[0] if inner else "it cannot be unpickled"
 
 
 def _damaged(path: Path, error: BaseException) -> FixkitError:
@@ -340,7 +280,7 @@ def _apart(state_dict: Mapping[str, Any]) -> dict[str, Any]:
     seen: set[int] = set()
     result = {}
     for name, tensor in state_dict.items():
-        memory = tensor.untyped_storage().data_ptr()
+        memory = untyped_storage(tensor).data_ptr()
         own = tensor.contiguous()
         result[name] = own.clone() if memory in seen and own is tensor else own
         seen.add(memory)
@@ -364,17 +304,17 @@ def without_unused_storage(tensors: Mapping[str, Any]) -> dict[str, Any]:
     each = {views[name]: tensor for name, tensor in dense.items()}
     used: Counter[int] = Counter()
     for view, tensor in each.items():
-        used[view[0]] += tensor.nbytes
+        used[view[0]] += tensor.numel() * tensor.element_size()
     made = {view: _copied_if_larger(tensor, used[view[0]]) for view, tensor in each.items()}
     return with_versions({**plain, **{n: made[view] for n, view in views.items()}}, tensors)
 
 
 def _view(tensor: Any) -> tuple[Any, ...]:
-    storage = tensor.untyped_storage()._cdata
+    storage = untyped_storage(tensor)._cdata
     return storage, tensor.dtype, tensor.storage_offset(), tensor.shape, tensor.stride()
 
 
 def _copied_if_larger(tensor: Any, used: int) -> Any:
     if tensor.device.type != "cpu":
         return tensor.cpu()
-    return tensor.clone() if tensor.untyped_storage().nbytes() > used else tensor
+    return tensor.clone() if untyped_storage(tensor).nbytes() > used else tensor

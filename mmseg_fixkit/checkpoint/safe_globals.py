@@ -1,14 +1,19 @@
-"""What a checkpoint may ask for when it is unpickled: plain values, and nothing that acts.
+"""What a checkpoint may name beyond tensors and containers, and what stands in its place.
 
-``torch.load(weights_only=True)`` knows tensors and containers. Checkpoints of MMEngine also hold
-their logs and a few numbers of NumPy; :data:`ALLOWED` adds those, with the reason for each.
+Nothing that a file names is ever used itself: in the place of a class or a function of NumPy,
+MMEngine or Python stands one of this module, which takes what real checkpoints give it and refuses
+the rest. The same stand-ins serve :mod:`~mmseg_fixkit.checkpoint.unpickle` and, through
+``torch.serialization.add_safe_globals``, ``torch.load``.
 """
 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator
-from typing import Any, Union
+import re
+from math import prod
+from typing import Any, Callable
+
+import numpy
 
 #: Name in the file -> why a checkpoint of a training run holds it.
 ALLOWED: dict[str, str] = {
@@ -21,76 +26,140 @@ ALLOWED: dict[str, str] = {
         "their files name (`min`, `max`, `mean`, `current`; `_annealing_cos`, `_annealing_linear`)"
     ),
     "numpy.ndarray": "the values of each log; palettes in `meta`",
-    "numpy.dtype": "the type of such values",
+    "numpy.dtype": "the type of such values: numbers and texts",
     "numpy._core.multiarray._reconstruct": "makes an empty array, which its values then fill",
     "numpy._core.multiarray.scalar": "single numbers: `best_score`, `eta`, learning rates",
     "numpy.core.multiarray._reconstruct": "the same in files written with NumPy 1",
     "numpy.core.multiarray.scalar": "the same in files written with NumPy 1",
-    "numpy.dtypes.Float64DType": "values of logs, `eta`",
-    "numpy.dtypes.Float32DType": "`best_score` of `IoUMetric`",
-    "numpy.dtypes.Int64DType": "counts of logs",
-    "numpy.dtypes.Int32DType": "counts of logs, from Windows",
-    "numpy.dtypes.UInt8DType": "palettes",
-    "numpy.dtypes.BoolDType": "flags in `meta`",
 }
-
-#: What torch takes: an object under its own name, or with the name that files call it by.
-Global = Union[Any, tuple[Any, str]]
-
 HISTORY, ONE_CYCLE, GETATTR = list(ALLOWED)[:3]
-_METHODS: dict[str, tuple[str, ...]] = {
+#: The methods that files name, of each of the two classes of MMEngine.
+METHODS: dict[str, tuple[str, ...]] = {
     HISTORY: ("min", "max", "mean", "current"),
     ONE_CYCLE: ("_annealing_cos", "_annealing_linear"),
 }
 
-
-class IgnoredHistoryBuffer:
-    """Takes the place of a log, which nobody reads here, whatever its state."""
-
-    stands_for = HISTORY
-    min = max = mean = current = None
-
-    def __setstate__(self, state: object) -> None:
-        """Forget the state."""
+_PLAIN = re.compile(r"b1|[iu][1248]|f[248]|c8|c16|[SU][1-9]\d{0,8}")
+#: What ``numpy.dtype`` is given beside the code of the type: ``align`` and ``copy``.
+_DTYPE_OPTIONS = ((), (False,), (False, True))
+_MAX_RANK, _MAX_SIZE = 32, 2**16
 
 
-class IgnoredSchedule:
-    """Takes the place of the owner of a schedule's function."""
+class NotAllowedError(pickle.UnpicklingError):
+    """A file asks for something that stands on no list; ``names`` are what it asks for."""
 
-    stands_for = ONE_CYCLE
-    _annealing_cos = _annealing_linear = None
-
-
-def safe_globals_for_reading() -> list[Global]:
-    """Return the allow-list for our own reads: logs and schedules are dropped unread."""
-    return safe_globals_for(IgnoredHistoryBuffer, IgnoredSchedule)
+    def __init__(self, *names: str) -> None:
+        super().__init__(f"asks for {', '.join(names)}")
+        self.names = names
 
 
-def safe_globals_for(log: type[Any], schedule: type[Any]) -> list[Global]:
-    """Return the allow-list, with these classes for the two that are MMEngine's own."""
-    return [(log, HISTORY), (schedule, ONE_CYCLE), (safe_getattr, GETATTR), *_numpy_globals()]
+class PlainDtype:
+    """Takes the place of ``numpy.dtype``: a type of numbers or texts, whatever a file says of it.
 
-
-def safe_getattr(owner: Any, name: str) -> Any:
-    """Stand for ``getattr`` in a pickle: give the few methods that checkpoints name.
-
-    Raises pickle.UnpicklingError for anything else.
+    Raises NotAllowedError for any other type.
     """
-    kind = isinstance(owner, type)
-    known_as = getattr(owner, "stands_for", f"{owner.__module__}.{owner.__name__}") if kind else ""
-    if name not in _METHODS.get(known_as, ()):
-        raise pickle.UnpicklingError(f"asks for {getattr(owner, '__name__', 'getattr')}.{name}")
-    return getattr(owner, name)
+
+    def __init__(self, code: str, *options: Any) -> None:
+        plain = type(code) is str and _PLAIN.fullmatch(code) and options in _DTYPE_OPTIONS
+        if not plain:
+            raise NotAllowedError(f"numpy.dtype({code!r})" if type(code) is str else "numpy.dtype")
+        self._code, self._order = code, "="
+
+    def __setstate__(self, state: Any) -> None:
+        """Take the order of bytes. The rest of the state follows from the code and is not taken."""
+        plain = type(state) is tuple and len(state) == 8 and state[2:5] == (None, None, None)
+        if not (plain and state[0] == 3 and state[1] in ("<", ">", "|", "=")):
+            raise NotAllowedError("numpy.dtype with fields")
+        self._order = state[1]
+
+    def dtype(self) -> numpy.dtype[Any]:
+        """Return the type, which nothing of the file has touched."""
+        return numpy.dtype(self._order + self._code)
 
 
-def _numpy_globals() -> Iterator[Global]:
-    import numpy
+class PlainArray(numpy.ndarray[Any, Any]):
+    """Takes the place of ``numpy.ndarray`` where torch unpickles; an array like any other after.
 
-    core = getattr(numpy, "_core", None) or numpy.core
-    for function in (core.multiarray._reconstruct, core.multiarray.scalar):
-        for module in ("numpy._core", "numpy.core"):
-            yield function, f"{module}.multiarray.{function.__name__}"
-    yield from ((kind, f"numpy.{kind.__name__}") for kind in (numpy.ndarray, numpy.dtype))
-    for letter in ("float64", "float32", "int64", "int32", "uint8", "bool"):
-        dtype = type(numpy.dtype(letter))
-        yield dtype, f"numpy.dtypes.{dtype.__name__}"
+    It cannot be called, is filled once, and is pickled as an array of NumPy.
+    """
+
+    stands_for = "numpy.ndarray"
+
+    def __new__(cls, *_: object) -> PlainArray:
+        """Refuse to make one: an array of a size has memory that nothing has written."""
+        raise NotAllowedError("numpy.ndarray with a size")
+
+    def __setstate__(self, state: Any) -> None:
+        fill(self, state)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return numpy.asarray(self).__reduce_ex__(protocol)
+
+
+def empty_array(kind: Any, shape: Any, code: Any) -> PlainArray:
+    """Stand for ``_reconstruct``: only an array of no values, which :func:`fill` fills."""
+    if kind is not PlainArray or shape != (0,) or code not in (b"b", "b"):
+        raise NotAllowedError("numpy._reconstruct of more than an empty array")
+    return numpy.ndarray.__new__(PlainArray, (0,), numpy.int8)
+
+
+def fill(array: numpy.ndarray[Any, Any], state: Any) -> None:
+    """Give an array of :func:`empty_array` its values: as many bytes as its shape needs.
+
+    Raises NotAllowedError if it has values, or the state is not that of plain values.
+    """
+    if not (type(state) is tuple and len(state) == 5 and state[0] == 1 and array.size == 0):
+        raise NotAllowedError("an array in a form that NumPy does not write")
+    _, shape, kind, fortran, data = state
+    dtype = _checked_dtype(kind, data)
+    if not _is_shape(shape, len(data)) or prod(shape) * dtype.itemsize != len(data):
+        raise pickle.UnpicklingError("an array has more or fewer bytes than its shape needs")
+    values: Any = (1, shape, dtype, bool(fortran), data)
+    numpy.ndarray.__setstate__(array, values)
+
+
+def scalar(kind: Any, data: Any) -> Any:
+    """Stand for ``numpy.core.multiarray.scalar``: one number or text of its bytes."""
+    dtype = _checked_dtype(kind, data)
+    if len(data) != dtype.itemsize:
+        raise pickle.UnpicklingError("a number has more or fewer bytes than its type needs")
+    return numpy.frombuffer(data, dtype)[0]
+
+
+def _checked_dtype(kind: Any, data: Any) -> numpy.dtype[Any]:
+    if type(kind) is not PlainDtype or type(data) is not bytes:
+        raise NotAllowedError("an array in a form that NumPy does not write")
+    dtype = kind.dtype()
+    if dtype.kind == "U":  # NumPy itself takes any number for a letter
+        little = dtype.newbyteorder("<") == dtype
+        data.decode("utf-32-le" if little else "utf-32-be", "surrogatepass")
+    return dtype
+
+
+def _is_shape(shape: Any, size: int) -> bool:
+    plain = type(shape) is tuple and len(shape) <= _MAX_RANK
+    return plain and all(type(n) is int and 0 <= n <= max(size, _MAX_SIZE) for n in shape)
+
+
+def method_of(owners: list[tuple[Any, dict[str, Any]]]) -> Callable[[Any, Any], Any]:
+    """Return what stands for ``getattr``: it gives the few methods of each owner, and no other.
+
+    Raises (when called) NotAllowedError for anything else.
+    """
+
+    def method(owner: Any, name: Any) -> Any:
+        found = next((known for kind, known in owners if kind is owner), {})
+        if type(name) is not str or name not in found:
+            raise NotAllowedError(f"{getattr(owner, 'stands_for', 'getattr')}.{name}")
+        return found[name]
+
+    return method
+
+
+def numpy_stand_ins() -> dict[str, Any]:
+    """Return the stand-ins for what files name of NumPy, by the name in the file."""
+    made: dict[str, Any] = {"numpy.ndarray": PlainArray, "numpy.dtype": PlainDtype}
+    for module in ("numpy._core", "numpy.core"):
+        made[f"{module}.multiarray._reconstruct"] = empty_array
+        made[f"{module}.multiarray.scalar"] = scalar
+    return made

@@ -1,9 +1,9 @@
 """Lets MMEngine read its own checkpoints where torch unpickles weights only.
 
 Since torch 2.6 ``torch.load`` refuses what it does not know, and MMEngine 0.10.7, which calls it
-as it is, cannot read what it wrote: the logs in ``message_hub``. So torch is given
-the few types that such files hold, and of nothing that could act; a file that asks for anything
-else is refused as before.
+as it is, cannot read what it wrote: the logs in ``message_hub``. So torch is given the few names
+that such files hold. Behind none of them is the class or function itself: torch calls whatever is
+on its list, with any arguments, and sets the state of what comes out.
 """
 
 from __future__ import annotations
@@ -11,39 +11,93 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from typing import Any
 
+import numpy
 import torch
 from mmengine.dist import is_main_process
 from mmengine.logging import HistoryBuffer, MMLogger, print_log
 from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
-from mmengine.utils import digit_version
 
-from mmseg_fixkit.checkpoint.safe_globals import ONE_CYCLE, safe_globals_for
+from mmseg_fixkit.checkpoint.safe_globals import (
+    GETATTR,
+    HISTORY,
+    METHODS,
+    ONE_CYCLE,
+    NotAllowedError,
+    PlainArray,
+    method_of,
+    numpy_stand_ins,
+)
+from mmseg_fixkit.core.torch_compat import torch_has
 
 
-class OneCycleMethods:
-    """The functions of a ``OneCycleLR`` that its state names, without the scheduler itself."""
+class LoadedHistory(HistoryBuffer):
+    """Takes the place of ``HistoryBuffer`` until its values are there; then it is one.
+
+    The functions in the state, which would take the place of those of every log, are not taken.
+    """
+
+    stands_for = HISTORY
+
+    def __init__(self) -> None:
+        raise NotAllowedError(f"a call of {HISTORY}")
+
+    def __setstate__(self, state: Any) -> None:
+        """Take the values, their counts and how many are kept at most."""
+        known: dict[str, Any] = state if isinstance(state, dict) else {}
+        values, counts, most = (known.get(name) for name in _HISTORY_STATE)
+        plain = all(type(array) is PlainArray and array.ndim == 1 for array in (values, counts))
+        if not plain or values.shape != counts.shape or type(most) is not int or most < 1:
+            raise NotAllowedError(f"{HISTORY} in a form that MMEngine does not write")
+        HistoryBuffer.__init__(self, numpy.array(values), numpy.array(counts), most)
+        self.__class__ = HistoryBuffer
+
+
+class ScheduleFunctions:
+    """Takes the place of ``OneCycleParamScheduler``: the owner of two functions, nothing to make.
+
+    Raises NotAllowedError when it is called.
+    """
 
     stands_for = ONE_CYCLE
-    _annealing_cos = staticmethod(OneCycleParamScheduler._annealing_cos)
-    _annealing_linear = staticmethod(OneCycleParamScheduler._annealing_linear)
+
+    def __new__(cls, *_: object) -> ScheduleFunctions:
+        """Refuse to make one."""
+        raise NotAllowedError(f"a call of {ONE_CYCLE}")
+
+
+_HISTORY_STATE = ("_log_history", "_count_history", "max_length")
+
+
+def stand_ins() -> dict[str, Any]:
+    """Return what ``torch.load`` is given, by the name in the file."""
+    schedule = {name: getattr(OneCycleParamScheduler, name) for name in METHODS[ONE_CYCLE]}
+    unread = dict.fromkeys(METHODS[HISTORY])  # LoadedHistory does not take them
+    return {
+        HISTORY: LoadedHistory,
+        ONE_CYCLE: ScheduleFunctions,
+        GETATTR: method_of([(ScheduleFunctions, schedule), (LoadedHistory, unread)]),
+        **numpy_stand_ins(),
+    }
 
 
 def allow_checkpoints() -> bool:
-    """Give torch, once, the types that checkpoints of MMEngine hold; return whether any was new.
+    """Give torch, once, what stands for the names in MMEngine's files; return whether it was new.
 
     Nothing is done, and nothing needed, where ``torch.load`` unpickles everything by default.
     """
-    if digit_version(torch.__version__) < digit_version("2.6.0"):
+    if not torch_has("add_safe_globals with names") or not _missing():
         return False
-    there = torch.serialization.get_safe_globals()
-    missing = [g for g in safe_globals_for(HistoryBuffer, OneCycleMethods) if g not in there]
-    if not missing:
-        return False
-    torch.serialization.add_safe_globals(missing)
+    torch.serialization.add_safe_globals([(value, name) for name, value in stand_ins().items()])
     if _is_main():
         _report()
     return True
+
+
+def _missing() -> bool:
+    there = torch.serialization.get_safe_globals()
+    return (LoadedHistory, HISTORY) not in there
 
 
 def _report() -> None:

@@ -115,7 +115,7 @@ FAULTS: dict[str, tuple[bytes, str]] = {
     "half": (GOOD[: len(GOOD) // 2], "is cut off or damaged: it begins as a checkpoint, but"),
     "without its end": (GOOD[:-10], "table of contents, which stands at the end, is not there"),
     "start only": (b"PK\x03\x04", "is cut off or damaged"),
-    "half, old form": (LEGACY[:-100], "is cut off or damaged: unexpected EOF, expected"),
+    "half, old form": (LEGACY[:-100], "is cut off or damaged: it ends too early"),
     "start, old form": (LEGACY[:60], "is cut off or damaged: it ends too early"),
     "web page": (PAGE, "is a web page with the title 'Sign in', not a checkpoint"),
     "Git LFS": (POINTER, "is a Git LFS pointer: the file itself of 1234 bytes was not fetched"),
@@ -141,9 +141,9 @@ FAULTS: dict[str, tuple[bytes, str]] = {
     "pickle": (pickle.dumps({"model": 1}, 4), "is a pickle that torch.save did not write"),
     "bytes": (bytes(3000), "is no checkpoint: it begins with the bytes 00 00 00 00 00 00 00 00"),
     "one byte": (b"\x80", "is no checkpoint: it begins with the bytes 80"),
-    "protocol 4": (
-        saved(weights(), pickle_protocol=4),
-        "in a form that torch reads only by running",
+    "protocol 0": (
+        saved(weights(), pickle_protocol=0),
+        "is cut off or damaged: it is not pickled as torch.save pickles",
     ),
     "no tensor": (saved({"epoch": 3, "optimizer": {}}), "holds no weights: there is no tensor"),
     "a list": (saved([torch.zeros(1)]), "holds no weights"),
@@ -225,7 +225,7 @@ ASKS: dict[str, tuple[Any, str]] = {
     "getattr": (Asks(getattr, nn.Linear, "forward"), "torch.nn.modules.linear.Linear"),
     "getattr of an array": (Asks(getattr, np.ndarray, "tofile"), "ndarray.tofile"),
     "a whole model": (nn.Sequential(nn.Linear(2, 2)), "torch.nn.modules.container.Sequential"),
-    "objects in an array": (np.array([Path("a")], dtype=object), "ObjectDType"),
+    "objects in an array": (np.array([Path("a")], dtype=object), "numpy.dtype('O8')"),
     "a path": (Path("a"), "pathlib"),
 }
 
