@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Optional
@@ -36,6 +36,8 @@ PREFIXES = ("module.", "_orig_mod.", "model.", "net.")
 _WRAPPERS = PREFIXES[:2]
 _LIGHTNING = "pytorch-lightning_version"
 _MAX_DEPTH = 3
+#: What a checkpoint may say of itself: levels of containers, and values in all of them.
+_MAX_NESTED, _MAX_VALUES = 100, 1_000_000
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,26 @@ def _weights(
         if found is not None:
             return found[0], [key, *found[1]]
     return (raw, []) if has_tensors(raw) else None
+
+
+def is_plain(meta: Any) -> bool:
+    """Whether ``meta`` can be written out: not nested too deep, nor endless for values in it twice.
+
+    Values are counted each time that they are met, as a writer meets them.
+    """
+    left, todo = _MAX_VALUES, [(meta, 0)]
+    while todo:
+        value, depth = todo.pop()
+        inner: Iterable[Any] = ()
+        if isinstance(value, Mapping):
+            inner = [*value.keys(), *value.values()]
+        elif isinstance(value, (list, tuple, set, frozenset)):
+            inner = value
+        todo.extend((part, depth + 1) for part in inner)
+        left -= 1
+        if left < len(todo) or depth > _MAX_NESTED:
+            return False
+    return True
 
 
 def _opened(value: Any) -> Any:

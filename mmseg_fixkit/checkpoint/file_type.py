@@ -17,6 +17,8 @@ from typing import Optional
 from mmseg_fixkit.core.errors import FixkitError
 
 _HEAD = 4096
+#: Bytes of the list of tensors in a .safetensors: a line for each of 50,000 tensors.
+_MAX_LIST = 5_000_000
 #: First bytes of any file that the old ``torch.save`` wrote: its magic number, pickled.
 _LEGACY = bytes.fromhex("6cfc9c46f9206aa85019")
 _TAR_MEMBERS = {"pickle", "storages", "tensors"}
@@ -154,6 +156,11 @@ def _safetensors(path: Path, header: int) -> Optional[FileType]:
         raise FixkitError(
             f"{path} is cut off: its list of tensors alone has {header} bytes, but the file has "
             f"{_size(path)}. Fetch it again"
+        )
+    if header > _MAX_LIST:
+        raise FixkitError(
+            f"{path} was not opened: its list of tensors has {header:,} bytes. That of a model for "
+            f"segmentation is far shorter; {_MAX_LIST:,} bytes are read at most"
         )
     return FileType("safetensors", mappable=True)
 

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Optional, Union
+from typing import Any, BinaryIO, Optional, Union
 
-from mmseg_fixkit.checkpoint.contents import Checkpoint, checkpoint_in, with_versions
+from mmseg_fixkit.checkpoint.contents import Checkpoint, checkpoint_in, is_plain, with_versions
 from mmseg_fixkit.checkpoint.file_type import FileType, detect_file_type
 from mmseg_fixkit.core.errors import FixkitError
 from mmseg_fixkit.core.files import check_target, expanded, replacing
@@ -57,6 +57,11 @@ def read_checkpoint(path: AnyPath, *, trust: bool = False, mmap: bool = True) ->
         raise FixkitError(
             f"{file} holds no weights: there is no tensor in it, nor under a key that programs "
             "keep weights under (state_dict, model, params, …)"
+        )
+    if not is_plain(found.meta):
+        raise FixkitError(
+            f"{file} was not opened: what it says of itself (meta) is nested deeper or holds more "
+            "than any program writes"
         )
     # A .safetensors has no keys around the names.
     return replace(found, wrapped="") if kind.name == "safetensors" else found
@@ -167,14 +172,23 @@ def _meta(texts: Mapping[str, str]) -> dict[str, Any]:
     rest = {key: text for key, text in texts.items() if key not in (_META, "format")}
     try:
         meta = json.loads(texts.get(_META, "{}"), object_hook=_from_pairs)
-    except ValueError:
+    except (ValueError, RecursionError):  # a text of somebody else
         meta = texts[_META]
     return {**rest, **(meta if isinstance(meta, dict) else {_META: meta})}
 
 
 def _from_pairs(found: dict[str, Any]) -> dict[Any, Any]:
-    pairs = found[_PAIRS] if found.keys() == {_PAIRS} else found.items()
+    pairs = found[_PAIRS] if found.keys() == {_PAIRS} else None
+    if not isinstance(pairs, list) or not all(map(_is_pair, pairs)):
+        return found
     return {tuple(key) if isinstance(key, list) else key: value for key, value in pairs}
+
+
+def _is_pair(value: Any) -> bool:
+    if not isinstance(value, list) or len(value) != 2:
+        return False
+    parts = value[0] if isinstance(value[0], list) else [value[0]]
+    return not any(isinstance(part, (list, dict)) for part in parts)
 
 
 # --- writing -------------------------------------------------------------------------------------
@@ -239,12 +253,31 @@ def _save(
     if ema is not None:
         whole["ema_state_dict"] = without_unused_storage(ema)
     # To an open file: given a path, torch writes the name of the temporary file into it.
-    try:
-        with path.open("wb") as file:
-            torch.save(whole, file)
-    except RuntimeError as error:  # torch wraps the error of the system
-        cause = error.__context__
-        raise cause if isinstance(cause, OSError) else OSError(str(error).splitlines()[0]) from None
+    with path.open("wb") as file:
+        noting = _Noting(file)
+        torch.save(whole, noting)
+        if noting.error is not None:
+            raise noting.error
+
+
+class _Noting:
+    """A file for ``torch.save``, which may end the process where a write raises: notes it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.error: Optional[OSError] = None
+
+    def write(self, data: bytes) -> int:
+        """Write, unless that failed before."""
+        try:
+            if self.error is None:
+                self._file.write(data)
+        except OSError as error:
+            self.error = error
+        return len(data)
+
+    def flush(self) -> None:
+        """Do nothing: the file is closed soon."""
 
 
 def _write_safetensors(

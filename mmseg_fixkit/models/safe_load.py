@@ -31,6 +31,8 @@ from mmseg_fixkit.checkpoint.safe_globals import (
 )
 from mmseg_fixkit.core.torch_compat import torch_has
 
+_HISTORY_STATE = ("_log_history", "_count_history", "max_length")
+
 
 class LoadedHistory(HistoryBuffer):
     """Takes the place of ``HistoryBuffer`` until its values are there; then it is one.
@@ -45,13 +47,18 @@ class LoadedHistory(HistoryBuffer):
 
     def __setstate__(self, state: Any) -> None:
         """Take the values, their counts and how many are kept at most."""
-        known: dict[str, Any] = state if isinstance(state, dict) else {}
-        values, counts, most = (known.get(name) for name in _HISTORY_STATE)
-        plain = all(type(array) is PlainArray and array.ndim == 1 for array in (values, counts))
-        if not plain or values.shape != counts.shape or type(most) is not int or most < 1:
-            raise NotAllowedError(f"{HISTORY} in a form that MMEngine does not write")
+        known = state if isinstance(state, dict) else {}
+        values, counts, most = map(known.get, _HISTORY_STATE)
+        if not (_is_row(values) and _is_row(counts) and len(values) == len(counts)):
+            raise NotAllowedError(f"{HISTORY} without values and their counts")
+        if type(most) is not int or most < 1:
+            raise NotAllowedError(f"{HISTORY} without a length")
         HistoryBuffer.__init__(self, numpy.array(values), numpy.array(counts), most)
         self.__class__ = HistoryBuffer
+
+
+def _is_row(values: Any) -> bool:
+    return type(values) is PlainArray and values.ndim == 1
 
 
 class ScheduleFunctions:
@@ -65,9 +72,6 @@ class ScheduleFunctions:
     def __new__(cls, *_: object) -> ScheduleFunctions:
         """Refuse to make one."""
         raise NotAllowedError(f"a call of {ONE_CYCLE}")
-
-
-_HISTORY_STATE = ("_log_history", "_count_history", "max_length")
 
 
 def stand_ins() -> dict[str, Any]:
