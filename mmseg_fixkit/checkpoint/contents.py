@@ -106,10 +106,11 @@ def _weights(
     return (raw, []) if has_tensors(raw) else None
 
 
-def is_plain(meta: Any) -> bool:
-    """Whether ``meta`` can be written out: not nested too deep, nor endless for values in it twice.
+def fault_of_meta(meta: Any, no_values: tuple[type[Any], ...] = ()) -> str:
+    """Say why ``meta`` could not be written out again; nothing where it can.
 
-    Values are counted each time that they are met, as a writer meets them.
+    Values are counted each time that they are met, as a writer meets them; those of the types
+    ``no_values`` cannot be written.
     """
     left, todo = _MAX_VALUES, [(meta, 0)]
     while todo:
@@ -119,11 +120,13 @@ def is_plain(meta: Any) -> bool:
             inner = [*value.keys(), *value.values()]
         elif isinstance(value, (list, tuple, set, frozenset)):
             inner = value
+        elif isinstance(value, no_values):
+            return "holds what is no number, text or container"
         todo.extend((part, depth + 1) for part in inner)
         left -= 1
         if left < len(todo) or depth > _MAX_NESTED:
-            return False
-    return True
+            return "is nested deeper or holds more than any program writes"
+    return ""
 
 
 def _opened(value: Any) -> Any:

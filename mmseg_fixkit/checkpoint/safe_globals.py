@@ -53,7 +53,11 @@ class NotAllowedError(pickle.UnpicklingError):
         self.names = names
 
 
-class PlainDtype:
+class StandIn:
+    """What takes the place of something that a file names, and is no value itself."""
+
+
+class PlainDtype(StandIn):
     """Takes the place of ``numpy.dtype``: a type of numbers or texts, whatever a file says of it.
 
     Raises NotAllowedError for any other type.

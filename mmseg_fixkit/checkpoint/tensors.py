@@ -15,7 +15,7 @@ from math import prod
 from pickle import UnpicklingError
 from typing import Any, Callable
 
-from mmseg_fixkit.checkpoint.safe_globals import NotAllowedError, PlainArray
+from mmseg_fixkit.checkpoint.safe_globals import NotAllowedError, PlainArray, StandIn
 from mmseg_fixkit.checkpoint.unpickle import Known, Named
 from mmseg_fixkit.core.torch_compat import checked, untyped_storage
 
@@ -69,7 +69,7 @@ class StorageId:
 
 
 @dataclass(frozen=True)
-class Storage:
+class Storage(StandIn):
     """Numbers of one type in a file: bytes ``start`` to ``start + size`` of ``memory``."""
 
     memory: Any  # uint8, shape (bytes,)

@@ -26,6 +26,7 @@ from mmseg_fixkit.checkpoint.safe_globals import (
     NotAllowedError,
     PlainArray,
     PlainDtype,
+    StandIn,
     fill,
     method_of,
     numpy_stand_ins,
@@ -44,18 +45,18 @@ _MAX_NAME = 100
 
 
 @dataclass(frozen=True)
-class Known:
+class Known(StandIn):
     """What a file may call: ``make`` checks its arguments and returns a value."""
 
     stands_for: str
     make: Callable[..., Any]
 
 
-class Unknown:
+class Unknown(StandIn):
     """Stands where a file asks for something else: takes anything, does nothing, is no value."""
 
 
-class IgnoredLog:
+class IgnoredLog(StandIn):
     """Takes the place of a ``HistoryBuffer``, which nobody reads here, whatever its state."""
 
 
@@ -298,7 +299,7 @@ def _bytearray(content: Any = b"", encoding: Any = "latin-1") -> bytearray:
 
 
 @dataclass(frozen=True)
-class Named:
+class Named(StandIn):
     """What a file may name, but not call."""
 
     stands_for: str

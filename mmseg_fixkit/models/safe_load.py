@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from typing import Any
+from typing import Any, Optional
 
 import numpy
 import torch
@@ -49,7 +49,7 @@ class LoadedHistory(HistoryBuffer):
         """Take the values, their counts and how many are kept at most."""
         known = state if isinstance(state, dict) else {}
         values, counts, most = map(known.get, _HISTORY_STATE)
-        if not (_is_row(values) and _is_row(counts) and len(values) == len(counts)):
+        if _length(values) is None or _length(values) != _length(counts):
             raise NotAllowedError(f"{HISTORY} without values and their counts")
         if type(most) is not int or most < 1:
             raise NotAllowedError(f"{HISTORY} without a length")
@@ -57,8 +57,8 @@ class LoadedHistory(HistoryBuffer):
         self.__class__ = HistoryBuffer
 
 
-def _is_row(values: Any) -> bool:
-    return type(values) is PlainArray and values.ndim == 1
+def _length(values: Any) -> Optional[int]:
+    return len(values) if type(values) is PlainArray and values.ndim == 1 else None
 
 
 class ScheduleFunctions:
