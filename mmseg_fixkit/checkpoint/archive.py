@@ -22,7 +22,7 @@ from mmseg_fixkit.checkpoint.unpickle import read_pickle, skip_pickle
 #: Numbers that begin at other places are copied: processors want them aligned.
 _ALIGNED = 16
 #: A compressed archive may become this many times larger, and as many bytes more.
-_FACTOR, _SPARE = 20, 2**28
+_FACTOR, _SPARE = 20, 2**26
 _LOCAL_HEADER = 30  # bytes of it before the name of a file in a zip archive
 _MAGIC_NUMBER, _VERSION = 0x1950A86A20F9469CFC6C, 1001
 
@@ -135,18 +135,18 @@ class _Files:
 
 
 def _read_legacy(path: Path, memory: _Memory) -> Any:
-    with path.open("rb") as file:
-        head = [read_pickle(file) for _ in range(3)]  # the third is about the machine
-        if head[:2] != [_MAGIC_NUMBER, _VERSION]:
-            raise UnpicklingError("it does not begin as torch.save begins")
-        start = file.tell()
-        storages = _storages_behind(file, memory)
-        tensors = Tensors(lambda named: storages[named.key], memory.size)
-        file.seek(start)
-        return read_pickle(file, tensors.names, tensors.storage)
+    file = memory.content  # an open file would take memory for as many bytes as it is asked for
+    head = [read_pickle(file) for _ in range(3)]  # the third is about the machine
+    if head[:2] != [_MAGIC_NUMBER, _VERSION]:
+        raise UnpicklingError("it does not begin as torch.save begins")
+    start = file.tell()
+    storages = _storages_behind(file, memory)
+    tensors = Tensors(lambda named: storages[named.key], memory.size)
+    file.seek(start)
+    return read_pickle(file, tensors.names, tensors.storage)
 
 
-def _storages_behind(file: io.BufferedReader, memory: _Memory) -> dict[str, Any]:
+def _storages_behind(file: mmap.mmap, memory: _Memory) -> dict[str, Any]:
     """Return the bytes of each storage; they lie behind the pickle and a list of their names."""
     named: dict[str, StorageId] = {}
 

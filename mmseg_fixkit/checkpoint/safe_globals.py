@@ -43,14 +43,21 @@ _PLAIN = re.compile(r"b1|[iu][1248]|f[248]|c8|c16|[SU][1-9]\d{0,8}")
 #: What ``numpy.dtype`` is given beside the code of the type: ``align`` and ``copy``.
 _DTYPE_OPTIONS = ((), (False,), (False, True))
 _MAX_RANK, _MAX_SIZE = 32, 2**16
+_MAX_NAME = 100
 
 
 class NotAllowedError(pickle.UnpicklingError):
     """A file asks for something that stands on no list; ``names`` are what it asks for."""
 
     def __init__(self, *names: str) -> None:
-        super().__init__(f"asks for {', '.join(names)}")
-        self.names = names
+        self.names = tuple(map(_shown, names))
+        super().__init__(f"asks for {', '.join(self.names)}")
+
+
+def _shown(name: str) -> str:
+    """Return a name as messages show it: what prints of it, and not more than people read."""
+    plain = "".join(c if c.isprintable() else "?" for c in name.removeprefix("builtins."))
+    return plain if len(plain) <= _MAX_NAME else f"{plain[:_MAX_NAME]}…"
 
 
 class StandIn:
@@ -154,7 +161,8 @@ def method_of(owners: list[tuple[Any, dict[str, Any]]]) -> Callable[[Any, Any], 
     def method(owner: Any, name: Any) -> Any:
         found = next((known for kind, known in owners if kind is owner), {})
         if type(name) is not str or name not in found:
-            raise NotAllowedError(f"{getattr(owner, 'stands_for', 'getattr')}.{name}")
+            asked = name if type(name) is str else "getattr"
+            raise NotAllowedError(f"{getattr(owner, 'stands_for', 'builtins')}.{asked}")
         return found[name]
 
     return method

@@ -44,7 +44,7 @@ _STORED = {"torch.qint8": "int8", "torch.quint8": "uint8", "torch.qint32": "int3
 _MODULES = ("torch", "torch.cuda", "torch.storage")
 _DTYPE = re.compile(r"torch\.((b?float|u?int|complex)\d+\w*|bool|q(u?int)\d+)")
 #: All tensors of a file together may be larger than the file, for some look at the same numbers.
-_FACTOR, _SPARE = 16, 2**28
+_FACTOR, _SPARE = 16, 2**26
 _MAX_RANK = 64
 _TOO_MANY = 2**60
 
@@ -181,8 +181,8 @@ class Tensors:
 
     def tensor(self, storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> Any:
         """Rebuild a tensor (``_rebuild_tensor`` and, with more arguments, ``_v2``)."""
-        if type(storage) is not Storage:
-            raise UnpicklingError("a tensor without a storage")
+        if type(storage) is not Storage or not _is_dtype(storage.dtype):
+            raise UnpicklingError("a tensor without a storage or a type")
         made = self._view(storage, storage.dtype, offset, size, stride)
         return _with_bits(made, _[2] if len(_) > 2 else None)
 
@@ -314,9 +314,10 @@ def _tensor(value: Any) -> Any:
 
 
 def _is_dtype(value: Any) -> bool:
+    """Whether a value is a type of numbers that mean something by themselves."""
     import torch
 
-    return isinstance(value, torch.dtype)
+    return isinstance(value, torch.dtype) and str(value) not in _STORED
 
 
 def _is_coo(layout: Any) -> bool:

@@ -11,12 +11,13 @@ standard library (that in C sets attributes of whatever it is given). All others
 from __future__ import annotations
 
 import io
+import mmap
 import pickle
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Union
 
 from mmseg_fixkit.checkpoint.safe_globals import (
     GETATTR,
@@ -41,7 +42,9 @@ _PLAIN = (
 )
 #: Parameters of torch 0.3 have a state: whether they are trained, which is not taken.
 _TENSOR = "torch.Tensor"
-_MAX_NAME = 100
+
+
+PickleFile = Union[io.BytesIO, mmap.mmap]
 
 
 @dataclass(frozen=True)
@@ -61,14 +64,14 @@ class IgnoredLog(StandIn):
 
 
 def read_pickle(
-    file: io.BufferedIOBase,
+    file: PickleFile,
     names: Callable[[str], Any] = lambda name: None,
     storage: Optional[Callable[[Any], Any]] = None,
 ) -> Any:
     """Read one pickle from where ``file`` stands, and leave the file behind it.
 
     Args:
-        file: an open file, or bytes in memory.
+        file: bytes in memory, or a mapped file.
         names: gives what stands for a name such as ``"torch.FloatStorage"``; None for what is
             unknown. The names of Python, NumPy and MMEngine are known without it.
         storage: gives what an identifier outside the pickle stands for.
@@ -91,7 +94,7 @@ def read_pickle(
     return value
 
 
-def skip_pickle(file: io.BufferedIOBase, storage: Callable[[Any], Any]) -> None:
+def skip_pickle(file: PickleFile, storage: Callable[[Any], Any]) -> None:
     """Move ``file`` behind the pickle in it; ``storage`` is told each identifier on the way."""
     _Skipper(file, lambda name: None, storage).load()
 
@@ -105,7 +108,7 @@ class _Reader(pickle._Unpickler):
 
     def __init__(
         self,
-        file: io.BufferedIOBase,
+        file: PickleFile,
         names: Callable[[str], Any],
         storage: Optional[Callable[[Any], Any]],
     ) -> None:
@@ -122,7 +125,7 @@ class _Reader(pickle._Unpickler):
         full = f"{module}.{name}"
         found = _OWN[full] if full in _OWN else self._names(full)
         if found is None:
-            self.unknown[_shown(full)] = None
+            self.unknown[full] = None
             return Unknown()
         return found
 
@@ -244,13 +247,6 @@ class _Skipper(_Reader):
 
 _skipping: Any = _Skipper.load_build
 _Skipper.dispatch = {**_Reader.dispatch, pickle.BUILD[0]: _skipping}
-
-
-def _shown(name: str) -> str:
-    """Return a name as messages show it: in one line, not longer than people read."""
-    name = name.removeprefix("builtins.")
-    plain = "".join(letter if letter.isprintable() else "?" for letter in name)
-    return plain if len(plain) <= _MAX_NAME else f"{plain[:_MAX_NAME]}…"
 
 
 def _key(key: Any) -> Any:

@@ -420,7 +420,8 @@ def attempt(random: Random, folder: Path) -> str:
     form = zipped if random.random() < 0.7 else legacy
     path = folder / "c.pth"
     path.write_bytes(form(random, pickled, damage))
-    first, second = (child.told(path, not tensors) for child in _children())
+    torch_too = not tensors and not damage  # torch itself reads what a damaged archive left undone
+    first, second = (child.told(path, torch_too) for child in _children())
     assert not any(text.startswith("FOUND") for text in (*first, *second)), f"{first} {second}"
     assert first == second, f"memory was read: {first} {second}"
     return f"{form.__name__} {first[0].split()[0]}"
