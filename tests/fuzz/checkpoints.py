@@ -18,15 +18,19 @@ import subprocess
 import sys
 import zipfile
 from functools import cache
+from math import prod
 from pathlib import Path
 from random import Random
 from typing import IO, Any, Optional
 
-from mmseg_fixkit.checkpoint.safe_globals import ALLOWED
+import numpy
+
+from mmseg_fixkit.checkpoint.safe_globals import ALLOWED, METHODS
 from mmseg_fixkit.checkpoint.tensors import _NAMED, _REBUILD, STORAGES
 from tests.helpers.paths import ROOT
 
 _SECONDS = 60
+_COUNT = 64  # numbers of a storage
 _NUMBERS = (
     -1,
     0,
@@ -112,6 +116,7 @@ class Pickle:
         self.out = bytearray(b"\x80\x02")
         self.memo = 0
         self.depth = 0
+        self.used: dict[str, None] = {}  # storages
 
     # What every writer has.
 
@@ -171,25 +176,40 @@ class Pickle:
     def encoded(self, content: bytes) -> None:
         self.called("_codecs.encode", content.decode("latin-1"), "latin1")
 
-    def dtype(self) -> None:
-        code = self.one_of(_CODES) if self.off() else self.one_of(_CODES[:8])
-        self.called("numpy.dtype", code, False, True)
-        order = self.one_of("<>|=")
+    def dtype(self, code: str = "f8", order: str = "<") -> None:
+        self.called("numpy.dtype", self.one_of(_CODES) if self.off() else code, False, True)
         self.built(3, order, None, None, None, self.one_of((-1, 8)), self.one_of((-1, 4)), 0)
 
+    def values(self, code: str, order: str, count: int) -> bytes:
+        """Return the bytes of so many numbers or texts; others where that is to be wrong."""
+        size = numpy.dtype(code).itemsize * count
+        if self.off():
+            return self.random.randbytes(self.one_of((0, 1, 4, 8, size, size + 1)))
+        if code[0] != "U":
+            return self.random.randbytes(size)
+        return ("a" * (size // 4)).encode("utf-32-le" if order != ">" else "utf-32-be")
+
     def array(self) -> None:
-        module = self.one_of(("numpy._core", "numpy.core"))
-        kind = lambda: self.name("numpy.ndarray")  # noqa: E731
-        first = lambda: self.encoded(b"b")  # noqa: E731
-        self.called(f"{module}.multiarray._reconstruct", kind, (0,), first)
-        shape = (self.number(),) * self.random.randrange(1, 3)
-        size = self.random.choice((0, 1, 3, 4, 8, 12, 16, 24, 32, 64))
-        values: Any = [1] if self.off() else lambda: self.encoded(self.random.randbytes(size))
-        self.built(1, shape, self.dtype, self.one_of((False, True)), values)
+        module, code = self.one_of(("numpy._core", "numpy.core")), self.one_of(_CODES[:8])
+        order, shape = self.one_of("<>"), (self.number(),) * self.random.randrange(1, 3)
+        content = self.values(code, order, min(abs(prod(shape)), 100))
+        self.called(
+            f"{module}.multiarray._reconstruct",
+            lambda: self.name("numpy.ndarray"),
+            (0,),
+            lambda: self.encoded(b"b"),
+        )
+        kept: Any = [1] if self.off() else lambda: self.encoded(content)
+        self.built(1, shape, lambda: self.dtype(code, order), self.one_of((False, True)), kept)
 
     def scalar(self) -> None:
-        values = lambda: self.encoded(self.random.randbytes(self.one_of((1, 4, 8, 16))))  # noqa: E731
-        self.called("numpy._core.multiarray.scalar", self.dtype, values)
+        code, order = self.one_of(_CODES[:8]), self.one_of("<>")
+        content = self.values(code, order, 1)
+        self.called(
+            "numpy._core.multiarray.scalar",
+            lambda: self.dtype(code, order),
+            lambda: self.encoded(content),
+        )
 
     def history(self) -> None:
         self.called("mmengine.logging.history_buffer.HistoryBuffer")
@@ -207,8 +227,9 @@ class Pickle:
         self.out += b"ub"
 
     def method(self) -> None:
-        owner = self.one_of(list(ALLOWED))
-        method = self.one_of(("min", "mean", "_annealing_cos", "__init__", "__globals__", "tofile"))
+        owner = self.one_of(list(ALLOWED if self.off() else METHODS))
+        methods = ("min", "_annealing_cos", "__init__", "__globals__", "tofile")
+        method = self.one_of(methods if self.off() else METHODS.get(owner, methods))
         self.called("builtins.getattr", lambda: self.name(owner), method)
 
     def container(self) -> None:
@@ -217,26 +238,33 @@ class Pickle:
         if kind != b"(":
             self.remember()
             self.out += b"("
-        for _ in range(2 * self.random.randrange(3)):
-            self.value()
+        for number in range(2 * self.random.randrange(3)):
+            is_key = kind == b"\x8f" or (kind == b"}" and number % 2 == 0)
+            self.plain(f"key{number}") if is_key and not self.off() else self.value()
         self.out += {b"]": b"e", b"}": b"u", b"\x8f": b"\x90", b"(": b"t"}[kind]
 
-    def storage(self) -> None:
-        kind = self.one_of(list(STORAGES)) if self.off() else "FloatStorage"
-        place = lambda: self.name(f"torch.{kind}")  # noqa: E731
-        count = self.number() if self.off() else 16
-        self.tuple("storage", place, str(self.random.randrange(3)), "cpu", count)
+    def storage(self, kind: str = "FloatStorage") -> None:
+        kind = self.one_of(list(STORAGES)) if self.off() else kind
+        count = self.number() if self.off() else _COUNT
+        key = f"{kind[0]}{self.random.randrange(3)}"
+        self.used[key] = None
+        self.tuple("storage", lambda: self.name(f"torch.{kind}"), key, "cpu", count)
         self.out += b"Q"
 
     def tensor(self) -> None:
-        size = tuple(self.number() for _ in range(self.random.randrange(4)))
-        stride = tuple(self.number() for _ in size)
-        hooks = lambda: self.called("collections.OrderedDict")  # noqa: E731
-        view = (self.storage, self.number(), size, stride)
-        dtype = lambda: self.name(self.one_of(("torch.float32", "torch.int64", "torch.qint8")))  # noqa: E731
-        scheme = lambda: self.tuple(  # noqa: E731
-            lambda: self.name("torch.per_channel_affine"), [0.5] * 2, [0] * 2, self.number()
+        size = tuple(self.number() for _ in range(self.random.randrange(3)))
+        stride = tuple(
+            self.number() if self.off() else prod(size[i + 1 :]) for i in range(len(size))
         )
+        hooks = lambda: self.called("collections.OrderedDict")  # noqa: E731
+        view = (self.storage, self.number() if self.off() else 0, size, stride)
+        small = (lambda: self.storage("QInt8Storage"), 0, size, stride)
+        dtype = lambda: self.name(self.one_of(("torch.float32", "torch.int16", "torch.bool")))  # noqa: E731
+        rows = size[0] if size and size[0] < 100 else 1
+        each = lambda: self.name("torch.per_channel_affine")  # noqa: E731
+        all_alike = lambda: self.name("torch.per_tensor_affine")  # noqa: E731
+        schemes = ((each, [0.5] * rows, [0] * rows, 0), (all_alike, 0.5, 0))
+        scheme = lambda: self.tuple(*self.one_of(schemes))  # noqa: E731
         layout = lambda: self.called(  # noqa: E731
             "torch.serialization._get_layout", self.one_of(("torch.sparse_coo", "torch.sparse_csr"))
         )
@@ -246,7 +274,7 @@ class Pickle:
             "_utils._rebuild_tensor": view,
             "_utils._rebuild_tensor_v3": (*view, False, hooks, dtype),
             "_utils._rebuild_parameter": (self.tensor, True, hooks),
-            "_utils._rebuild_qtensor": (*view, scheme, False, hooks),
+            "_utils._rebuild_qtensor": (*small, scheme, False, hooks),
             "_utils._rebuild_sparse_tensor": (layout, data),
             "_utils._rebuild_meta_tensor_no_storage": (dtype, size, stride, False),
             "_utils._rebuild_device_tensor_from_numpy": (self.array, dtype, "cpu", False),
@@ -326,7 +354,7 @@ def mutated(random: Random, content: bytes) -> bytes:
 # --- files ---------------------------------------------------------------------------------------
 
 
-def zipped(random: Random, pickled: bytes, damage: float) -> bytes:
+def zipped(random: Random, pickled: bytes, keys: list[str], damage: float) -> bytes:
     """Return today's form of torch.save."""
     buffer = io.BytesIO()
     how = zipfile.ZIP_DEFLATED if random.random() < 0.1 else zipfile.ZIP_STORED
@@ -335,22 +363,22 @@ def zipped(random: Random, pickled: bytes, damage: float) -> bytes:
         if random.random() < 0.5:
             order = random.choice((b"little", b"big", b"none"))
             archive.writestr("c/byteorder", order)
-        for number in range(3):
-            size = random.choice((0, 63)) if random.random() < damage else 64
-            archive.writestr(f"c/data/{number}", bytes(random.randrange(256) for _ in range(size)))
+        for key in keys:
+            size = random.choice((0, 63)) if random.random() < damage else 4 * _COUNT
+            archive.writestr(f"c/data/{key}", bytes(random.randrange(256) for _ in range(size)))
         archive.writestr("c/version", b"3\n")
     content = buffer.getvalue()
     return mutated(random, content) if random.random() < damage else content
 
 
-def legacy(random: Random, pickled: bytes, damage: float) -> bytes:
+def legacy(random: Random, pickled: bytes, keys: list[str], damage: float) -> bytes:
     """Return the form of torch.save before torch 1.6."""
     heads = (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True})
     content = b"".join(pickle.dumps(head, 2) for head in heads) + pickled
-    content += pickle.dumps(["0", "1", "2"], 2)
-    for _ in range(3):
-        count = random.choice(_NUMBERS) if random.random() < damage else 16
-        content += struct.pack("<q", count) + random.randbytes(64)
+    content += pickle.dumps(keys, 2)
+    for key in keys:
+        count = random.choice(_NUMBERS) if random.random() < damage else _COUNT
+        content += struct.pack("<q", count) + random.randbytes(_COUNT * (1 if key[0] == "Q" else 4))
     return mutated(random, content) if random.random() < damage else content
 
 
@@ -414,13 +442,15 @@ def attempt(random: Random, folder: Path) -> str:
     """Let both processes open one file; return its form and what became of it."""
     tensors = random.random() < 0.6
     wrong, damage = random.choice((0, 0.02, 0.1, 0.3)), random.choice((0, 0, 0.3))
-    pickled = Pickle(random, wrong, tensors).whole()
+    made = Pickle(random, wrong, tensors)
+    pickled = made.whole()
     if random.random() < 0.15:
         pickled = mutated(random, pickled)
     form = zipped if random.random() < 0.7 else legacy
     path = folder / "c.pth"
-    path.write_bytes(form(random, pickled, damage))
-    torch_too = not tensors and not damage  # torch itself reads what a damaged archive left undone
+    path.write_bytes(form(random, pickled, [*made.used], damage))
+    # torch itself takes memory for what a damaged file asks for, and reads it unwritten.
+    torch_too = not tensors and not damage and form is zipped
     first, second = (child.told(path, torch_too) for child in _children())
     assert not any(text.startswith("FOUND") for text in (*first, *second)), f"{first} {second}"
     assert first == second, f"memory was read: {first} {second}"
