@@ -289,6 +289,10 @@ def _encode(text: Any, encoding: Any) -> bytes:
     return text.encode("latin-1")
 
 
+def _no_bytes() -> bytes:
+    return b""  # how protocol 2 writes them, in the state of an array without values
+
+
 def _bytearray(content: Any = b"", encoding: Any = "latin-1") -> bytearray:
     # Given a number, Python would make as many bytes.
     return bytearray(content if type(content) is bytes else _encode(content, encoding))
@@ -307,6 +311,7 @@ _CALLED: dict[str, Callable[..., Any]] = {
     "builtins.set": _set,
     "builtins.complex": _complex,
     "builtins.bytearray": _bytearray,
+    "builtins.bytes": _no_bytes,
     "_codecs.encode": _encode,
     HISTORY: IgnoredLog,
     **numpy_stand_ins(),

@@ -13,6 +13,7 @@ import os
 import sys
 from typing import Any, Optional
 
+import mmengine.runner.checkpoint as host
 import numpy
 import torch
 from mmengine.dist import is_main_process
@@ -31,6 +32,9 @@ from mmseg_fixkit.checkpoint.safe_globals import (
 )
 from mmseg_fixkit.core.torch_compat import torch_has
 
+#: The fork of MMEngine gives torch a list of its own at each read, with ``getattr`` and the types of
+#: NumPy themselves under the names of ours; torch would take either by chance. Ours lacks slices.
+_OWN_LIST = "get_torch_safe_globals"
 _HISTORY_STATE = ("_log_history", "_count_history", "max_length")
 
 
@@ -94,6 +98,8 @@ def allow_checkpoints() -> bool:
     if not torch_has("add_safe_globals with names") or not _missing():
         return False
     torch.serialization.add_safe_globals([(value, name) for name, value in stand_ins().items()])
+    if hasattr(host, _OWN_LIST):
+        setattr(host, _OWN_LIST, lambda: [slice])
     if _is_main():
         _report()
     return True
