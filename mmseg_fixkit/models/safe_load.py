@@ -32,8 +32,8 @@ from mmseg_fixkit.checkpoint.safe_globals import (
 )
 from mmseg_fixkit.core.torch_compat import torch_has
 
-#: The fork of MMEngine gives torch a list of its own at each read, with ``getattr`` and the types of
-#: NumPy themselves under the names of ours; torch would take either by chance. Ours lacks slices.
+#: At each read the fork of MMEngine gives torch a list of its own: ``getattr`` and NumPy's types
+#: themselves, under the names of ours, and torch takes either by chance. Ours lacks slices.
 _OWN_LIST = "get_torch_safe_globals"
 _HISTORY_STATE = ("_log_history", "_count_history", "max_length")
 

@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import tarfile
+import time
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
@@ -32,6 +33,7 @@ from mmseg_fixkit.checkpoint.files import (
 )
 from mmseg_fixkit.checkpoint.safe_globals import ALLOWED
 from mmseg_fixkit.core.errors import FixkitError
+from mmseg_fixkit.core.torch_compat import torch_has, untyped_storage
 from tests.helpers.paths import ROOT
 
 
@@ -307,7 +309,7 @@ HELD: dict[str, Callable[[], Any]] = {
     "learning rates": lambda: {"lr": np.float64(0.1), "step": np.int64(3), "fused": np.bool_(True)},
     "palette": lambda: np.array([[1, 2, 3]], dtype=np.uint8),
     "counts": lambda: np.array([1, 1], dtype=np.int32),
-    "scaler": lambda: torch.amp.GradScaler("cpu").state_dict(),
+    "scaler": lambda: {"scale": 65536.0, "growth_factor": 2.0, "_growth_tracker": 0},
     "optimizer": lambda: torch.optim.AdamW([torch.zeros(2)]).state_dict(),
     "milestones": lambda: __import__("collections").Counter([3, 5]),
 }
@@ -329,6 +331,9 @@ def repacked(content: bytes, old: bytes, new: bytes) -> bytes:
         return zipped({n: archive.read(n).replace(old, new) for n in archive.namelist()})
 
 
+@pytest.mark.skipif(
+    not torch_has("add_safe_globals with names"), reason="this torch has no list of names"
+)
 def test_an_allow_list_is_left_as_it_was(tmp_path: Path) -> None:
     (tmp_path / "c.pth").write_bytes(saved({"state_dict": weights(), "m": history()}))
     mine = [history().__class__, np.ndarray, (np.dtype, "numpy.dtype"), getattr]
@@ -539,7 +544,7 @@ def test_only_parts_of_a_larger_storage_are_copied() -> None:
     kept = {name for name in state if made[name].data_ptr() == state[name].data_ptr()}
     assert kept == {"whole", "q", "kv"}
     assert torch.equal(made["part"], state["part"])
-    assert made["part"].untyped_storage().nbytes() == 32
+    assert untyped_storage(made["part"]).nbytes() == 32
 
 
 def test_versions_of_layers_stay_with_the_weights(tmp_path: Path) -> None:
@@ -593,6 +598,48 @@ def test_safetensors_of_others_are_read(texts: Any, tmp_path: Path) -> None:
     found = read_checkpoint(tmp_path / "c.safetensors")
     assert found.meta == (texts or {})
     assert found.wrapped == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "meta"),
+    [
+        ('{"x": {"__pairs__": 5}}', {"x": {"__pairs__": 5}}),
+        ('{"x": {"__pairs__": [[1, 2, 3]]}}', {"x": {"__pairs__": [[1, 2, 3]]}}),
+        ('{"x": {"__pairs__": [[[[]], 2]]}}', {"x": {"__pairs__": [[[[]], 2]]}}),
+        ('{"x": {"__pairs__": [[{}, 2]]}}', {"x": {"__pairs__": [[{}, 2]]}}),
+        ('{"x": {"__pairs__": [[[1], 2], [3, 4]]}}', {"x": {(1,): 2, 3: 4}}),
+        ('{"__pairs__": ["ab"]}', {"__pairs__": ["ab"]}),
+        ("[" * 100_000, {"meta": "[" * 100_000}),
+        ("[" * 100_000 + "]" * 100_000, None),
+        ("[" * 500 + "]" * 500, None),
+    ],
+)
+def test_metadata_of_a_wrong_form_is_taken_as_it_is(text: str, meta: Any, tmp_path: Path) -> None:
+    torch_part = pytest.importorskip("safetensors.torch")
+    path = tmp_path / "c.safetensors"
+    torch_part.save_file(weights(), str(path), {"meta": text})
+    if meta is not None:
+        assert read_checkpoint(path).meta == meta
+    else:  # how deep the parser of JSON goes depends on the Python
+        told = refused_or_read(path)
+        assert told == text or "is nested deeper or holds more than any program writes" in told
+
+
+def refused_or_read(path: Path) -> Any:
+    try:
+        return read_checkpoint(path).meta["meta"]
+    except FixkitError as error:
+        return str(error)
+
+
+def test_a_list_of_very_many_tensors_is_refused_at_once(tmp_path: Path) -> None:
+    entry = b'"%06d":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}'
+    header = b"{" + b",".join(entry % number for number in range(300_000)) + b"}"
+    path = tmp_path / "c.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    start = time.perf_counter()
+    assert "its list of tensors has 17,100,001 bytes" in refused(path)
+    assert time.perf_counter() - start < 1
 
 
 def test_safetensors_has_no_room_for_two_sets_of_weights(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 
 from mmseg_fixkit.checkpoint.safe_globals import ALLOWED
+from mmseg_fixkit.core.torch_compat import torch_has
 from mmseg_fixkit.models.safe_load import allow_checkpoints, stand_ins
 from tests.helpers.paths import ROOT
 from tests.helpers.runs import (
@@ -191,6 +192,65 @@ def test_a_second_call_has_nothing_to_add() -> None:
 
 def test_the_table_is_the_list() -> None:
     assert set(stand_ins()) == set(ALLOWED)
+    # Nothing that a file names stands for itself.
+    assert {value.__module__.partition(".")[0] for value in stand_ins().values()} == {
+        "mmseg_fixkit"
+    }
+
+
+HOSTILE = """
+import pickle, sys, numpy, torch
+from mmengine.logging import HistoryBuffer
+import mmseg_fixkit.runtime
+class Asks:
+    def __init__(self, *asked): self.asked = asked
+    def __reduce__(self): return self.asked
+core = getattr(numpy, "_core", None) or numpy.core
+make, number = core.multiarray._reconstruct, core.multiarray.scalar
+f8, objects = (Asks(numpy.dtype, (code, False, True)) for code in ("f8", "O"))
+empty = (numpy.ndarray, (0,), b"b")
+history = HistoryBuffer([1.0], [1])
+methods = dict(HistoryBuffer._statistics_methods)
+state = {"max_length": 9, "_log_history": numpy.ones(2), "_count_history": numpy.ones(2)}
+cases = [
+    Asks(numpy.ndarray, ((1,), objects, b"A" * 8)),
+    Asks(numpy.ndarray, ((1000,),)),
+    Asks(make, (numpy.ndarray, (4096,), f8)),
+    Asks(make, empty, (1, (50,), objects, False, [1])),
+    Asks(make, empty, (1, (50,), f8, False, b"A" * 8)),
+    Asks(number, (objects, b"A" * 8)),
+    Asks(number, (f8, b"A")),
+    Asks(numpy.dtype, ("f8", False, True), (3, "<", None, ("a",), {"a": (f8, 0)}, 8, 1, 63)),
+    Asks(HistoryBuffer, ()),
+    Asks(getattr, (HistoryBuffer, "__init__")),
+]
+for case in cases:
+    torch.save(case, sys.argv[1])
+    try:
+        value = torch.load(sys.argv[1], weights_only=True)
+    except pickle.UnpicklingError as error:
+        print("refused")
+    else:
+        print("opened", repr(value))
+state["statistics_methods"] = {"mean": numpy.ones(1), "min": history.min.__func__}
+HistoryBuffer.__getstate__ = lambda self: state
+torch.save([history, numpy.ones(3)], sys.argv[1])
+log, ones = torch.load(sys.argv[1], weights_only=True)
+assert type(log) is HistoryBuffer and log.data[0].tolist() == [1, 1], log
+assert type(log.data[0]) is numpy.ndarray
+assert HistoryBuffer._statistics_methods == methods
+assert type(pickle.loads(pickle.dumps(ones))) is numpy.ndarray
+print("held")
+"""
+
+
+@pytest.mark.skipif(not torch_has("add_safe_globals with names"), reason="this torch has no list")
+def test_torch_does_not_crash_of_a_file_that_uses_the_names_wrongly(tmp_path: Path) -> None:
+    said = in_a_new_process(HOSTILE, tmp_path / "c.pth")
+    assert [line for line in said.splitlines() if line in ("refused", "held")] == [
+        *["refused"] * 10,
+        "held",
+    ], said
 
 
 class Runs:
@@ -216,6 +276,7 @@ class Runs:
     ids=["system", "eval", "init", "classmethod", "tofile"],
 )
 def test_a_file_that_asks_for_more_is_still_refused(evil: Runs, named: str, tmp_path: Path) -> None:
+    allow_checkpoints()
     mark = tmp_path / "ran"
     function, args = evil.asked
     armed = Runs(function, *(a.format(str(mark)) if isinstance(a, str) else a for a in args))
