@@ -106,11 +106,10 @@ def _weights(
     return (raw, []) if has_tensors(raw) else None
 
 
-def fault_of_meta(meta: Any, no_values: tuple[type[Any], ...] = ()) -> str:
-    """Say why ``meta`` could not be written out again; nothing where it can.
+def is_writable(meta: Any) -> bool:
+    """Whether ``meta`` can be written: not nested too deep, nor endless for values in it twice.
 
-    Values are counted each time that they are met, as a writer meets them; those of the types
-    ``no_values`` cannot be written.
+    Values are counted each time that they are met, as a writer meets them.
     """
     left, todo = _MAX_VALUES, [(meta, 0)]
     while todo:
@@ -120,13 +119,11 @@ def fault_of_meta(meta: Any, no_values: tuple[type[Any], ...] = ()) -> str:
             inner = [*value.keys(), *value.values()]
         elif isinstance(value, (list, tuple, set, frozenset)):
             inner = value
-        elif isinstance(value, no_values):
-            return "holds what is no number, text or container"
         todo.extend((part, depth + 1) for part in inner)
         left -= 1
         if left < len(todo) or depth > _MAX_NESTED:
-            return "is nested deeper or holds more than any program writes"
-    return ""
+            return False
+    return True
 
 
 def _opened(value: Any) -> Any:

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, BinaryIO, Optional, Union
 
-from mmseg_fixkit.checkpoint.contents import Checkpoint, checkpoint_in, fault_of_meta, with_versions
+from mmseg_fixkit.checkpoint.contents import Checkpoint, checkpoint_in, is_writable, with_versions
 from mmseg_fixkit.checkpoint.file_type import FileType, detect_file_type
 from mmseg_fixkit.core.errors import FixkitError
 from mmseg_fixkit.core.files import check_target, expanded, replacing
@@ -58,9 +58,11 @@ def read_checkpoint(path: AnyPath, *, trust: bool = False, mmap: bool = True) ->
             f"{file} holds no weights: there is no tensor in it, nor under a key that programs "
             "keep weights under (state_dict, model, params, …)"
         )
-    fault = fault_of_meta(found.meta, () if trust else _no_values())
-    if fault:
-        raise FixkitError(f"{file} was not opened: what it says of itself (meta) {fault}")
+    if not is_writable(found.meta):
+        raise FixkitError(
+            f"{file} was not opened: what it says of itself (meta) is nested deeper or holds more "
+            "than any program writes"
+        )
     # A .safetensors has no keys around the names.
     return replace(found, wrapped="") if kind.name == "safetensors" else found
 
@@ -82,12 +84,6 @@ def _raw(path: Path, kind: FileType, trust: bool, mmap: bool) -> Any:
         )
     load = _load_trusted if trust else _load_safely
     return load(path, kind, mmap=mmap and kind.mappable)
-
-
-def _no_values() -> tuple[type[Any], ...]:
-    from mmseg_fixkit.checkpoint.safe_globals import StandIn
-
-    return (StandIn, type)
 
 
 # --- torch ---------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import pickle
 import re
+from collections import OrderedDict
 from math import prod
 from typing import Any, Callable
 
@@ -61,7 +62,16 @@ def _shown(name: str) -> str:
 
 
 class StandIn:
-    """What takes the place of something that a file names, and is no value itself."""
+    """What takes the place of something that a file names, and is no value itself.
+
+    Where it is written again, such as a log in ``meta``, nothing of it is: a mapping without keys.
+    """
+
+    def __reduce__(self) -> Any:
+        return OrderedDict, ()
+
+    def __str__(self) -> str:
+        return "not read"
 
 
 class PlainDtype(StandIn):
@@ -109,7 +119,11 @@ class PlainArray(numpy.ndarray[Any, Any]):
 
 def empty_array(kind: Any, shape: Any, code: Any) -> PlainArray:
     """Stand for ``_reconstruct``: only an array of no values, which :func:`fill` fills."""
-    if kind is not PlainArray or shape != (0,) or code not in (b"b", "b"):
+    if (
+        getattr(kind, "stands_for", "") != PlainArray.stands_for
+        or shape != (0,)
+        or code not in (b"b", "b")
+    ):
         raise NotAllowedError("numpy._reconstruct of more than an empty array")
     return numpy.ndarray.__new__(PlainArray, (0,), numpy.int8)
 

@@ -320,7 +320,7 @@ _CALLED: dict[str, Callable[..., Any]] = {
 
 def _own_names() -> dict[str, Any]:
     made: dict[str, Any] = {name: Known(name, function) for name, function in _CALLED.items()}
-    made |= {ONE_CYCLE: Named(ONE_CYCLE), PlainArray.stands_for: PlainArray}
+    made |= {name: Named(name) for name in (ONE_CYCLE, PlainArray.stands_for)}
     unread = {owner: dict.fromkeys(names) for owner, names in METHODS.items()}
     method = method_of([(made[owner], methods) for owner, methods in unread.items()])
     # Newer protocols write a method as one name.
