@@ -18,7 +18,7 @@ import sys
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 _REGISTRIES = "mmengine.registry"
 _SAFE_LOAD = "mmseg_fixkit.models.safe_load"
@@ -56,27 +56,22 @@ PARTS: dict[str, dict[str, str]] = {
 }
 
 
-class LazyPart:
-    """A callable entry of a registry that becomes the real class on first use."""
+def lazy_part(name: str, module: str) -> Callable[..., Any]:
+    """Return what a registry holds until the class ``name`` of ``module`` is built.
 
-    def __init__(self, name: str, module: str) -> None:
-        self.__name__ = name
-        self.__module__ = module
+    A function: registries of MMEngine before 0.8 take classes and functions only. They build what
+    has ``get_instance`` (visualizers) by it, but cannot see that of a class not yet imported.
+    """
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Build an object of the real class.
-
-        MMEngine's registries build what has ``get_instance`` (visualizers) by it, but do not see
-        that a lazy part has.
-        """
-        part = self.resolve()
+    def build(*args: Any, **kwargs: Any) -> Any:
+        # Torch is let read what MMEngine writes, which most runs load.
+        importlib.import_module(_SAFE_LOAD).allow_checkpoints()
+        part = getattr(importlib.import_module(module), name)
         return getattr(part, "get_instance", part)(*args, **kwargs)
 
-    def resolve(self) -> type[Any]:
-        """Import the real class; torch is let read what MMEngine writes, which most runs load."""
-        importlib.import_module(_SAFE_LOAD).allow_checkpoints()
-        part: type[Any] = getattr(importlib.import_module(self.__module__), self.__name__)
-        return part
+    build.__name__ = build.__qualname__ = name
+    build.__module__ = module
+    return build
 
 
 def register() -> None:
@@ -93,7 +88,7 @@ def _enter(registries: ModuleType) -> None:
         registry = getattr(registries, registry_name)
         for name, module in parts.items():
             if name not in registry.module_dict:
-                registry.register_module(name=name, module=LazyPart(name, module))
+                registry.register_module(name=name, module=lazy_part(name, module))
 
 
 class RegistryImportHook:
