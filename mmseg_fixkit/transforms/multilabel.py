@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
 from mmengine.structures import PixelData
-from mmseg.datasets.transforms import PackSegInputs, RandomFlip, RandomRotFlip
+from mmseg.datasets.transforms import PackSegInputs, RandomRotFlip
+from mmseg.registry import TRANSFORMS
 from torch import Tensor
 
 from mmseg_fixkit.datasets.label_bits import IGNORED, LabelFileError, Map, swap
@@ -20,6 +21,9 @@ from mmseg_fixkit.datasets.multilabel_files import (
     read_planes,
     side_by_side,
 )
+
+#: What configs call so: mmsegmentation's own since 1.2, mmcv's before.
+RandomFlip: Any = TRANSFORMS.get("RandomFlip")
 
 
 class AddMultiLabelAuxiliaryCategory(BaseTransform):
