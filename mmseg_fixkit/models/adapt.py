@@ -128,16 +128,25 @@ def _initialised(head: nn.Module, seed: int, wanted: Collection[str]) -> dict[st
 
 def _copy(head: nn.Module, wanted: Collection[str]) -> nn.Module:
     """Copy ``head``, with zeros for the tensors that are wanted and no memory for other weights."""
-    weights = [*head.named_parameters(remove_duplicate=False)]
-    buffers = [*head.named_buffers(remove_duplicate=False)]
-    filled = {id(value) for name, value in weights + buffers if name in wanted}
+    tensors = [*_named_tensors(head)]
+    filled = {id(value) for name, value in tensors if name in wanted}
     copies: dict[int, Tensor] = {}
-    for _, value in weights:
-        copies[id(value)] = nn.Parameter(_zeros(value, id(value) in filled), value.requires_grad)
-    for _, value in buffers:
-        meta = value.is_meta
-        copies[id(value)] = _zeros(value, id(value) in filled) if meta else value.cpu().clone()
+    for _, value in tensors:
+        if isinstance(value, nn.Parameter):
+            zeros = _zeros(value, id(value) in filled)
+            copies[id(value)] = nn.Parameter(zeros, value.requires_grad)
+        else:
+            meta = value.is_meta
+            copies[id(value)] = _zeros(value, id(value) in filled) if meta else value.cpu().clone()
     return copy.deepcopy(head, copies)
+
+
+def _named_tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    # Under each of its names, which torch gives of parameters since 2.0 only.
+    for prefix, part in module.named_modules(remove_duplicate=False):
+        for name, value in (*part._parameters.items(), *part._buffers.items()):
+            if value is not None:
+                yield f"{prefix}.{name}" if prefix else name, value
 
 
 def _zeros(like: Tensor, with_memory: bool) -> Tensor:
