@@ -294,10 +294,16 @@ def _checked_colors(label: Any, source: str) -> np.ndarray:
     return label
 
 
-def _narrowest(values: np.ndarray) -> Any:
-    """Return the type of fewest bytes that holds all values."""
+#: Types of maps that OpenCV knows too, so not uint32. What NumPy finds for int64 and uint64 together
+#: is float64, which rounds large values.
+_MAP_TYPES = (np.uint8, np.uint16, np.int16, np.int32)
+
+
+def _narrowest(values: np.ndarray) -> type[np.integer[Any]]:
+    """Return the first type of maps that holds all values of an array of int64."""
     low, high = int(values.min()), int(values.max())
-    return np.result_type(np.min_scalar_type(low), np.min_scalar_type(high), np.uint8)
+    fitting = (t for t in _MAP_TYPES if np.iinfo(t).min <= low and high <= np.iinfo(t).max)
+    return next(fitting, np.int64)
 
 
 def _runs_of(codes: np.ndarray) -> tuple[dict[int, int], Callable[[np.ndarray], np.ndarray]]:

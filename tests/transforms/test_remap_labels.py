@@ -56,7 +56,7 @@ def test_wide_and_negative_values() -> None:
 def test_a_new_value_that_no_byte_holds_widens_the_map() -> None:
     new = remap(labels(1, 2), mapping={1: 300, 2: -1})
     assert new.tolist() == [[300, -1]] * 2
-    assert new.dtype == np.int32
+    assert new.dtype == np.int16
 
 
 def test_labels_of_which_none_is_listed_pass_as_the_same_array() -> None:
@@ -114,6 +114,12 @@ def test_values_that_no_float_holds_stay(kind: type) -> None:
     large = 2**53 + 1
     new = remap(np.array([[large, 40]], kind), mapping={40: 9})
     assert new.astype(int).tolist() == [[large, 9]]
+
+
+def test_values_of_both_signs_that_no_float_holds_stay() -> None:
+    values = [-(2**63) + 1, 2**53 + 1, 40]
+    new = remap(np.array([values]), mapping={40: 9})
+    assert new.astype(int).tolist() == [[*values[:2], 9]]
 
 
 def test_views_that_are_not_contiguous() -> None:
