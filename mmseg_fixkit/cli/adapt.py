@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _FILE = click.Path(path_type=Path)
 
 
-@click.command
+@click.command()
 @click.argument("checkpoint", metavar="CKPT", type=_FILE)
 @click.argument("config")
 @click.option("-o", "--output", metavar="OUT", type=_FILE, help="The new file; .safetensors too.")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Codes = Optional[tuple[str, ...]]
 
 
-@click.command
+@click.command()
 @click.argument("configs", metavar="CONFIG...", nargs=-1, required=True)
 @click.option("--select", metavar="CODES", help="Run only rules whose code begins so: MSF1,MSF201.")
 @click.option("--ignore", metavar="CODES", help="Do not run rules whose code begins so.")

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 
-@click.command
+@click.command()
 @click.argument("directory", metavar="[DIR]", default="demo", type=click.Path(path_type=Path))
 @click.option(
     "--multilabel", is_flag=True, help="Overlapping labels, and a model that predicts each of them."

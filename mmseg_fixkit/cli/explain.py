@@ -26,7 +26,7 @@ _STYLES: dict[str, dict[str, Any]] = {
 _NARROWEST, _WIDEST = 40, 100
 
 
-@click.command
+@click.command()
 @click.argument("text", metavar="[TEXT | LOG | -]", nargs=-1)
 @click.option(
     "--file",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mmseg_fixkit.apis.export import ExportReport
 
 
-@click.command
+@click.command()
 @click.argument("config")
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.option("-o", "--output", "path", type=click.Path(path_type=Path), required=True)

@@ -24,7 +24,7 @@ _FILE = click.Path(path_type=Path)
 _OF_PADDLESEG = {"multilabel", "guards"}
 
 
-@click.command
+@click.command()
 @click.argument("config")
 @class_options(palette=True)
 @click.option(

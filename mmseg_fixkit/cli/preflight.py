@@ -13,7 +13,7 @@ import click
 from mmseg_fixkit.core.errors import FixkitError
 
 
-@click.command
+@click.command()
 @click.argument("config")
 @click.option(
     "--checkpoint",

@@ -10,7 +10,7 @@ from mmseg_fixkit.cli import console
 from mmseg_fixkit.core.errors import FixkitError
 
 
-@click.command
+@click.command()
 @click.argument("code", required=False)
 @click.option("--all", "every", is_flag=True, help="Show all rules.")
 def rule(code: Optional[str], every: bool) -> None:

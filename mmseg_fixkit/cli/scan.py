@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _FILE = click.Path(path_type=Path)
 
 
-@click.command
+@click.command()
 @click.argument("targets", metavar="TARGET", nargs=-1, required=True)
 @click.option("--split", metavar="A,B", help="Which: train,val. Default: those that are here.")
 @click.option("--jobs", metavar="N", type=click.IntRange(min=1), help="How many workers.")

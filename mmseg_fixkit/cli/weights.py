@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 TRAINING = "train"
 
 
-@click.command
+@click.command()
 @click.argument("source", metavar="CONFIG|DIR|STATS.json")
 @click.option(
     "--method",

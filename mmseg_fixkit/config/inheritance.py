@@ -13,6 +13,7 @@ from mmseg_fixkit.config import host
 from mmseg_fixkit.config.source import ConfigText, NotLiteralError
 from mmseg_fixkit.config.yaml_file import read_yaml
 from mmseg_fixkit.core.errors import FixkitError
+from mmseg_fixkit.core.files import is_file
 
 BASE_KEY = "_base_"
 
@@ -126,7 +127,7 @@ def resolve_base(entry: str, file: Path) -> Optional[Path]:
         path = _base_path(entry, file)
     except (FixkitError, ValueError):  # not installed, or nothing that a file can be called
         return None
-    return path if path is not None and os.path.isfile(path) else None
+    return path if path is not None and is_file(path) else None
 
 
 def _base_path(entry: str, file: Path) -> Optional[Path]:

@@ -294,8 +294,8 @@ def _checked_colors(label: Any, source: str) -> np.ndarray:
     return label
 
 
-#: Types of maps that OpenCV knows too, so not uint32. What NumPy finds for int64 and uint64 together
-#: is float64, which rounds large values.
+#: Types of maps that OpenCV knows too, so not uint32. What NumPy finds for int64 and uint64
+#: together is float64, which rounds large values.
 _MAP_TYPES = (np.uint8, np.uint16, np.int16, np.int32)
 
 
