@@ -16,10 +16,10 @@ from typing import Any, BinaryIO, Optional, Union
 
 from mmseg_fixkit.checkpoint.contents import Checkpoint, checkpoint_in, is_writable, with_versions
 from mmseg_fixkit.checkpoint.file_type import FileType, detect_file_type
+from mmseg_fixkit.core.compat import load_anything, untyped_storage
 from mmseg_fixkit.core.errors import FixkitError
 from mmseg_fixkit.core.files import check_target, expanded, replacing
 from mmseg_fixkit.core.text import first_few
-from mmseg_fixkit.core.torch_compat import load_anything, untyped_storage
 
 AnyPath = Union[str, "os.PathLike[str]"]
 SAFETENSORS = ".safetensors"

@@ -17,7 +17,7 @@ from typing import Any, Callable
 
 from mmseg_fixkit.checkpoint.safe_globals import NotAllowedError, PlainArray, StandIn
 from mmseg_fixkit.checkpoint.unpickle import Known, Named
-from mmseg_fixkit.core.torch_compat import checked, untyped_storage
+from mmseg_fixkit.core.compat import checked, untyped_storage
 
 #: How the storages of torch.save are named -> the type of their numbers.
 STORAGES: dict[str, str] = {

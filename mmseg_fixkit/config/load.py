@@ -14,6 +14,7 @@ from mmseg_fixkit.config.host import HeadKind, type_name
 from mmseg_fixkit.config.inheritance import Inheritance, inheritance
 from mmseg_fixkit.config.tree import Imported, nesting, plain
 from mmseg_fixkit.config.yaml_file import mmengine_reads_data, yaml_fault
+from mmseg_fixkit.core.compat import has
 from mmseg_fixkit.core.errors import FixkitError, NotSegmentation
 from mmseg_fixkit.core.files import expanded, is_file, is_folder, why_no_file
 
@@ -119,12 +120,13 @@ def from_file(path: Path) -> Config:
     files = inheritance(path)
     # MMEngine parses each file twice only to learn whether it is new-style; one that imports
     # nothing is not.
-    lazy_import = False if files.known and not files.imports else None
+    old_style = files.known and not files.imports and has("read_base")
+    lazy_import = {"lazy_import": False} if old_style else {}
     try:
         with warnings.catch_warnings(), mmengine_reads_data():
             # Deprecations inside the host are none of the reader's business here.
             warnings.simplefilter("ignore")
-            return Config.fromfile(str(path), import_custom_modules=False, lazy_import=lazy_import)
+            return Config.fromfile(str(path), import_custom_modules=False, **lazy_import)
     except Exception as error:  # the file is the user's program: anything can come out of it
         raise FixkitError(_reading_failed(path, files, error)) from error
     except SystemExit as error:
@@ -150,6 +152,10 @@ def _reading_failed(path: Path, files: Inheritance, error: Exception) -> str:
         return (
             f"{path} inherits from a `package::` name, for which this MMEngine needs "
             "pkg_resources; run: pip install 'setuptools<81'"
+        )
+    if isinstance(error, ImportError) and "read_base" in str(error) and not has("read_base"):
+        return (
+            f"{path} is a new-style config (`with read_base():`), which needs MMEngine 0.8 or newer"
         )
     if type(error).__module__.partition(".")[0] == "yaml":
         return f"{path}, or a file that it inherits from, {yaml_fault(error)}"

@@ -30,7 +30,7 @@ from mmseg_fixkit.checkpoint.safe_globals import (
     method_of,
     numpy_stand_ins,
 )
-from mmseg_fixkit.core.torch_compat import torch_has
+from mmseg_fixkit.core.compat import has
 
 #: At each read the fork of MMEngine gives torch a list of its own: ``getattr`` and NumPy's types
 #: themselves, under the names of ours, and torch takes either by chance. Ours lacks slices.
@@ -95,7 +95,7 @@ def allow_checkpoints() -> bool:
 
     Nothing is done, and nothing needed, where ``torch.load`` unpickles everything by default.
     """
-    if not torch_has("add_safe_globals with names") or not _missing():
+    if not has("add_safe_globals with names") or not _missing():
         return False
     torch.serialization.add_safe_globals([(value, name) for name, value in stand_ins().items()])
     if hasattr(host, _OWN_LIST):

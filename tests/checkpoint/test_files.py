@@ -32,8 +32,8 @@ from mmseg_fixkit.checkpoint.files import (
     write_checkpoint,
 )
 from mmseg_fixkit.checkpoint.safe_globals import ALLOWED
+from mmseg_fixkit.core.compat import has, untyped_storage
 from mmseg_fixkit.core.errors import FixkitError
-from mmseg_fixkit.core.torch_compat import torch_has, untyped_storage
 from tests.helpers.paths import ROOT
 
 
@@ -332,7 +332,7 @@ def repacked(content: bytes, old: bytes, new: bytes) -> bytes:
 
 
 @pytest.mark.skipif(
-    not torch_has("add_safe_globals with names"), reason="this torch has no list of names"
+    not has("add_safe_globals with names"), reason="this torch has no list of names"
 )
 def test_an_allow_list_is_left_as_it_was(tmp_path: Path) -> None:
     (tmp_path / "c.pth").write_bytes(saved({"state_dict": weights(), "m": history()}))

@@ -21,8 +21,8 @@ from torch import nn
 from mmseg_fixkit.checkpoint.archive import read_archive
 from mmseg_fixkit.checkpoint.files import read_checkpoint, write_checkpoint
 from mmseg_fixkit.checkpoint.safe_globals import PlainArray
+from mmseg_fixkit.core.compat import has
 from mmseg_fixkit.core.errors import FixkitError
-from mmseg_fixkit.core.torch_compat import CAME_IN, torch_has
 
 core = getattr(np, "_core", None) or np.core
 RECONSTRUCT, SCALAR = core.multiarray._reconstruct, core.multiarray.scalar
@@ -271,11 +271,11 @@ KINDS: dict[str, Callable[[], Any]] = {
         for kind in (torch.bool, torch.uint8, torch.int16, torch.half, torch.bfloat16, torch.double)
     },
 }
-if torch_has("sparse_coo_tensor(check_invariants=)"):  # before, under a name of its own
+if has("sparse_coo_tensor(check_invariants=)"):  # before, under a name of its own
     KINDS["sparse rows"] = lambda: torch.eye(3).to_sparse_csr()
 NEWER = ("uint16", "float8_e4m3fn")
 for name in NEWER:
-    if torch_has("add_safe_globals with names"):  # some before have the types and cannot save them
+    if has("add_safe_globals with names"):  # some before have the types and cannot save them
         KINDS[name] = lambda name=name: torch.tensor([1, 0]).to(getattr(torch, name))
 
 
@@ -477,15 +477,6 @@ def test_an_old_file_keeps_parts_of_storages(tmp_path: Path) -> None:
     path.write_bytes(content.replace(b"K\x01K\x02tt", b"K\x01K\x04tt"))
     with pytest.raises(FixkitError, match="a part of a storage is larger than the storage"):
         read_checkpoint(path)
-
-
-def test_versions_of_torch_are_told_by_what_they_have() -> None:
-    has = {
-        "Tensor.untyped_storage": hasattr(torch.Tensor, "untyped_storage"),
-        "load(mmap=)": "mmap" in torch.load.__code__.co_varnames,
-    }
-    assert {what: torch_has(what) for what in has} == has
-    assert all(torch_has(what) >= torch_has("add_safe_globals with names") for what in CAME_IN)
 
 
 def test_the_reader_needs_no_limit_of_python(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 
 from mmseg_fixkit.checkpoint.safe_globals import ALLOWED
-from mmseg_fixkit.core.torch_compat import torch_has
+from mmseg_fixkit.core.compat import has
 from mmseg_fixkit.models.safe_load import allow_checkpoints, stand_ins
 from tests.helpers.paths import ROOT
 from tests.helpers.runs import (
@@ -244,7 +244,7 @@ print("held")
 """
 
 
-@pytest.mark.skipif(not torch_has("add_safe_globals with names"), reason="this torch has no list")
+@pytest.mark.skipif(not has("add_safe_globals with names"), reason="this torch has no list")
 def test_torch_does_not_crash_of_a_file_that_uses_the_names_wrongly(tmp_path: Path) -> None:
     said = in_a_new_process(HOSTILE, tmp_path / "c.pth")
     assert [line for line in said.splitlines() if line in ("refused", "held")] == [
