@@ -201,8 +201,8 @@ def _text_fault(text: str) -> str:
         of = f" of {size[1]} bytes" if size else ""
         return f"is a Git LFS pointer: the file itself{of} was not fetched; run git lfs pull"
     if re.match(r"<(!doctype html|html|head|body)", text, re.I):
-        title = re.search(r"<title[^>]*>\s*(.*?)\s*</title>", text, re.I | re.S)
-        named = f" with the title {title[1][:60]!r}" if title else ""
+        title = re.search(r"<title[^>]{0,99}>(.{0,999}?)</title>", text, re.I | re.S)
+        named = f" with the title {title[1].strip()[:60]!r}" if title else ""
         return (
             f"is a web page{named}, not a checkpoint: the address led to a page (a login, a "
             "licence, an error) and that was saved; fetch the file itself"

@@ -289,7 +289,7 @@ def _write_safetensors(
     try:
         library.torch.save_file(_apart(state_dict), str(path), texts)
     except library.SafetensorError as error:
-        reason = re.sub(r".*I/O error: | \(os error \d+\)", "", str(error))
+        reason = re.sub(r" \(os error \d+\)", "", str(error).rpartition("I/O error: ")[2])
         raise OSError(errno.EIO, reason) from None
 
 

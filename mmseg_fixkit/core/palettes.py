@@ -15,7 +15,7 @@ from mmseg_fixkit.core.errors import FixkitError
 from mmseg_fixkit.core.labels import Color, voc_palette
 
 _HEX = re.compile(r"#?([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})")
-_RGB = re.compile(r"(\d+)\s*[,\s]\s*(\d+)\s*[,\s]\s*(\d+)")
+_RGB = re.compile(r"(\d{1,9})(?:\s*,\s*|\s+)(\d{1,9})(?:\s*,\s*|\s+)(\d{1,9})")
 
 #: Share of the pixels that a palette has to explain to be named.
 EXPLAINS = 0.9

@@ -112,8 +112,9 @@ def places(source: str, *, with_numbers: bool) -> dict[tuple[Place, Place], list
     return found
 
 
-def mutant(file: str, source: str, line: int, choices: list[tuple[str, int]],
-           numbers: random.Random) -> Mutant | None:
+def mutant(
+    file: str, source: str, line: int, choices: list[tuple[str, int]], numbers: random.Random
+) -> Mutant | None:
     """Return one of the mutants of a place, or None if that is not Python any more."""
     name, occurrence = numbers.choice(choices)
     changed = mutate_code(source, operators()[name], occurrence)

@@ -101,7 +101,9 @@ class Bench:
 def _first(tests: Sequence[str], seconds: dict[str, float], most: float) -> list[str]:
     """Return the first tests that take so long together, and one at least."""
     ends = itertools.accumulate(seconds[test] for test in tests)
-    return [test for number, (test, end) in enumerate(zip(tests, ends)) if end <= most or not number]
+    return [
+        test for number, (test, end) in enumerate(zip(tests, ends)) if end <= most or not number
+    ]
 
 
 def mutate(arguments: argparse.Namespace) -> int:

@@ -113,8 +113,8 @@ def parts() -> dict[str, str]:
     tensor = rf"(?:{'|'.join(CLASS_ROW_LAYERS)})(?:\.(?:weight|bias))?"
     inner = "|".join(INNER_CLASS_TENSORS)
     return {
-        "class_layer": rf"(?:module\.)?(?:decode_head|auxiliary_head)[\w.]*?{tensor}",
-        "inner_class_layer": rf"(?:module\.)?decode_head\.[\d.]*(?:{inner})",
+        "class_layer": rf"(?:module\.)?(?:decode_head|auxiliary_head)[\w.]{{0,200}}?{tensor}",
+        "inner_class_layer": rf"(?:module\.)?decode_head\.[\d.]{{0,20}}(?:{inner})",
     }
 
 
@@ -152,10 +152,16 @@ def _shown(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _neighbours(values: Mapping[str, Any]) -> dict[str, int]:
-    numbers = {name: v for name, v in values.items() if isinstance(v, int)}
-    above = {f"{name}_plus_1": v + 1 for name, v in numbers.items()}
-    return {**above, **{f"{name}_minus_1": v - 1 for name, v in numbers.items()}}
+def _neighbours(values: Mapping[str, Any]) -> dict[str, Any]:
+    steps = (("plus", 1), ("minus", -1))
+    return {f"{n}_{word}_1": _moved(v, by) for n, v in values.items() for word, by in steps}
+
+
+def _moved(value: Any, by: int) -> Any:
+    """Add to a value, or to each of several; one of too many digits is no number here."""
+    if isinstance(value, list):
+        return [_moved(each, by) for each in value]
+    return value + by if isinstance(value, int) else f"{value} {by:+d}"
 
 
 def merged(groups: Iterable[Mapping[str, str]], limit: int = 8) -> dict[str, Any]:

@@ -13,16 +13,16 @@ from mmseg_fixkit.apis.explain.match import Match
 from mmseg_fixkit.apis.explain.pieces import Piece
 
 #: Without white space: a loss, one that is nan, and the norm of a gradient.
-LOSS = re.compile(rb'loss[a-z_]*"?:[\dnN-]')
-NAN = re.compile(rb'loss[a-z_\d.]*"?:-?(?:nan|NaN)')
+LOSS = re.compile(rb'loss[a-z_]{0,60}"?:[\dnN-]')
+NAN = re.compile(rb'loss[a-z_\d.]{0,60}"?:-?(?:nan|NaN)')
 GRADIENT = re.compile(rb"grad_norm")
 
 _VALUE = re.compile(
-    r'(?<![A-Za-z_.])"?(?P<head>[a-z]\w*\.(?:d\d+\.)?)?(?P<name>loss\w*)"?\s*:\s*'
+    r'(?<![A-Za-z_.])"?(?P<head>[a-z]\w{0,60}\.(?:d\d+\.)?)?(?P<name>loss\w{0,60})"?\s{0,60}:\s{0,60}'
     r"(?P<value>-?(?:nan|NaN|inf|\d+\.\d+(?:e-?\d+)?|\d+))(?![\w.]*\.py)"
 )
 _NORM = re.compile(r'grad_norm"?\s*:\s*(nan|NaN|-?inf|-?[\d.]+)')
-_ITERATION = re.compile(r"(?:Iter|Epoch)(?:\(train\))?\s*\[\s*([\d/\]\[ ]+)\]")
+_ITERATION = re.compile(r"(?:Iter|Epoch)(?:\(train\))?\s*\[\s*(\d[\d/\]\[ ]*)\]")
 _BREAK = re.compile(r"(?<=\w)\n(?=\w)")
 _LINE = 1200  # characters of a line of a training, at most
 

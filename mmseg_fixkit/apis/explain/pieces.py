@@ -16,7 +16,12 @@ _SIZE = 1 << 17
 _BEFORE, _BEHIND = 1 << 13, 1 << 16
 
 _SPACE = b" \t\n\r\x0b\x0c"
+#: Control characters but for white space and the two of ANSI sequences. UTF-16, of a Windows
+#: shell's `>`, is ASCII with a zero byte after each other one.
+_CONTROLS = bytes({*range(0x20), 0x7F} - {*_SPACE, 0x07, 0x1B})
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[()][A-Z0-9]")
+#: Characters that nobody sees, among them those that turn the direction of writing.
+_UNSEEN = re.compile("[\x80-\x84\x86-\x9f\xad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
 
 
 @dataclass(frozen=True)
@@ -63,11 +68,16 @@ def pieces(stream: BinaryIO) -> Iterator[Piece]:
     while more:
         data = stream.read(_SIZE)
         more = bool(data)
-        # UTF-16, of a Windows shell's `>`, is ASCII with a zero byte after each other one.
-        new = decode(data.replace(b"\0", b""), final=not more)
-        text += _ANSI.sub("", new) if "\x1b" in new else new
+        text += _shown(decode(data.translate(None, _CONTROLS), final=not more))
         end = max(begin, len(text) - _BEHIND) if more else len(text)
         yield Piece(text, begin, end, line)
         cut = max(0, end - _BEFORE)
         line += text.count("\n", 0, cut)
         text, begin = text[cut:], end - cut
+
+
+def _shown(text: str) -> str:
+    """Return a text without what a terminal takes as an order: what is quoted of it is printed."""
+    if "\x1b" in text:
+        text = _ANSI.sub("", text).replace("\x1b", "")
+    return text.replace("\x07", "") if text.isascii() else _UNSEEN.sub("", text).replace("\x07", "")

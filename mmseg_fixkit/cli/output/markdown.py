@@ -31,4 +31,4 @@ def _block(part: str) -> Block:
 
 def code_spans(text: str) -> list[str]:
     """Split a text of one paragraph: every second part stood between backticks."""
-    return re.split(r"`+([^`]+)`+", " ".join(text.split()))
+    return re.split(r"(?<!`)`+([^`]+)`+", " ".join(text.split()))

@@ -227,3 +227,17 @@ def test_utf_16_of_a_windows_shell_is_read() -> None:
 def test_bytes_that_are_no_text_are_no_fault() -> None:
     assert explain(bytes(range(256)) * 5000) == []
     assert explain(b"") == []
+
+
+@EACH
+def test_every_template_is_filled_with_several_values_and_with_numbers_of_any_length(
+    example: Example,
+) -> None:
+    """A log may have the message of several runs; a damaged one may have any digits."""
+    if not example.fault.patterns:
+        return
+    digits = re.sub(r"\d", "9", example.text)
+    for text in (f"{example.text}\n{digits}", re.sub(r"\d+", "9" * 12, example.text)):
+        for each in explain(text):
+            assert all("{" not in step for step in each.next if step.startswith("mmseg-fix"))
+            assert each.what
