@@ -20,6 +20,7 @@ from mmseg_fixkit.checkpoint.names import (
 )
 from mmseg_fixkit.checkpoint.rows import (
     ClassMapping,
+    ClassTensor,
     gather_rows,
     input_sources,
     is_identity,
@@ -31,6 +32,7 @@ from mmseg_fixkit.checkpoint.rows import (
     two_to_one,
     with_last,
 )
+from mmseg_fixkit.config.host import ClassAxis
 
 NAMES = ("a", "b", "c", "d", "e", "f")
 ORDERS = st.permutations(NAMES)
@@ -175,6 +177,53 @@ def test_one_sigmoid_channel_is_two_classes() -> None:
         one = gather_rows(two, {0: two_to_one(output_sources(plan))})
         assert torch.allclose(one, sign * channel)
     assert two_to_one(output_sources(map_classes("ab", "az"))) == ((),)
+
+
+# Tensors
+
+
+def tensor(*shape: int, dims: tuple[int, ...] = (0,), **more: Any) -> ClassTensor:
+    axes = tuple(ClassAxis(dim, inputs=dim > 0) for dim in dims)
+    return ClassTensor("decode_head", shape, axes, **{"count": shape[0], **more})
+
+
+@pytest.mark.parametrize(
+    ("of_model", "found", "resizes"),
+    [
+        (tensor(4, 64, 1, 1), (8, 64, 1, 1), True),
+        (tensor(4, 64, 1, 1), (4, 64, 1, 1), True),
+        (tensor(4, 64, 1, 1), (1, 64, 1, 1), True),
+        (tensor(4, 64, 1, 1), (0, 64, 1, 1), False),
+        (tensor(4, 64, 1, 1), (8, 32, 1, 1), False),
+        (tensor(4, 64, 1, 1), (8, 64, 3, 3), False),
+        (tensor(4, 64, 1, 1), (8, 64), False),
+        (tensor(4, 64, 1, 1), (8, 64, 1, 1, 1), False),
+        (tensor(4, 64, 1, 1), (), False),
+        (tensor(4), (8,), True),
+        (tensor(4), (8, 1), False),
+        (tensor(5, 256, count=4, no_object=True), (9, 256), True),
+        (tensor(5, 256, count=4, no_object=True), (1, 256), False),
+        (tensor(4, 260, dims=(0, 1)), (8, 264), True),
+        (tensor(4, 260, dims=(0, 1)), (8, 257), True),
+        (tensor(4, 260, dims=(0, 1)), (8, 256), False),
+    ],
+)
+def test_another_count_of_classes_explains_another_shape(
+    of_model: ClassTensor, found: tuple[int, ...], resizes: bool
+) -> None:
+    assert of_model.resizes(found) is resizes
+
+
+def test_names_and_rows_that_are_not_equally_many_are_told_with_their_numbers() -> None:
+    classes = map_classes("abc", "xy")
+    assert [*tensor(2, 64).miscounts((3, 64), classes)] == []
+    assert [*tensor(2, 64).miscounts((4, 64), classes)] == [("the checkpoint", 4, 3)]
+    assert [*tensor(5, 64).miscounts((3, 64), classes)] == [("the model", 5, 2)]
+    # One sigmoid channel is for two classes, and for no other number.
+    assert [*tensor(1, 64).miscounts((3, 64), classes)] == []
+    assert [*tensor(2, 64).miscounts((1, 64), classes)] == [("the checkpoint", 1, 3)]
+    wide = ClassTensor("decode_head", (64, 1), (ClassAxis(1, inputs=True),), 1)
+    assert [*wide.miscounts((64, 3), classes)] == [("the model", 1, 2)]
 
 
 # Names

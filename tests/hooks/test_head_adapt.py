@@ -11,6 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mmseg_fixkit import FixkitError
 from mmseg_fixkit.checkpoint.compare import Resized, compare
 from mmseg_fixkit.config.host import zoo_path
 from mmseg_fixkit.models.heads import class_tensors
@@ -480,3 +481,12 @@ def test_resume_goes_on_where_only_names_changed(tmp_path: Path, data: Any, five
 def test_the_error_survives_pickling() -> None:
     again = pickle.loads(pickle.dumps(CheckpointMismatch("text")))
     assert (type(again), str(again)) == (CheckpointMismatch, "text")
+
+
+def test_a_mapping_alone_is_refused_where_the_checkpoint_names_no_classes(
+    tmp_path: Path, data: Any, weights: Any
+) -> None:
+    hook = {**HOOK, "mapping": {"road": "class_0"}}
+    runner = runner_of(tmp_path, data, save(tmp_path / "c.pth", weights), hooks=[hook])
+    with pytest.raises(FixkitError, match="the checkpoint's classes are not known"):
+        load(runner)

@@ -179,6 +179,8 @@ def test_names_of_the_model_itself_and_of_known_data_sets() -> None:
     [
         (OLD, None, None, "the model's classes are not known"),
         (None, NEW, {"wall": "lamp"}, "the checkpoint's classes are not known"),
+        (None, None, {"wall": "lamp"}, "the checkpoint's classes are not known"),
+        (OLD, None, {"wall": "lamp"}, "the model's classes are not known"),
         (OLD, NEW, {"wal": "lamp"}, "'wal', which is not among the checkpoint's classes; near"),
         ("citiscapes", NEW, None, "near it are CityscapesDataset"),
     ],
