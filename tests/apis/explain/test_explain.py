@@ -161,6 +161,91 @@ def test_a_config_tells_a_sampler_from_a_label() -> None:
     assert [p.id for p in explain(text, "d.py")[0].possibilities if p.fits] == ["label-too-large"]
 
 
+FOUR = QUERY.replace("[1.0, 1.0, 1.0]", "[1.0, 1.0, 1.0, 0.1]")
+NLL = 'Assertion `idx_dim >= 0 && idx_dim < index_size && "index out of bounds"` failed.'
+NO_WEIGHTS = "no CrossEntropyLoss of MMSegmentation has class_weight"
+NO_SIGMOID = "no loss of classes has use_sigmoid=True"
+NO_QUERY = "there is no query head"
+KEY = "model.decode_head"
+
+
+@pytest.mark.parametrize(
+    ("text", "config", "why", "because", "steps"),
+    [
+        (
+            INDEX,
+            QUERY,
+            "3 causes, of which the config shows 1.",
+            {
+                "weights-without-no-object": f"MSF102 {KEY}.loss_cls.class_weight is [1.0, 1.0, "
+                "1.0], but with 3 classes the loss has to have 4 entries (N + 1: 3 classes and 'no "
+                "object', as Mask2FormerHead is a query head)",
+                "weights-and-ignored-pixels": NO_WEIGHTS,
+                "sigmoid-and-label-too-large": NO_SIGMOID,
+            },
+            ["mmseg-fix check c.py --fix  # MSF102 gives class_weight its N + 1 entries"],
+        ),
+        (
+            INDEX,
+            FOUR,
+            "3 causes, of which the config shows none: then it is a label value, or your own code.",
+            {
+                "weights-without-no-object": "Mask2FormerHead has N + 1 weights, or none",
+                "weights-and-ignored-pixels": NO_WEIGHTS,
+                "sigmoid-and-label-too-large": NO_SIGMOID,
+            },
+            [
+                "mmseg-fix check c.py",
+                "mmseg-fix scan c.py  # lists every file with such values, worst first",
+            ],
+        ),
+        (
+            INDEX,
+            SIGMOID,
+            "3 causes, of which the config shows 1.",
+            {
+                "sigmoid-and-label-too-large": f"{KEY}.loss_decode.use_sigmoid is True; whether a "
+                "label is N or more, the scan says",
+                "weights-without-no-object": NO_QUERY,
+                "weights-and-ignored-pixels": NO_WEIGHTS,
+            },
+            ["mmseg-fix scan c.py  # lists every file with such values, worst first"],
+        ),
+        (
+            NLL,
+            OHEM,
+            "2 causes, of which the config shows 1.",
+            {
+                "one-channel-and-sampler": f"MSF110 {KEY}.sampler is {{'type': 'OHEMPixelSampler', "
+                "'thresh': 0.7, 'min_kept': 10000}, but with out_channels=1 there is no second "
+                "channel for it to index",
+                "label-too-large": "the sampler alone stops the run",
+            },
+            ["mmseg-fix check c.py --fix  # MSF110"],
+        ),
+        (
+            NLL,
+            PLAIN,
+            "2 causes, of which the config shows 1.",
+            {
+                "label-too-large": "the files say, not the config",
+                "one-channel-and-sampler": "no head with one channel has a sampler",
+            },
+            ["mmseg-fix scan c.py  # lists every file with such values, worst first"],
+        ),
+    ],
+    ids=["no object", "all entries", "sigmoid", "sampler", "label"],
+)
+def test_what_is_said_of_each_cause(
+    text: str, config: str, why: str, because: dict[str, str], steps: list[str]
+) -> None:
+    Path("c.py").write_text(config + CLASSES)
+    (found,) = explain(text, "c.py")
+    assert found.why == f"This text has {why}"
+    assert [(p.id, p.because) for p in found.possibilities] == [*because.items()]
+    assert [*found.next] == steps
+
+
 def test_findings_of_check_that_fit_are_shown() -> None:
     Path("c.py").write_text(PLAIN.replace("num_classes=3", "num_classes=19") + CLASSES)
     (found,) = explain("IndexError: Target 19 is out of bounds.", "c.py")
