@@ -174,7 +174,7 @@ KEY = "model.decode_head"
     [
         (
             INDEX,
-            QUERY,
+            QUERY + CLASSES,
             "3 causes, of which the config shows 1.",
             {
                 "weights-without-no-object": f"MSF102 {KEY}.loss_cls.class_weight is [1.0, 1.0, "
@@ -187,7 +187,7 @@ KEY = "model.decode_head"
         ),
         (
             INDEX,
-            FOUR,
+            FOUR + CLASSES,
             "3 causes, of which the config shows none: then it is a label value, or your own code.",
             {
                 "weights-without-no-object": "Mask2FormerHead has N + 1 weights, or none",
@@ -201,7 +201,7 @@ KEY = "model.decode_head"
         ),
         (
             INDEX,
-            SIGMOID,
+            SIGMOID + CLASSES,
             "3 causes, of which the config shows 1.",
             {
                 "sigmoid-and-label-too-large": f"{KEY}.loss_decode.use_sigmoid is True; whether a "
@@ -225,7 +225,7 @@ KEY = "model.decode_head"
         ),
         (
             NLL,
-            PLAIN,
+            PLAIN + CLASSES,
             "2 causes, of which the config shows 1.",
             {
                 "label-too-large": "the files say, not the config",
@@ -239,7 +239,7 @@ KEY = "model.decode_head"
 def test_what_is_said_of_each_cause(
     text: str, config: str, why: str, because: dict[str, str], steps: list[str]
 ) -> None:
-    Path("c.py").write_text(config + CLASSES)
+    Path("c.py").write_text(config)
     (found,) = explain(text, "c.py")
     assert found.why == f"This text has {why}"
     assert [(p.id, p.because) for p in found.possibilities] == [*because.items()]
