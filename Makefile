@@ -5,6 +5,7 @@
 #   make test WORKERS=4                  so many processes
 #   make test-classic PYTEST_ARGS=-x     one stack, and more for pytest
 #   make fuzz MINUTES=30             try random input for half an hour
+#   make mutants SEED=7 MUTANTS=200      the same small faults each time
 #   make zoo ZOO_ARGS=--resume           go on after an interruption
 #   PIP_FIND_LINKS=folder make test      take ready wheels (torch, mmcv) from a folder
 
@@ -31,6 +32,8 @@ WORKERS ?= 2
 ZOO_ARGS ?=
 MINUTES ?= 10
 FUZZ_ARGS ?=
+MUTANTS ?= 200
+MUTANTS_ARGS ?=
 
 ONEDL := onedl-mmcv==2.3.6 onedl-mmengine==0.10.12 onedl-mmsegmentation==1.4.2
 MMCV := mmcv==2.1.0
@@ -44,6 +47,7 @@ WHEELS := .wheels
 DEMO_ENV := .venv-demo
 TEST_ENV := .venv-test
 DOCS_ENV := .venv-docs
+MUTANTS_ENV := .venv-mutants
 DEMO_PYTHON := $(DEMO_ENV)/bin/python
 TEST_PYTHON := $(TEST_ENV)/bin/python
 DOCS_PYTHON := $(DOCS_ENV)/bin/python
@@ -54,13 +58,14 @@ DEMO_READY := $(DEMO_ENV)/$(STAMP)
 ONEDL_READY := $(DEMO_ENV)/tests-$(STAMP)
 TEST_READY := $(TEST_ENV)/$(STAMP)
 DOCS_READY := $(DOCS_ENV)/ready
+MUTANTS_READY := $(MUTANTS_ENV)/$(STAMP)
 
 # pip talks on a terminal, where its progress bars show; elsewhere a line a step is enough.
 PIP := -m pip --disable-pip-version-check install $$([ -t 2 ] || echo --quiet)
 say = @printf '%s\n' '==> $(1)' >&2
 step = printf '%s\n' '==> $(1)' >&2
 
-.PHONY: help demo test test-classic test-onedl test-slow fuzz zoo zoo-findings docs pages lint format bench clean distclean
+.PHONY: help demo test test-classic test-onedl test-slow fuzz mutants zoo zoo-findings docs pages lint format bench clean distclean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -87,6 +92,10 @@ test-onedl: $(ONEDL_READY) ## run the tests on onedl-mmsegmentation, the maintai
 
 fuzz: $(TEST_READY) ## try random input for MINUTES=10
 	@OMP_NUM_THREADS=1 $(TEST_PYTHON) -m tests.fuzz --minutes $(MINUTES) $(FUZZ_ARGS)
+
+mutants: $(MUTANTS_READY) ## which of MUTANTS=200 small faults does no test see? (an hour)
+	@$(MUTANTS_ENV)/bin/python -m tests.mutants --mutants $(MUTANTS) --workers $(WORKERS) \
+	  $(if $(SEED),--seed $(SEED)) $(MUTANTS_ARGS)
 
 zoo: $(TEST_READY) ## prove every config of the zoo and write docs/zoo.md (half an hour)
 	$(call say,the zoo of mmsegmentation 1.2.2)
@@ -121,7 +130,7 @@ bench: $(TEST_READY) ## run the benchmarks
 	done
 
 clean: ## remove environments and caches; built wheels stay
-	rm -rf $(DEMO_ENV) $(TEST_ENV) $(DOCS_ENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf $(DEMO_ENV) $(TEST_ENV) $(DOCS_ENV) $(MUTANTS_ENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## also remove the built wheels (compiling mmcv again takes eleven minutes)
@@ -156,6 +165,14 @@ $(TEST_READY): pyproject.toml Makefile
 	@$(call mmcv_works) || $(call mmcv_ready_wheel) || $(call mmcv_build)
 	$(call say,5/5 mmseg-fixkit and the test tools)
 	@$(TEST_PYTHON) $(PIP) '$(SETUPTOOLS)' '$(TORCH)' -e '.[test]'
+	@touch $@
+
+$(MUTANTS_READY): $(TEST_READY)
+	$(call say,what makes mutants in $(MUTANTS_ENV)$(comma) which sees the packages of $(TEST_ENV))
+	@$(TEST_PYTHON) -m venv $(MUTANTS_ENV)
+	@packages='import site; print(site.getsitepackages()[0])'; $(TEST_PYTHON) -c "$$packages" \
+	  > "$$($(MUTANTS_ENV)/bin/python -c "$$packages")/test-environment.pth"
+	@$(MUTANTS_ENV)/bin/python $(PIP) 'cosmic-ray>=8.4' 'coverage>=7.10'
 	@touch $@
 
 $(DOCS_READY): pyproject.toml Makefile

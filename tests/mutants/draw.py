@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from tests.mutants.operators import Mutant, mutant, places
+from tests.mutants.operators import Choices, Mutant, mutant, places
 from tests.mutants.record import PACKAGE
 
 #: Shows how the parts work, and draws the images that it shows.
@@ -54,19 +54,25 @@ def _shares(lines: dict[str, int], count: int) -> dict[str, int]:
 def _mutants(tree: Path, files: list[Path], numbers: random.Random) -> Iterator[Mutant]:
     """Yield mutants of a room without end: a file by its lines, a line of it, a place in that."""
     weights = [_lines(file) for file in files]
+    known: dict[Path, dict[int, list[Choices]]] = {}
     seen = set()
     while True:
         (file,) = numbers.choices(files, weights)
-        name = file.relative_to(tree).as_posix()
-        source = file.read_text()
-        found = places(source, with_numbers=not any(part in name for part in _LOOKS))
-        by_line = defaultdict(list)
-        for span, choices in sorted(found.items()):
-            by_line[span[0][0]].append(choices)
-        if not by_line:
+        name, source = file.relative_to(tree).as_posix(), file.read_text()
+        if file not in known:
+            known[file] = _by_line(name, source)
+        if not known[file]:
             continue
-        line = numbers.choice(sorted(by_line))
-        made = mutant(name, source, line, numbers.choice(by_line[line]), numbers)
+        line = numbers.choice(sorted(known[file]))
+        made = mutant(name, source, line, numbers.choice(known[file][line]), numbers)
         if made is not None and made.diff not in seen:
             seen.add(made.diff)
             yield made
+
+
+def _by_line(name: str, source: str) -> dict[int, list[Choices]]:
+    by_line = defaultdict(list)
+    found = places(source, with_numbers=not any(part in name for part in _LOOKS))
+    for span, choices in sorted(found.items()):
+        by_line[span[0][0]].append(choices)
+    return by_line

@@ -1,4 +1,4 @@
-"""The mutants that a file can have: cosmic-ray's operators and two of our own, and what is left out."""
+"""The mutants that a file can have, by the operators of cosmic-ray and two of our own."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from cosmic_ray.operators.operator import Operator
 
 #: A line and a column of a source.
 Place = tuple[int, int]
+#: Operators that fit a place, each with its number in the file.
+Choices = list[tuple[str, int]]
 
 
 @dataclass(frozen=True)
@@ -95,11 +97,11 @@ def operators() -> dict[str, Any]:
     return {n: each() for n, each in {**known, **ours}.items() if not each.arguments()}
 
 
-def places(source: str, *, with_numbers: bool) -> dict[tuple[Place, Place], list[tuple[str, int]]]:
-    """Return the operators that fit each place, with their number in the file."""
+def places(source: str, *, with_numbers: bool) -> dict[tuple[Place, Place], Choices]:
+    """Return the operators that fit each place."""
     left_out = _left_out(ast.parse(source))
     nodes = list(ast_nodes(get_ast(source)))
-    found: dict[tuple[Place, Place], list[tuple[str, int]]] = {}
+    found: dict[tuple[Place, Place], Choices] = {}
     for name, operator in operators().items():
         if name == "NumberReplacer" and not with_numbers:
             continue
@@ -113,7 +115,7 @@ def places(source: str, *, with_numbers: bool) -> dict[tuple[Place, Place], list
 
 
 def mutant(
-    file: str, source: str, line: int, choices: list[tuple[str, int]], numbers: random.Random
+    file: str, source: str, line: int, choices: Choices, numbers: random.Random
 ) -> Mutant | None:
     """Return one of the mutants of a place, or None if that is not Python any more."""
     name, occurrence = numbers.choice(choices)

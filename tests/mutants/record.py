@@ -30,6 +30,8 @@ context = ${{PYTEST_CURRENT_TEST-}}
 sigterm = true
 """
 
+_PYTEST = ("-q", "-m", "not slow", "-p", "no:cacheprovider", "-p", "tests.mutants.recorder")
+
 
 def environment(tree: Path) -> dict[str, str]:
     """Return the environment of tests that run in a copy of the tree."""
@@ -43,8 +45,7 @@ def record(tree: Path, folder: Path, tests: Sequence[str], arguments: Sequence[s
     settings = folder / "coveragerc"
     settings.write_text(_SETTINGS.format(tree=tree, folder=folder))
     subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-m", "not slow", "-p", "no:cacheprovider"]
-        + ["-p", "tests.mutants.recorder", *arguments, *tests],
+        [sys.executable, "-m", "pytest", *_PYTEST, *arguments, *tests],
         cwd=tree,
         env={
             **environment(tree),

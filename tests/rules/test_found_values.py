@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -28,7 +29,7 @@ def plain(value: Any) -> Any:
 
     A nan is no value of its own.
     """
-    if value != value:
+    if isinstance(value, float) and math.isnan(value):
         return "nan"
     if isinstance(value, dict):
         return value.get("type", value)
