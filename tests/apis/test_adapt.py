@@ -128,6 +128,17 @@ def test_renames_merges_and_json(state: dict[str, Any]) -> None:
     assert sorted(p.name for p in Path().iterdir()) == ["new.py", "old.pth"]
 
 
+def test_a_dry_run_needs_no_place_for_the_file(state: dict[str, Any]) -> None:
+    path, new = save("old.pth", state), config("new.py", NEW, 4)
+    Path("out.pth").write_bytes(b"of somebody")
+    done = run(path, new, "-o", "out.pth", "--dry-run")
+    assert done.exit_code == 0
+    assert done.output.endswith("dry run: nothing is written\n")
+    assert Path("out.pth").read_bytes() == b"of somebody"
+    assert isinstance(run(path, new, "-o", "out.pth").exception, FixkitError)
+    assert Path("out.pth").read_bytes() == b"of somebody"
+
+
 def test_likely_misspellings_are_a_finding(state: dict[str, Any]) -> None:
     done = run(save("old.pth", state), config("new.py", ("Sky", "raod"), 2), "-o", "out.pth")
     assert done.exit_code == 1

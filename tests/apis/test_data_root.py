@@ -540,3 +540,45 @@ def test_the_command_line_says_what_it_saw() -> None:
     config = load("out.py").datasets[0].config
     assert config["ann_file"] == "own/train.txt"
     assert [Path(i).name for i, _ in read(config, sample=False)] == ["a.jpg"]
+
+
+# Folders without --data-root: the config's own root is looked at, where there is one
+
+
+def two_datasets(*roots: str) -> str:
+    """Write a config whose datasets have these roots; return its name."""
+    loaders = "".join(
+        f"{name}_dataloader = dict(dataset=dict(type='BaseSegDataset', data_root={root!r}, "
+        f"data_prefix=dict(img_path='x', seg_map_path='y'), "
+        f"metainfo=dict(classes=('weed', 'crop'))))\n"
+        for name, root in zip(("train", "val"), roots)
+    )
+    Path("c.py").write_text(f"model = {MODEL}\n{loaders}")
+    return "c.py"
+
+
+def prefixes(planned: Any) -> list[Any]:
+    return [
+        (d.config.get("data_root"), d.config["data_prefix"].get("img_path"))
+        for d in load_tree(planned)
+    ]
+
+
+def load_tree(planned: Any) -> list[Dataset]:
+    planned.write(Path("out.py"))
+    return list(load("out.py").datasets)
+
+
+def test_folders_below_the_root_that_all_datasets_have() -> None:
+    folder(Path("data"), "img/{s}/{n}.jpg", "ann/{s}/{n}.png", train="a b", val="c")
+    planned = patch(two_datasets("data", "data"), img_dir="img/{split}", ann_dir="ann/{split}")
+    assert prefixes(planned) == [("data", "img/train"), ("data", "img/val")]
+
+
+def test_datasets_of_several_roots_or_none_keep_them() -> None:
+    folder(Path("data"), "img/{s}/{n}.jpg", "ann/{s}/{n}.png", train="a b", val="c")
+    planned = patch(two_datasets("data", "other"), img_dir="img/{split}", ann_dir="ann/{split}")
+    assert prefixes(planned) == [("data", "img/train"), ("other", "img/val")]
+    assert planned.notes == ()
+    alone = patch(two_datasets(), ["weed", "crop"], img_dir="img/{split}", guards=False)
+    assert alone.plan.empty

@@ -24,7 +24,7 @@ from tests.zoo.build import build
 onnx = pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime")
 
-from mmseg_fixkit.apis.export import ExportedModel, export, output_spec  # noqa: E402 - after them
+from mmseg_fixkit.apis.export import ExportedModel, export, need, output_spec  # noqa: E402 - after them
 
 NAMES = ("soil", "weed", "crop", "stone", "sky")
 
@@ -416,3 +416,12 @@ def test_what_the_host_logs_is_no_part_of_the_result(tmp_path: Path) -> None:
     more = ["-o", str(tmp_path / "m.onnx"), "--output-format", "json"]
     done = subprocess.run([*command, *more], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["task"] == "softmax"
+
+
+@pytest.mark.parametrize("package", ["onnx", "onnxruntime", "onnxscript"])
+def test_a_package_that_is_missing_is_named_with_what_to_install(
+    package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(FixkitError, match=rf"^{package} is needed .*mmseg-fixkit\[export\]'$"):
+        need(package)

@@ -170,6 +170,13 @@ def test_without_classes_the_training_data_says_how_many_labels(tmp_path: Path) 
     assert patched.notes == ("2 labels, as train_dataset.num_classes says, need 3 channels",)
 
 
+def test_without_training_data_the_model_says_how_many_classes(tmp_path: Path) -> None:
+    alone = SOFTMAX[SOFTMAX.index("val_dataset") :].replace("num_classes: 19", "num_classes: 5", 1)
+    patched = patch_paddleseg(str(write(tmp_path, alone)))
+    assert "num_classes: 5" not in patched.text
+    assert patched.text.count("num_classes: 19") == 2
+
+
 CASES = {
     "two channels with LovaszHinge": (BASE, ["MSF652", "MSF652", "MSF653"]),
     "transform in one list": (

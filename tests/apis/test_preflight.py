@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,13 @@ from click.testing import CliRunner
 from PIL import Image
 
 from mmseg_fixkit.apis.preflight.runner import PreflightRun, StageResult, State, run_stages
+from mmseg_fixkit.apis.preflight.sample_files import sampled
 from mmseg_fixkit.apis.preflight.stages import STAGES
 from mmseg_fixkit.cli import app
 from mmseg_fixkit.cli.output.preflight import lines_of
+from mmseg_fixkit.config.load import load
+from mmseg_fixkit.datasets.from_config import of_config
+from mmseg_fixkit.datasets.listing import files_of
 from tests.helpers.runs import (
     run_config,
     run_dataset,
@@ -62,9 +67,28 @@ def test_a_sound_config_passes_every_stage(tmp_path: Path, data: Path) -> None:
         "optimizer": "passed",
         "validation": "passed",
     }, said
-    assert "8 files, all of train, val" in said["labels"]
-    assert "(chance 1.5" in said["step"]
-    assert "mIoU" in said["validation"]
+    assert said["config"] == "5 classes; no findings"
+    assert said["labels"] == "8 files, all of train, val; no findings"
+    assert said["model"] == "EncoderDecoder, 0.2 M parameters"
+    assert said["checkpoint"] == "load_from is not set, and no --checkpoint is given"
+    assert said["samples"] == "4 of 6, as 3x32x32"
+    assert re.fullmatch(r"two of 32x32: decode\.loss_ce 1\.\d+ \(chance 1\.5\d*\)", said["step"])
+    assert said["optimizer"] == "SGD, 1 group of parameters"
+    assert re.fullmatch(r"1 of 2: aAcc [\d.]+, mIoU [\d.]+, mAcc [\d.]+", said["validation"])
+
+
+def test_of_many_label_files_some_are_read_spread_over_all(tmp_path: Path) -> None:
+    for images in (64, 65, 70):
+        folder = tmp_path / str(images)
+        data = run_dataset_config(run_dataset(folder / "data", 5, images=images), FIVE)
+        config = run_config(folder / "run", run_model(run_head(5)), data)
+        inventory = of_config(load(config.filename))
+        some, whole = sampled(inventory)
+        every = sorted(f.label for part in inventory.parts for f in files_of(part.source))
+        names = [f.label for part in some.parts for f in files_of(part.source)]
+        assert whole is (images == 64)
+        assert len(names) == len(set(names)) == 64
+        assert sorted(names) == [every[i * images // 64] for i in range(64)]
 
 
 def test_nothing_is_written(tmp_path: Path, data: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import gzip
+import importlib
 import io
 import os
 import pickle
@@ -754,3 +755,17 @@ def test_the_docs_list_the_types_with_their_reasons() -> None:
 
 def test_a_checkpoint_is_a_plain_value() -> None:
     assert Checkpoint(Path("c.pth"), {"a": 1}).taken() == "c.pth: 1 tensor"
+
+
+def test_a_trusted_file_that_asks_for_what_is_not_installed_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "module_of_theirs.py").write_text("class Thing:\n    pass\n")
+    path = tmp_path / "c.pth"
+    with monkeypatch.context() as there:
+        there.syspath_prepend(tmp_path)
+        theirs = importlib.import_module("module_of_theirs")
+        torch.save({"state_dict": weights(), "thing": theirs.Thing()}, path)
+    monkeypatch.delitem(sys.modules, "module_of_theirs")
+    with pytest.raises(FixkitError, match="asks for module_of_theirs, which is not installed"):
+        read_checkpoint(path, trust=True)

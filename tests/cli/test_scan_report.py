@@ -385,6 +385,12 @@ def test_the_matrix_holds_what_was_counted() -> None:
             assert next(pairs) == sum(split.together[key] for split in stats.splits.values())
 
 
+def test_the_legend_of_the_matrix_names_each_shade_by_its_bounds() -> None:
+    words = Page(scan_html(many(30), [])).text.split()
+    shades = [f"to {share:g} %" for share in (1, 3, 10, 25, 50, 75, 90)]
+    assert " ".join(["never", *shades, "over 90 %"]) in " ".join(words)
+
+
 def test_a_page_explains_its_findings_by_their_rules() -> None:
     text = Page(scan_html(*city())).text
     assert "mmseg-fix rule MSF401" in text

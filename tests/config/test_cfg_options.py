@@ -43,11 +43,14 @@ def test_list_heads_are_named_by_index() -> None:
     assert "model.decode_head.0.num_classes=5 model.decode_head.1.num_classes=5" in line
 
 
-def test_the_command_prints_it() -> None:
+def test_the_command_prints_it_and_nothing_else(tmp_path: Path) -> None:
     arguments = ["patch", str(PSPNET), "--num-classes", "3", "--no-guards", "--cfg-options"]
-    done = CliRunner().invoke(app, arguments)
+    with CliRunner().isolated_filesystem(tmp_path) as folder:
+        done = CliRunner().invoke(app, arguments)
+        assert list(Path(folder).iterdir()) == []
     assert done.exit_code == 0
-    assert "model.decode_head.num_classes=3" in done.output
+    assert "model.decode_head.num_classes=3" in done.stdout
+    assert done.stdout == f"{patch(PSPNET, 3, guards=False).cfg_options()}\n"
 
 
 @pytest.mark.parametrize(

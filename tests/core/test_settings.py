@@ -141,3 +141,13 @@ def test_each_reason_is_given_once() -> None:
         "ignored MSF302: why",
         "ignored MSF1: so",
     )
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "folder" / "pyproject.toml").mkdir(parents=True)
+    with pytest.raises(FixkitError, match=r"folder.pyproject\.toml cannot be read"):
+        settings_for(tmp_path / "folder")
+    (tmp_path / "bytes").mkdir()
+    (tmp_path / "bytes" / "pyproject.toml").write_bytes(b"[tool.mmseg-fixkit]\nx = '\xff'")
+    with pytest.raises(FixkitError, match=r"bytes.pyproject\.toml cannot be read"):
+        settings_for(tmp_path / "bytes")

@@ -90,7 +90,22 @@ def test_all_offences_are_reported_at_once(tmp_path: Path, data: Path) -> None:
     assert "MSF102 class-weight-length: model.decode_head.loss_decode.0.class_weight" in text
     assert "asks for 5 entries; there are 19, in CrossEntropyLoss" in text
     assert "model.auxiliary_head.1.num_classes is 21" in text
-    assert f"`mmseg-fix patch {config.filename}`" in text
+    assert text.endswith(
+        f"`mmseg-fix patch {config.filename}` writes a config in which they agree; "
+        "ClassCountHook(action='fix') rebuilds the class layers of this run's model"
+    )
+
+
+def test_the_hook_offers_to_rebuild_only_what_is_a_matter_of_the_model(
+    tmp_path: Path, data: Path
+) -> None:
+    others = dataset(data, ("b", "a", "c", "d", "e"))
+    config = run_config(tmp_path, run_model(run_head(5)), dataset(data), others, hooks=[HOOK])
+    with pytest.raises(ClassCountError) as caught:
+        run_runner(config).train()
+    text = str(caught.value)
+    assert text.endswith("writes a config in which they agree")
+    assert "MSF101" not in text
 
 
 @pytest.mark.parametrize("verb", ["train", "val", "test"])

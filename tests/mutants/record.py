@@ -35,8 +35,8 @@ _PYTEST = ("-q", "-m", "not slow", "-p", "no:cacheprovider", "-p", "tests.mutant
 
 def environment(tree: Path) -> dict[str, str]:
     """Return the environment of tests that run in a copy of the tree."""
-    settings = {"OMP_NUM_THREADS": "1", "NO_COLOR": "1", "CI": "1", "PYTHONPATH": str(tree)}
-    return {**os.environ, **settings}
+    settings = {"OMP_NUM_THREADS": "1", "CI": "1", "PYTHONPATH": str(tree)}
+    return {n: v for n, v in os.environ.items() if n != "NO_COLOR"} | settings
 
 
 def record(tree: Path, folder: Path, tests: Sequence[str], arguments: Sequence[str]) -> None:
@@ -65,13 +65,16 @@ class Record:
     tree: Path
 
     def covering(self, file: str, line: int) -> list[str]:
-        """Return the tests that a fault in a line may show in: one of each function, the fastest
-        first, then a second one of each.
+        """Return the tests that a fault in a line may show in.
+
+        Those that reach the file come first; of them one of each function, the fastest first,
+        then a second one of each.
         """
         around = list(_around(ast.parse((self.tree / file).read_text()), line))
         functions = [each for each in around if isinstance(each, _FUNCTIONS)]
+        near = self._reaching(file, range(1, 10**6))
         if not functions:
-            tests = self._users(_given(around[-1])) or self._reaching(file, range(1, 10**6))
+            tests = self._users(_given(around[-1])) or near
         elif line < functions[-1].body[0].lineno:  # its decorators and defaults
             last = functions[-1].end_lineno or line
             tests = self._reaching(file, range(functions[-1].body[0].lineno, last + 1))
@@ -82,7 +85,7 @@ class Record:
         fastest = sorted(tests, key=lambda test: (self.seconds[test], test))
         function = [test.partition("[")[0] for test in fastest]
         turn = {test: function[:i].count(function[i]) for i, test in enumerate(fastest)}
-        return sorted(fastest, key=turn.__getitem__)
+        return sorted(fastest, key=lambda test: (test not in near, turn[test]))
 
     def _reaching(self, file: str, lines: Iterable[int]) -> set[str]:
         reached = self.reached.get(file, {})

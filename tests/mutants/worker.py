@@ -74,7 +74,9 @@ def _run(tree: Path, scratch: Path, tests: dict[str, float]) -> None:
     os.setsid()
     resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY, _MEMORY))
     os.chdir(tree)
-    os.environ.update(environment(tree), TMPDIR=str(scratch))
+    given = {**environment(tree), "TMPDIR": str(scratch)}
+    os.environ.clear()
+    os.environ.update(given)
     tempfile.tempdir = None
     for name in list(sys.modules):
         if name.partition(".")[0] in {"tests", PACKAGE}:

@@ -229,7 +229,8 @@ def optimizer(run: PreflightRun) -> StageFindings:
         for name, layer in class_layers(run["model"]).items()
         if not layer.requires_grad or not rates.get(id(layer))
     )
-    text = f"{type(optimizers_of(wrapper)[0]).__name__}, {len(groups)} groups of parameters"
+    count = counted(len(groups), "group")
+    text = f"{type(optimizers_of(wrapper)[0]).__name__}, {count} of parameters"
     return StageFindings(text, check_iteration(TrainingContext(layers=layers)))
 
 

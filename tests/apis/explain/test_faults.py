@@ -218,6 +218,20 @@ def test_a_table_of_1000_classes_is_read_wherever_a_piece_of_the_text_ends() -> 
         assert found[0].values == {"names": "the last one"}
 
 
+@pytest.mark.parametrize("fill", ["x", "ab "])
+def test_of_a_long_line_what_stands_around_the_message_is_quoted(fill: str) -> None:
+    error = "IndexError: Target 15 is out of bounds."
+    (found,) = explain(f"one\n{fill * 5000}\n{fill * 500}{error}{fill * 500}\n{fill * 5000}")
+    assert found.line == 3
+    assert error in found.evidence
+    before, _ = found.evidence.split(error)
+    assert 280 <= len(before) <= 300
+    assert found.evidence.endswith("…")
+    assert len(found.evidence) == 600
+    (whole,) = explain(f"{'x' * 200} {error} {'y' * 200}")
+    assert whole.evidence == f"{'x' * 200} {error} {'y' * 200}"
+
+
 def test_utf_16_of_a_windows_shell_is_read() -> None:
     assert ids_in("IndexError: Target 15 is out of bounds.") == {
         e.id for e in explain("IndexError: Target 15 is out of bounds.\r\n".encode("utf-16"))
