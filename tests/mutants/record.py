@@ -67,8 +67,8 @@ class Record:
     def covering(self, file: str, line: int) -> list[str]:
         """Return the tests that a fault in a line may show in.
 
-        Those that reach the file come first; of them one of each function, the fastest first,
-        then a second one of each.
+        Those that reach the file come first, and of them the fastest; of a function with many
+        cases, each one comes later than it would alone.
         """
         around = list(_around(ast.parse((self.tree / file).read_text()), line))
         functions = [each for each in around if isinstance(each, _FUNCTIONS)]
@@ -85,7 +85,8 @@ class Record:
         fastest = sorted(tests, key=lambda test: (self.seconds[test], test))
         function = [test.partition("[")[0] for test in fastest]
         turn = {test: function[:i].count(function[i]) for i, test in enumerate(fastest)}
-        return sorted(fastest, key=lambda test: (test not in near, turn[test]))
+        cost = {test: self.seconds[test] * (turn[test] + 1) for test in fastest}
+        return sorted(fastest, key=lambda test: (test not in near, cost[test]))
 
     def _reaching(self, file: str, lines: Iterable[int]) -> set[str]:
         reached = self.reached.get(file, {})
@@ -138,9 +139,23 @@ def _head(statement: ast.stmt) -> range:
     return range(statement.lineno, body[0].lineno if body else (statement.end_lineno or 0) + 1)
 
 
-def read_record(tree: Path, folder: Path) -> Record:
-    """Return what the files of a folder say of a tree that was recorded into it."""
-    seconds = _seconds(folder)
+def collected(tree: Path) -> set[str]:
+    """Return the tests that there are; pytest runs none at all if one is asked for that is not."""
+    listed = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [*listed, "-o", "addopts=", "tests"],
+        cwd=tree,
+        env=environment(tree),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stdout.splitlines())
+
+
+def read_record(tree: Path, folder: Path, tests: set[str]) -> Record:
+    """Return what the files of a folder say of a tree and of those tests."""
+    seconds = {test: took for test, took in _seconds(folder).items() if test in tests}
     of_file: dict[str, set[str]] = defaultdict(set)
     for test in seconds:
         of_file[test.partition("::")[0]].add(test)
@@ -156,7 +171,7 @@ def read_record(tree: Path, folder: Path) -> Record:
                     # What a fixture of a module made is looked at by all its tests.
                     shared = phase == "(setup)" and of_file[test.partition("::")[0]]
                     lines[line] |= shared or {test} & seconds.keys()
-    return Record(seconds, reached, tree)
+    return Record(seconds, {file: dict(lines) for file, lines in reached.items()}, tree)
 
 
 def _relative(file: str) -> str:

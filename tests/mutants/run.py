@@ -22,6 +22,8 @@ from tests.mutants.record import Record, read_record, record
 from tests.mutants.worker import Run, Tests
 
 KILLED, TIMED_OUT, SURVIVED, LEFT = "killed", "timed out", "survived", "not tried"
+#: pytest stopped before the first test: its end says nothing.
+NOT_RUN = "not run"
 
 #: They take long, read every config of the zoo, or train.
 _SLOW = ("zoo", "demo", "fuzz", "faults", "mutants", "test_configs.py", "test_training.py")
@@ -66,8 +68,7 @@ class Bench:
             run = self._with(mutant, chosen) if chosen else None
             if run is None or run.failed is None or self._passes(run.failed):
                 break
-        killed = TIMED_OUT if run and run.timed_out else KILLED
-        end = killed if run and run.failed else SURVIVED
+        end = _end(run)
         killer = (run and run.failed) or ""
         left_out = len(known) - len(chosen)
         return Outcome(mutant, end, len(known), left_out, killer, time.monotonic() - begin)
@@ -98,6 +99,16 @@ class Bench:
         return self._sound[test]
 
 
+def _end(run: Run | None) -> str:
+    if run is None:
+        return SURVIVED
+    if not run.started:
+        return NOT_RUN
+    if run.failed is None:
+        return SURVIVED
+    return TIMED_OUT if run.timed_out else KILLED
+
+
 def _first(tests: Sequence[str], seconds: dict[str, float], most: float) -> list[str]:
     """Return the first tests that take so long together, and one at least."""
     ends = itertools.accumulate(seconds[test] for test in tests)
@@ -118,7 +129,7 @@ def mutate(arguments: argparse.Namespace) -> int:
         spread = ["-n", str(arguments.workers), "--dist", "loadfile"]
         skipped = [f"--ignore=tests/{name}" for name in _SLOW]
         record(trees[0], folder / "record", arguments.tests.split(","), [*spread, *skipped])
-    recorded = read_record(trees[0], folder / "record")
+    recorded = read_record(trees[0], folder / "record", collected(trees[0]))
     print(f"{len(recorded.seconds)} tests are recorded; seed {arguments.seed}", flush=True)
     only = [room for room in arguments.rooms.split(",") if room]
     mutants = draw(trees[0], arguments.mutants, arguments.seed, only)
@@ -167,14 +178,14 @@ def _report(outcomes: Sequence[Outcome], seed: int) -> str:
     """Return the survivors with their changes, then the counts of each room."""
     survivors = [each for each in outcomes if each.end == SURVIVED]
     shown = "".join(f"\n{each.line}\n{each.mutant.diff}\n" for each in survivors)
-    ends = (KILLED, TIMED_OUT, SURVIVED, LEFT)
+    ends = (KILLED, TIMED_OUT, SURVIVED, NOT_RUN, LEFT)
     counts = Counter((each.mutant.file.split("/")[1], each.end) for each in outcomes)
     rows = [
         f"{room:12}" + "".join(f"{counts[room, end]:10}" for end in ends)
         for room in sorted({room for room, _ in counts})
     ]
     total = Counter(each.end for each in outcomes)
-    tried = len(outcomes) - total[LEFT]
+    tried = len(outcomes) - total[LEFT] - total[NOT_RUN]
     share = f"{(tried - total[SURVIVED]) / max(1, tried):.1%} of {tried} were killed, seed {seed}"
     head = f"{'':12}" + "".join(f"{end:>10}" for end in ends)
     return "\n".join([shown, head, *rows, share])

@@ -13,7 +13,6 @@ import shutil
 import signal
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -38,7 +37,7 @@ class Run:
 
     failed: str | None
     timed_out: bool
-    seconds: float
+    started: bool  # else pytest stopped before the first of them
 
 
 class Tests:
@@ -52,18 +51,17 @@ class Tests:
     def run(self, tests: Sequence[tuple[str, float]]) -> Run:
         """Run tests, which usually take so many seconds each, up to the first that fails."""
         scratch = Path(tempfile.mkdtemp(prefix="mutant-"))
-        begin = time.monotonic()
         child = self._processes.Process(target=_run, args=(self._tree, scratch, dict(tests)))
         child.start()
         child.join(60 + sum(_TIMES * seconds + 1 for _, seconds in tests))
         with suppress(ProcessLookupError):
             os.killpg(child.pid or 0, signal.SIGKILL)
         child.join()
-        running = _text(scratch / "running")
-        failed = _text(scratch / "failed") or (child.exitcode != 0 and running) or None
-        timed_out = bool(failed) and "Timeout (" in _text(scratch / "out")
+        running, failed = _text(scratch / "running"), _text(scratch / "failed")
+        crashed = running if child.exitcode != 0 else ""
+        timed_out = "Timeout (" in _text(scratch / "out")
         shutil.rmtree(scratch, ignore_errors=True)
-        return Run(failed, timed_out, time.monotonic() - begin)
+        return Run(failed or crashed or None, timed_out, bool(running or failed))
 
 
 def _text(file: Path) -> str:

@@ -100,3 +100,11 @@ def test_selection_is_by_prefix() -> None:
     assert "MSF101" not in {r.code for r in select_rules(None, ["MSF101"])}
     with pytest.raises(FixkitError, match="selects no rule"):
         select_rules(["MSF9"])
+
+
+@pytest.mark.parametrize("rule", by_code(ALL))
+def test_a_rule_is_found_by_its_code_and_by_its_name_and_by_nothing_else(rule: Rule) -> None:
+    assert find_rule(rule.code) is find_rule(rule.code.lower()) is find_rule(rule.name) is rule
+    for other in (f"{rule.name}s", rule.name[:-1], rule.code[:-1], rule.name.upper()):
+        with pytest.raises(FixkitError, match=rule.code):
+            find_rule(other)
