@@ -18,7 +18,7 @@ from queue import SimpleQueue
 from tests.helpers.paths import ROOT
 from tests.mutants.draw import draw
 from tests.mutants.operators import Mutant
-from tests.mutants.record import Record, read_record, record
+from tests.mutants.record import Record, collected, read_record, record
 from tests.mutants.worker import Run, Tests
 
 KILLED, TIMED_OUT, SURVIVED, LEFT = "killed", "timed out", "survived", "not tried"
