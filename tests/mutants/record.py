@@ -67,8 +67,9 @@ class Record:
     def covering(self, file: str, line: int) -> list[str]:
         """Return the tests that a fault in a line may show in.
 
-        Those that reach the file come first, and of them the fastest; of a function with many
-        cases, each one comes later than it would alone.
+        Those of the module itself come first, then those of its folder, then those that reach its
+        file, and of them the fastest; of a function with many cases, each one comes later than it
+        would alone.
         """
         around = list(_around(ast.parse((self.tree / file).read_text()), line))
         functions = [each for each in around if isinstance(each, _FUNCTIONS)]
@@ -86,7 +87,9 @@ class Record:
         function = [test.partition("[")[0] for test in fastest]
         turn = {test: function[:i].count(function[i]) for i, test in enumerate(fastest)}
         cost = {test: self.seconds[test] * (turn[test] + 1) for test in fastest}
-        return sorted(fastest, key=lambda test: (test not in near, cost[test]))
+        return sorted(
+            fastest, key=lambda test: (-_kinship(file, test), test not in near, cost[test])
+        )
 
     def _reaching(self, file: str, lines: Iterable[int]) -> set[str]:
         reached = self.reached.get(file, {})
@@ -107,6 +110,13 @@ class Record:
     @cached_property
     def _texts(self) -> dict[str, list[str]]:
         return {file: (self.tree / file).read_text().splitlines() for file in self.reached}
+
+
+def _kinship(file: str, test: str) -> int:
+    """Return 2 where a test is named after a file, 1 where it is of the same folder, else 0."""
+    module, of = Path(file), Path(test.partition("::")[0])
+    same_folder = module.parent.relative_to(PACKAGE) == of.parent.relative_to("tests")
+    return same_folder + (same_folder and module.stem in of.stem)
 
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
