@@ -11,13 +11,27 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import get_context
+from queue import SimpleQueue
 
 import pytest
 
 from mmseg_fixkit.core.errors import FixkitError
 from mmseg_fixkit.core.parallel import Work, chunk_size, chunked, cores, each, results
+from tests.helpers.limits import time_limit
 
 EXECUTORS = ("threads", "processes")
+
+
+@pytest.fixture(autouse=True)
+def _no_test_waits_for_ever() -> Iterator[None]:
+    with time_limit(180):
+        yield
+
+
+def test_a_wait_that_has_no_end_is_ended() -> None:
+    waiting: SimpleQueue[int] = SimpleQueue()
+    with pytest.raises(TimeoutError, match="not done after"), time_limit(0.1):
+        waiting.get()
 
 
 def slowest_first(number: int) -> int:
