@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmseg_fixkit import FixkitError
+from mmseg_fixkit.checkpoint.adapt import ModelSpec
+from mmseg_fixkit.checkpoint.contents import Source
 from mmseg_fixkit.checkpoint.names import (
     datasets_of,
     given_names,
@@ -224,6 +226,20 @@ def test_names_and_rows_that_are_not_equally_many_are_told_with_their_numbers() 
     assert [*tensor(2, 64).miscounts((1, 64), classes)] == [("the checkpoint", 1, 3)]
     wide = ClassTensor("decode_head", (64, 1), (ClassAxis(1, inputs=True),), 1)
     assert [*wide.miscounts((64, 3), classes)] == [("the model", 1, 2)]
+
+
+@pytest.mark.parametrize("names", [("decode_head.w", "auxiliary_head.w"), ("auxiliary_head.w",)])
+def test_the_count_of_a_checkpoint_is_first_that_of_the_decode_head(names: tuple[str, ...]) -> None:
+    rows = {"decode_head.w": 7, "auxiliary_head.w": 19}
+    of_model = {
+        name: ClassTensor(name.partition(".")[0], (4, 8), (ClassAxis(0),), 4)
+        for name in ("auxiliary_head.w", "decode_head.w")
+    }
+    spec = ModelSpec(dict.fromkeys(of_model, (4, 8)), of_model, lambda names: {})
+    tensors = {name: torch.zeros(rows[name], 8) for name in names}
+    assert spec.class_count_of(Source("c.pth", tensors)) == rows[names[0]]
+    assert spec.class_count_of(Source("c.pth", {"decode_head.w": torch.zeros(1, 8)})) == 2
+    assert spec.class_count_of(Source("c.pth", {"decode_head.w": torch.zeros(5, 9)})) is None
 
 
 # Names

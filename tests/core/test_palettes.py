@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import ImageColor
 
 from mmseg_fixkit.config.host import dataset_info
 from mmseg_fixkit.core.palettes import (
@@ -13,9 +17,13 @@ from mmseg_fixkit.core.palettes import (
     KNOWN,
     VOC,
     Palette,
+    as_hex,
     best_match,
     candidates,
+    is_grey,
     pack,
+    pack_image,
+    parse_color,
     unpack,
 )
 
@@ -33,6 +41,27 @@ def test_the_colours_are_those_of_the_host(palette: Palette, kind: str) -> None:
 def test_a_colour_survives_packing() -> None:
     assert pack((1, 2, 3)) == 0x010203
     assert unpack(0x010203) == (1, 2, 3)
+
+
+PARTS = st.integers(0, 255)
+
+
+@given(st.tuples(PARTS, PARTS, PARTS))
+def test_colours_are_what_pillow_says_of_them(color: tuple[int, int, int]) -> None:
+    packed = pack(color)
+    assert unpack(packed) == color
+    assert as_hex(packed) == f"#{bytes(color).hex()}"
+    assert ImageColor.getrgb(as_hex(packed)) == color
+    assert is_grey(packed) is (len(set(color)) == 1)
+    assert parse_color(as_hex(packed)) == parse_color(" ".join(map(str, color))) == color
+    assert pack_image(np.array([[color]], np.uint8)).tolist() == [[packed]]
+
+
+@pytest.mark.parametrize(
+    "color", [(7, 7, 7), (7, 7, 6), (7, 7, 8), (7, 6, 7), (7, 8, 7), (6, 7, 7), (8, 7, 7)]
+)
+def test_grey_is_three_equal_parts(color: tuple[int, int, int]) -> None:
+    assert is_grey(pack(color)) is (color == (7, 7, 7))
 
 
 def test_each_palette_explains_its_own_colours_best() -> None:

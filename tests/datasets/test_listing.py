@@ -12,6 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mmengine.dataset import BaseDataset
 from PIL import Image
 
 from mmseg_fixkit.config.load import load
@@ -26,6 +29,7 @@ from mmseg_fixkit.datasets.listing import (
     files_of,
     of_folder,
     unpaired,
+    source_of,
 )
 from mmseg_fixkit.datasets.scan_files import scan_files
 from mmseg_fixkit.datasets.stats import SplitStats
@@ -548,3 +552,20 @@ def test_a_folder_without_permission_is_a_finding(
     denied = "it cannot be read: Permission denied"
     assert (lost(found["train"]), found["train"].raw) == ({"closed": denied}, {0: 16})
     assert lost(found["val"]) == {"val": denied}
+PATHS = st.sampled_from(
+    ["", "a", "a/b", "/a", "/r/a", "s3://b/a", "http://h/a", "https://h/a", "../a", "s3:/a"]
+)
+
+
+@given(root=st.sampled_from([None, "", "r", "/r", "r/s"]), img=PATHS, seg=PATHS, ann=PATHS)
+def test_paths_are_joined_as_the_host_joins_them(root: Any, img: str, seg: str, ann: str) -> None:
+    prefix = {"img_path": img, "seg_map_path": seg}
+    host = BaseDataset.__new__(BaseDataset)
+    host.data_root, host.data_prefix, host.ann_file = root, dict(prefix), ann
+    host._join_prefix()
+    ours = source_of(
+        "train", "", {"data_root": root, "data_prefix": prefix, "ann_file": ann}, (".jpg", ".png")
+    )
+    joined = host.data_prefix
+    assert (ours.images, ours.labels) == (joined["img_path"], joined["seg_map_path"])
+    assert ours.ann_file == host.ann_file

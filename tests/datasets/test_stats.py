@@ -55,6 +55,27 @@ STATS = st.builds(
 )
 
 
+@pytest.mark.parametrize(
+    ("reading", "words"),
+    [
+        (LabelReading(), "imdecode_backend=pillow"),
+        (
+            LabelReading(
+                backend="cv2",
+                reduce_zero_label=True,
+                ignore_index=0,
+                label_map=((1, 2), (3, 4)),
+            ),
+            "imdecode_backend=cv2, reduce_zero_label=True, ignore_index=0, label_map of 2",
+        ),
+        (LabelReading(ignore_index=254), "imdecode_backend=pillow, ignore_index=254"),
+        (LabelReading(ignore_index=255, label_map=((1, 1),)), None),
+    ],
+)
+def test_a_reading_is_told_by_what_is_not_as_usual(reading: LabelReading, words: Any) -> None:
+    assert reading.in_words == (words or "imdecode_backend=pillow, label_map of 1")
+
+
 @given(SPLITS, SPLITS, SPLITS)
 def test_splits_are_merged_in_any_order(a: SplitStats, b: SplitStats, c: SplitStats) -> None:
     assert (a + b) + c == a + (b + c)

@@ -192,6 +192,13 @@ def test_the_guard_asks_for_a_channel_more(tmp_path: Path) -> None:
     assert "MSF601" in text
     assert "3 labels, which need 4 channels" in text
     assert "MSF607" in text
+    three = run_head(3, loss_decode={"type": "MultiLabelLoss", "class_weight": [1.0] * 6})
+    config = config_of(
+        tmp_path, hooks=[{"type": "ClassCountHook"}], model=model_config(decode_head=three)
+    )
+    with pytest.raises(ClassCountError) as caught:
+        run_runner(config).train()
+    assert "3 weights, or 4 with that of the background first" in str(caught.value)
 
 
 def test_the_guard_repairs_the_channels(tmp_path: Path) -> None:

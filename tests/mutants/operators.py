@@ -101,12 +101,14 @@ def places(source: str, *, with_numbers: bool) -> dict[tuple[Place, Place], Choi
     """Return the operators that fit each place."""
     left_out = _left_out(ast.parse(source))
     nodes = list(ast_nodes(get_ast(source)))
+    signs = [node for node in nodes if node.type == "operator"]
     found: dict[tuple[Place, Place], Choices] = {}
     for name, operator in operators().items():
         if name == "NumberReplacer" and not with_numbers:
             continue
         number = 0
-        for node in nodes:
+        # There are 132 of these, and most nodes are something else.
+        for node in signs if name.startswith("ReplaceBinaryOperator") else nodes:
             for span in operator.mutation_positions(node):
                 if not any(first <= span[0] < last for first, last in left_out):
                     found.setdefault(tuple(span), []).append((name, number))

@@ -113,3 +113,11 @@ def test_edges_are_found_in_one_channel_too(tmp_path: Path) -> None:
 def test_what_the_sampler_cannot_do_is_left(more: dict[str, Any], tmp_path: Path) -> None:
     found = check(written(tmp_path, run_head(3, loss_decode={**OHEM, **more}))).diagnostics
     assert [d.fix for d in found if d.code == "MSF118"] == [None]
+
+
+@pytest.mark.parametrize("kind", sorted(TWO_ARGUMENT_LOSSES))
+def test_of_a_head_of_another_project_it_is_not_known_what_it_hands_over(
+    kind: str, tmp_path: Path
+) -> None:
+    head = {**run_head(3, loss_decode={"type": kind}), "type": "HeadOfAnotherProject"}
+    assert "MSF118" not in [d.code for d in check(written(tmp_path, head)).diagnostics]
