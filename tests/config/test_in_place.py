@@ -181,3 +181,21 @@ def test_an_entry_that_is_a_variable_is_taken_out_where_it_is_used(tmp_path: Pat
     lines = path.read_text().splitlines()
     assert lines[0] == "limit = 0.5"
     assert lines[4] == "        type='FCNHead', num_classes=2))  # kept"
+
+
+@pytest.mark.parametrize("hooks", ["None", "[]", "()", "[dict(type='EMAHook')]", "HOOKS"])
+def test_a_list_of_parts_takes_the_place_of_whatever_was_there(hooks: str, tmp_path: Path) -> None:
+    config = tmp_path / "c.py"
+    config.write_text(
+        f"HOOKS = [dict(type='EMAHook')]\n"
+        "model = dict(type='EncoderDecoder', decode_head=dict(type='FCNHead', num_classes=2))\n"
+        "train_dataloader = dict(\n"
+        "    dataset=dict(type='BaseSegDataset', metainfo=dict(classes=('a', 'b')), pipeline=[]))\n"
+        f"custom_hooks = {hooks}  # mine\n"
+    )
+    change = patch(config)
+    assert change.write_in_place()
+    kinds = [hook["type"] for hook in load(config).tree["custom_hooks"]]
+    before = ["EMAHook"] if "EMA" in hooks or hooks == "HOOKS" else []
+    assert kinds == [*before, "ClassCountHook", "HeadAdaptHook"]
+    assert patch(config).plan.empty

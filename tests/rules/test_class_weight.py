@@ -18,6 +18,7 @@ from mmseg_fixkit import check, patch
 from mmseg_fixkit.config.load import load
 from mmseg_fixkit.config.weights_file import read_weights
 from mmseg_fixkit.core.diagnostics import Report, Severity
+from mmseg_fixkit.rules.loss_weights import no_object_weight
 
 register_all_modules(init_default_scope=False)
 
@@ -401,3 +402,30 @@ def test_a_head_whose_loss_is_the_default_gets_weights_too(tmp_path: Path) -> No
     assert loss.type in ("CrossEntropyLoss", "ClassWeightedCrossEntropyLoss")
     assert planned.write(tmp_path / "fixed.py")
     assert patch(path, class_weight="none", guards=False).plan.empty
+
+
+QUERY = {"type": "Mask2FormerHead", "loss_cls": {"type": "mmdet.CrossEntropyLoss"}}
+
+
+@pytest.mark.parametrize(
+    ("loss", "head", "weight"),
+    [
+        ({"type": "DiceLoss"}, {}, None),
+        ({"type": "CrossEntropyLoss"}, {}, None),
+        ({"type": "DiceLoss"}, QUERY, 0.1),
+        (
+            {"type": "DiceLoss"},
+            {**QUERY, "loss_cls": {**QUERY["loss_cls"], "class_weight": [1.0, 1.0, 1.0, 0.25]}},
+            0.25,
+        ),
+        (
+            {"type": "DiceLoss"},
+            {**QUERY, "loss_cls": {**QUERY["loss_cls"], "class_weight": [1.0, 1.0, 3.0]}},
+            0.1,
+        ),
+    ],
+)
+def test_the_weight_of_no_object_is_known_of_query_heads_only(
+    tmp_path: Path, loss: Any, head: Any, weight: Optional[float]
+) -> None:
+    assert no_object_weight(load(written(tmp_path, loss, head=head))) == weight
