@@ -77,6 +77,22 @@ def test_a_sound_config_passes_every_stage(tmp_path: Path, data: Path) -> None:
     assert re.fullmatch(r"1 of 2: aAcc [\d.]+, mIoU [\d.]+, mAcc [\d.]+", said["validation"])
 
 
+IOU = {"type": "IoUMetric", "iou_metrics": ["mIoU"]}
+
+
+@pytest.mark.parametrize(
+    "evaluator", [IOU, [IOU], {"type": "Evaluator", "metrics": [IOU]}, {"metrics": IOU}]
+)
+def test_metrics_are_found_however_the_evaluator_is_written(
+    tmp_path: Path, data: Path, evaluator: Any
+) -> None:
+    config = config_of(tmp_path, val_evaluator=evaluator)
+    wanted = [s for s in STAGES if s.name in {"config", "model", "validation"}]
+    results = {o.name: o for o in run_stages(PreflightRun(config.filename), wanted)}
+    assert results["validation"].state is State.PASSED, results["validation"].text
+    assert "mIoU" in results["validation"].text
+
+
 def test_of_many_label_files_some_are_read_spread_over_all(tmp_path: Path) -> None:
     for images in (64, 65, 70):
         folder = tmp_path / str(images)
@@ -91,7 +107,8 @@ def test_of_many_label_files_some_are_read_spread_over_all(tmp_path: Path) -> No
         assert sorted(names) == [every[i * images // 64] for i in range(64)]
 
 
-def test_nothing_is_written(tmp_path: Path, data: Path) -> None:
+def test_nothing_is_written(tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MMSEG_FIXKIT_CACHE", str(tmp_path / "labels.sqlite"))
     config = config_of(tmp_path)
     before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")}
     results_of(config)

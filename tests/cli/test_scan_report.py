@@ -226,6 +226,13 @@ def test_the_rarest_classes_are_drawn_however_many_there_are() -> None:
     assert all(row.name in text for row in rows[-3:])
 
 
+def test_a_class_that_one_split_lacks_is_absent_there_and_no_other_is() -> None:
+    lines = lines_of(scan_text(*city(), 120))
+    absent = [line.split() for line in lines if "absent" in line.split()]
+    assert [words[0] for words in absent if words[0] in CITY] == ["wall"]
+    assert absent[0].count("absent") == 1
+
+
 def test_bars_grow_with_the_logarithm_and_the_heading_says_so() -> None:
     labels = {0: 10**6, 1: 10**4, 2: 100, 3: 1}
     split = SplitStats(files=1, raw=labels, labels=labels, images=dict.fromkeys(labels, 1))

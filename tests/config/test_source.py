@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mmseg_fixkit.config.load import load
+from mmseg_fixkit.config.source import ConfigText
 from mmseg_fixkit.core.diagnostics import parse_key
 
 BASE = """\
@@ -72,3 +73,8 @@ def test_bases_that_inherit_from_each_other_come_to_an_end(tmp_path: Path) -> No
     (tmp_path / "b.py").write_text("_base_ = 'a.py'\n")
     source = ConfigSource(tmp_path / "a.py", resolve_base)
     assert source.locate(("model", "type")) is None
+
+
+@pytest.mark.parametrize("text", [b"", b"\0", b"x = 1\0", b"a b", b"\xff", b'{"a": 1', b"("])
+def test_a_text_that_is_no_python_writes_nothing(text: bytes) -> None:
+    assert ConfigText(text).all_writes == ()

@@ -33,6 +33,9 @@ from mmseg_fixkit.datasets.listing import (
 )
 from mmseg_fixkit.datasets.scan_files import scan_files
 from mmseg_fixkit.datasets.stats import SplitStats
+from mmseg_fixkit.datasets.problems import UNUSED
+from mmseg_fixkit.datasets.scan_files import scan
+from mmseg_fixkit.datasets.stats import Problem
 
 STEPS = "pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')]"
 
@@ -569,3 +572,15 @@ def test_paths_are_joined_as_the_host_joins_them(root: Any, img: str, seg: str, 
     joined = host.data_prefix
     assert (ours.images, ours.labels) == (joined["img_path"], joined["seg_map_path"])
     assert ours.ann_file == host.ann_file
+
+
+def test_a_label_without_image_is_told_once_where_two_splits_read_a_folder(tmp_path: Path) -> None:
+    root = data(tmp_path)
+    picture(root / "ann" / "alone.png")
+    both = f"type='BaseSegDataset', data_root='{root}', {PREFIX}, {CLASSES}"
+    other = both.replace("seg_map_path='ann'", "seg_map_path='./ann'")
+    for train, val, told in ((both, both, 1), (both, other, 2)):
+        splits = scan(config(tmp_path, train, val), cache=False).splits
+        counts = [split.problems.get(UNUSED, Problem()).files for split in splits.values()]
+        assert list(splits) == ["train", "val"]
+        assert counts == [1, told - 1]

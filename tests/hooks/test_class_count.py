@@ -612,3 +612,13 @@ def test_areas_are_put_into_words() -> None:
 
 def test_a_sound_evaluation_is_not_commented() -> None:
     assert list(in_words([[3, 4], [5, 5], [4, 5], [4, 4]], ("a", "b"))) == []
+
+
+def test_what_is_found_and_expected_are_the_counts_of_the_built_parts() -> None:
+    sigmoid = {"type": "CrossEntropyLoss", "use_sigmoid": True}
+    one = run_head(5, out_channels=1, threshold=0.5, loss_decode=sigmoid)
+    found = check_classes(build(run_model(one, [run_head(7)])), [split(5)])
+    assert [(d.code, format_key(d.key), d.found, d.expected) for d in found] == [
+        ("MSF104", "model.decode_head.out_channels", 1, 5),
+        ("MSF101", "model.auxiliary_head.0.num_classes", 7, 5),
+    ]

@@ -429,3 +429,22 @@ def test_the_weight_of_no_object_is_known_of_query_heads_only(
     tmp_path: Path, loss: Any, head: Any, weight: Optional[float]
 ) -> None:
     assert no_object_weight(load(written(tmp_path, loss, head=head))) == weight
+
+
+@pytest.mark.parametrize(
+    ("head", "severity"),
+    [
+        ({"loss_decode": {"type": "CrossEntropyLoss", "class_weight": "w.npy"}}, Severity.WARNING),
+        ({"loss_decode": {"type": "TverskyLoss", "class_weight": "w.npy"}}, Severity.WARNING),
+        (
+            {**QUERY, "loss_cls": {**QUERY["loss_cls"], "class_weight": "w.npy"}},
+            Severity.ERROR,
+        ),
+    ],
+)
+def test_a_file_that_is_not_here_is_an_error_only_where_no_file_is_taken(
+    tmp_path: Path, head: Any, severity: Severity
+) -> None:
+    report = check(written(tmp_path, {"type": "DiceLoss"}, head=head))
+    found = [d for d in report.diagnostics if d.code == "MSF115"]
+    assert [d.severity for d in found] == [severity]
