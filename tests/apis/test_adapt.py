@@ -271,6 +271,13 @@ def test_names_of_rows_from_the_user_or_the_config(state: dict[str, Any]) -> Non
         init_model(config("c.py", None, 5), path)
 
 
+def test_names_that_are_not_as_many_as_the_rows_are_no_names(state: dict[str, Any]) -> None:
+    path = save("wrong.pth", state, meta={"dataset_meta": {"classes": OLD[:3]}})
+    with pytest.raises(FixkitError, match=r"has 5 classes but names 3, and 4 are given or in"):
+        init_model(config("a.py", NEW, 4), path)
+    assert init_model("a.py", path, classes=OLD).dataset_meta["classes"] == OLD
+
+
 def test_names_are_never_guessed_by_their_number() -> None:
     state = build(run_model(run_head(19))).state_dict()
     with pytest.raises(FixkitError, match="CityscapesDataset"):

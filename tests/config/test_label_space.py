@@ -163,3 +163,20 @@ def test_family_6_is_for_labels_that_overlap_and_no_other_is() -> None:
         r.code for r in of_configs if r.code.startswith("MSF6")
     }
     assert {r.labels for r in of_configs} == {"both", "exclusive", "multilabel"}
+
+
+@pytest.mark.parametrize(
+    ("split", "key"), [("train", "train_dataloader"), ("val", "val_dataloader")]
+)
+@pytest.mark.parametrize("wrong", ["metainfo=dict(classes=('a', 'a'))", "ignore_index=300"])
+def test_what_no_label_space_can_be_is_said_with_the_dataset_that_says_so(
+    split: str, key: str, wrong: str, tmp_path: Path
+) -> None:
+    own = wrong if "classes" in wrong else f"metainfo=dict(classes=('a', 'b')), {wrong}"
+    path = tmp_path / "c.py"
+    path.write_text(
+        "model = dict(type='EncoderDecoder', decode_head=dict(type='FCNHead', num_classes=2))\n"
+        f"{key} = dict(dataset=dict(type='BaseSegDataset', {own}))\n"
+    )
+    with pytest.raises(FixkitError, match=rf"^{split}_dataloader\.dataset: "):
+        check(path)

@@ -125,6 +125,28 @@ def test_items_are_taken_as_results_are(executor: str, jobs: int) -> None:
     del found  # which ends the workers
 
 
+def test_threads_are_waited_for_but_not_after_ctrl_c() -> None:
+    done: list[int] = []
+
+    def slow(number: int) -> int:
+        time.sleep(1.5 if number else 0)
+        done.append(number)
+        return number
+
+    found = each(slow, range(3), 2, "threads")
+    assert next(found) == 0
+    del found  # leaves the others under way
+    assert 1 in done
+    done.clear()
+    found = results(Work(lambda chunk: slow(chunk[0]), slow), [(0,), (1,), (2,)], 2, "threads")
+    assert next(found) == 0
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        found.throw(KeyboardInterrupt)  # type: ignore[attr-defined]
+    assert time.monotonic() - began < 1
+    assert done == [0]
+
+
 ENDLESS = """
 import itertools, sys, time
 from mmseg_fixkit.core.parallel import each
