@@ -322,3 +322,14 @@ def test_a_base_that_is_no_file(base: str, tmp_path: Path) -> None:
         patch_paddleseg(str(path), 3)
     with pytest.raises(FixkitError, match=path.name):
         check(path)
+
+
+def test_each_loss_of_a_multi_label_config_is_looked_at(tmp_path: Path) -> None:
+    types = "types: [{type: BCELoss}, {type: CrossEntropyLoss}, {type: LovaszHingeLoss}, {type: X}]"
+    text = (
+        BASE[: BASE.index("loss:")]
+        + f"loss:\n  {types}\n  coef: [1, 1, 1, 1]\nmodel: {{type: A}}\n"
+    )
+    found = patch_paddleseg(str(write(tmp_path, text)), 2, multilabel=True)
+    losses = [d.found for d in (*found.applied, *found.remaining) if d.code == "MSF654"]
+    assert losses == ["CrossEntropyLoss", "X"]

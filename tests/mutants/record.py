@@ -80,7 +80,10 @@ class Record:
             last = functions[-1].end_lineno or line
             tests = self._reaching(file, range(functions[-1].body[0].lineno, last + 1))
         else:
-            tests = self._reaching(file, _head(around[-1]))
+            # A `continue` is compiled into the jump of its condition, and has no line then.
+            skips = isinstance(around[-1], (ast.Continue, ast.Break, ast.Pass))
+            heads = [_head(each) for each in reversed(around[-2:] if skips else around[-1:])]
+            tests = next(filter(None, (self._reaching(file, head) for head in heads)), set())
             remembered = {each.name for each in functions if _remembers(each)}
             tests |= self._users(remembered)
         fastest = sorted(tests, key=lambda test: (self.seconds[test], test))

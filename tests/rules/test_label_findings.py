@@ -402,11 +402,16 @@ def test_labels_scaled_to_16_bit_are_recognised(tmp_path: Path) -> None:
     ("palette", "mode"),
     [(CITYSCAPES, "palette:cityscapes"), (ADE20K, "palette:ade20k"), (VOC, "palette:voc")],
 )
-def test_the_palette_that_explains_a_mask_is_named(palette: Any, mode: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("own", [False, True])
+def test_the_palette_that_explains_a_mask_is_named(
+    palette: Any, mode: str, own: bool, tmp_path: Path
+) -> None:
+    """Also where the config has a palette of its own, which explains nothing."""
     dataset(tmp_path, 12)
     for path in labels(tmp_path):
         Image.fromarray(np.array(palette.colors, np.uint8)[np.array(Image.open(path))]).save(path)
-    (only,) = found_in(config(tmp_path, 12))
+    colors = {"palette": [[250, 250, number] for number in range(12)]} if own else {}
+    (only,) = found_in(config(tmp_path, 12, **colors))
     assert f"{palette.name} explains 100% of the pixels" in only.message
     assert f"--fix {mode} --out DIR" in only.message
 
