@@ -28,14 +28,12 @@ from mmseg_fixkit.datasets.listing import (
     Source,
     files_of,
     of_folder,
-    unpaired,
     source_of,
+    unpaired,
 )
-from mmseg_fixkit.datasets.scan_files import scan_files
-from mmseg_fixkit.datasets.stats import SplitStats
 from mmseg_fixkit.datasets.problems import UNUSED
-from mmseg_fixkit.datasets.scan_files import scan
-from mmseg_fixkit.datasets.stats import Problem
+from mmseg_fixkit.datasets.scan_files import scan, scan_files
+from mmseg_fixkit.datasets.stats import Problem, SplitStats
 
 STEPS = "pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')]"
 
@@ -555,6 +553,8 @@ def test_a_folder_without_permission_is_a_finding(
     denied = "it cannot be read: Permission denied"
     assert (lost(found["train"]), found["train"].raw) == ({"closed": denied}, {0: 16})
     assert lost(found["val"]) == {"val": denied}
+
+
 PATHS = st.sampled_from(
     ["", "a", "a/b", "/a", "/r/a", "s3://b/a", "http://h/a", "https://h/a", "../a", "s3:/a"]
 )
