@@ -42,7 +42,7 @@ STORAGES: dict[str, str] = {
 _STORED = {"torch.qint8": "int8", "torch.quint8": "uint8", "torch.qint32": "int32"}
 #: Where such names, and those of types of numbers, come from.
 _MODULES = ("torch", "torch.cuda", "torch.storage")
-_DTYPE = re.compile(r"torch\.((b?float|u?int|complex)\d+\w*|bool|q(u?int)\d+)")
+_DTYPE = re.compile(r"torch\.((b?float|u?int|complex)\d\w*|bool|q(u?int)\d+)")
 #: All tensors of a file together may be larger than the file, for some look at the same numbers.
 _FACTOR, _SPARE = 16, 2**26
 _MAX_RANK = 64

@@ -24,7 +24,7 @@ _YAML = (".yaml", ".yml")
 _SUFFIXES = (".py", ".json", *_YAML)
 
 #: A statement without which no config is new-style to MMEngine.
-_IMPORTING = re.compile(rb"(?:\A|[\r\n\f:;])\s*(?:import|from|with)\b")
+_IMPORTING = re.compile(rb"(?:\A|[\r\n\f:;])[ \t\v]*(?:import|from|with)\b")
 
 
 @dataclass
