@@ -22,6 +22,7 @@ from mmseg_fixkit.config import host
 from mmseg_fixkit.config.host import HEAD_SPECS, HeadKind
 from mmseg_fixkit.rules.ignore_index import IGNORING_TRANSFORMS
 from tests.helpers.runs import skip_unless_installed
+from tests.helpers.stack import needs_mmseg_1_2
 
 register_all_modules(init_default_scope=False)
 #: Registered under the base class of all, or wrapping others.
@@ -117,6 +118,7 @@ def arguments(function: ast.FunctionDef) -> dict[str, Any]:
 LOSSES = registered("models/losses")
 
 
+@needs_mmseg_1_2
 def test_the_losses_of_the_host_that_take_class_weights_are_the_table() -> None:
     weighted = {name for name, init in LOSSES.items() if "class_weight" in arguments(init)}
     assert len(LOSSES) > 8
@@ -124,11 +126,13 @@ def test_the_losses_of_the_host_that_take_class_weights_are_the_table() -> None:
     assert LOSSES.keys() - weighted == set(host.UNWEIGHTED_LOSSES)
 
 
+@needs_mmseg_1_2
 def test_the_losses_of_the_host_that_read_files_are_the_table() -> None:
     reading = {name for name, init in LOSSES.items() if "get_class_weight" in ast.dump(init)}
     assert reading == host.FILE_READING_LOSSES - {"ClassWeightedCrossEntropyLoss"}
 
 
+@needs_mmseg_1_2
 def test_the_losses_of_the_host_that_ignore_a_label_of_their_own_are_the_table() -> None:
     found = {
         name: argument
@@ -141,6 +145,7 @@ def test_the_losses_of_the_host_that_ignore_a_label_of_their_own_are_the_table()
     assert found == host.IGNORING_LOSSES
 
 
+@needs_mmseg_1_2
 def test_dice_leaves_out_a_channel_and_not_pixels() -> None:
     logits, label = torch.randn(1, 3, 4, 4), torch.randint(0, 3, (1, 4, 4))
     loss = MODELS.build({"type": "DiceLoss", "ignore_index": 0})

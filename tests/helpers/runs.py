@@ -145,7 +145,8 @@ def run_config(
         "optim_wrapper": {"type": "OptimWrapper", "optimizer": {"type": "SGD", "lr": 0.1}},
     }
     if val is not None:
-        loader = run_loader_config(val, workers)
+        # mmsegmentation before 1.2 evaluates no more than one image at a time.
+        loader = {**run_loader_config(val, workers), "batch_size": 1}
         evaluator = {"type": "IoUMetric", "iou_metrics": ["mIoU"]}
         for split in ("val", "test"):
             tree[f"{split}_dataloader"] = loader
