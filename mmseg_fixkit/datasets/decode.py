@@ -387,6 +387,28 @@ def _missing(tags: Mapping[int, Any], length: int) -> str:
     return ""
 
 
+def _check_pages(data: bytes) -> None:
+    """Raise ValueError for a TIFF file whose pages follow each other in a ring.
+
+    tifffile, which lists them all, goes round for ever.
+    """
+    order = "<" if data[:2] == b"II" else ">"
+    big = data[2:4] in (b"+\0", b"\0+")
+    start, count, entry, offset = (8, "Q", 20, "Q") if big else (4, "H", 12, "I")
+    seen: set[int] = set()
+    try:
+        (page,) = struct.unpack_from(order + offset, data, start)
+        while page and page not in seen:
+            seen.add(page)
+            (tags,) = struct.unpack_from(order + count, data, page)
+            behind = page + struct.calcsize(order + count) + tags * entry
+            (page,) = struct.unpack_from(order + offset, data, behind)
+    except (struct.error, OverflowError):  # past the end, where tifffile stops as well
+        return
+    if page:
+        raise ValueError("its pages follow each other in a ring")
+
+
 # --- as the others ------------------------------------------------------------------------------
 
 
@@ -418,6 +440,7 @@ def _name(data: bytes) -> tuple[str, str]:
 def _as_tifffile(data: bytes) -> Decoded:
     import tifffile
 
+    _check_pages(data)
     with tifffile.TiffFile(BytesIO(data)) as file:
         stored = len(data) * (1 if file.pages.first.compression == _UNCOMPRESSED else _PACKED)
         if file.series and file.series[0].nbytes > stored:

@@ -346,6 +346,27 @@ def test_a_tiff_file_that_lacks_pixels_is_not_read(lie: str, backend: str, packi
         file_stats(strips(array, 7, packing, **LIES[lie]), backend)
 
 
+@pytest.mark.parametrize("bigtiff", [False, True])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_pages_of_a_tiff_file_in_a_ring_are_no_endless_list(bigtiff: bool, order: str) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    file = BytesIO()
+    with tifffile.TiffWriter(file, bigtiff=bigtiff, byteorder=order) as writer:
+        for value in (1, 2):
+            writer.write(np.full((20, 30), value, np.uint8))
+    with tifffile.TiffFile(BytesIO(file.getvalue())) as written:
+        first, second = (page.offset for page in written.pages)
+    data = file.getvalue()
+    assert not file_stats(data, "tifffile").error
+    # The offset of the next page, 0 behind the last one, ends its tags.
+    kind = order + ("Q" if bigtiff else "I")
+    head, size = (8, 20) if bigtiff else (2, 12)
+    (count,) = struct.unpack_from(order + ("Q" if bigtiff else "H"), data, second)
+    ring = bytearray(data)
+    struct.pack_into(kind, ring, second + head + count * size, first)
+    assert "in a ring" in file_stats(bytes(ring), "tifffile").error
+
+
 def test_what_tifffile_does_not_write_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     tifffile = pytest.importorskip("tifffile")
     file = BytesIO()

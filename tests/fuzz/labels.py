@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import sqlite3
 import struct
 import sys
@@ -87,6 +88,8 @@ def _quiet() -> Iterator[None]:
 # --- the host -----------------------------------------------------------------------------------
 
 _M_PERTURB = -6
+#: No small file takes a reader so long.
+_MOST_SECONDS = 10
 
 
 def _fill_memory(value: int) -> None:
@@ -96,7 +99,12 @@ def _fill_memory(value: int) -> None:
 
 
 def _by_host(data: bytes, backend: str) -> Optional[Any]:
-    """Return what ``LoadAnnotations`` of mmsegmentation 1.2.2 decodes; None where it raises."""
+    """Return what ``LoadAnnotations`` of mmsegmentation 1.2.2 decodes; None where it raises.
+
+    Or where it goes on for ever, as tifffile does where pages follow each other in a ring.
+    """
+    signal.signal(signal.SIGALRM, _too_long)
+    signal.alarm(_MOST_SECONDS)
     try:
         if backend == "tifffile" and _claimed(data) > 4 * _MOST_PIXELS:
             return None  # it takes that much memory, and then there is nothing to fill it
@@ -104,6 +112,12 @@ def _by_host(data: bytes, backend: str) -> Optional[Any]:
         return array if array.squeeze().size else None
     except Exception:
         return None
+    finally:
+        signal.alarm(0)
+
+
+def _too_long(*_: Any) -> None:
+    raise TimeoutError
 
 
 def _claimed(data: bytes) -> int:
