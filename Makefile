@@ -30,6 +30,11 @@ ONEDL_TESTS ?= tests $(ONEDL_LEFT_OUT:%=--ignore=%)
 PYTEST_ARGS ?=
 WORKERS ?= 2
 ZOO_ARGS ?=
+# Corners of what people have, see tests/matrix; CORE are the tests of what depends on versions most.
+CORNER ?= torch-1.13 torch-2.1 torch-2.6 newest
+CORE := tests/checkpoint tests/core tests/config tests/hooks tests/models/test_adapt.py \
+  tests/models/test_safe_load.py tests/apis/test_adapt.py tests/apis/test_patch.py
+MATRIX_TESTS ?= tests
 MINUTES ?= 10
 FUZZ_ARGS ?=
 MUTANTS ?= 200
@@ -47,6 +52,7 @@ WHEELS := .wheels
 DEMO_ENV := .venv-demo
 TEST_ENV := .venv-test
 DOCS_ENV := .venv-docs
+MATRIX_ENV := .venv-matrix
 MUTANTS_ENV := .venv-mutants
 DEMO_PYTHON := $(DEMO_ENV)/bin/python
 TEST_PYTHON := $(TEST_ENV)/bin/python
@@ -65,7 +71,7 @@ PIP := -m pip --disable-pip-version-check install $$([ -t 2 ] || echo --quiet)
 say = @printf '%s\n' '==> $(1)' >&2
 step = printf '%s\n' '==> $(1)' >&2
 
-.PHONY: help demo test test-classic test-onedl test-slow fuzz mutants zoo zoo-findings docs pages lint format bench clean distclean
+.PHONY: help demo test test-classic test-onedl test-slow test-matrix fuzz mutants zoo zoo-findings docs pages lint format bench clean distclean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -89,6 +95,15 @@ test-slow: $(TEST_READY) ## run the tests that take minutes
 test-onedl: $(ONEDL_READY) ## run the tests on onedl-mmsegmentation, the maintained fork
 	$(call say,pytest on onedl-mmsegmentation 1.4.2)
 	@OMP_NUM_THREADS=1 $(DEMO_PYTHON) -m pytest -q -m 'not slow' $(SPREAD) $(PYTEST_ARGS) $(ONEDL_TESTS)
+
+test-matrix: ## run the tests on old and new versions: CORNER=torch-2.1 for one
+	@failed=; \
+	for corner in $(CORNER); do $(MAKE) test-$$corner || failed="$$failed $$corner"; done; \
+	[ -z "$$failed" ] || { printf '==> failed:%s\n' "$$failed" >&2; exit 1; }
+
+test-%: $(MATRIX_ENV)/%/ready
+	$(call say,pytest on the versions of tests/matrix/$*.txt)
+	@OMP_NUM_THREADS=1 $(MATRIX_ENV)/$*/bin/python -m pytest -q -m 'not slow' $(SPREAD) $(PYTEST_ARGS) $(MATRIX_TESTS)
 
 fuzz: $(TEST_READY) ## try random input for MINUTES=10
 	@OMP_NUM_THREADS=1 $(TEST_PYTHON) -m tests.fuzz --minutes $(MINUTES) $(FUZZ_ARGS)
@@ -130,7 +145,7 @@ bench: $(TEST_READY) ## run the benchmarks
 	done
 
 clean: ## remove environments and caches; built wheels stay
-	rm -rf $(DEMO_ENV) $(TEST_ENV) $(DOCS_ENV) $(MUTANTS_ENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf $(DEMO_ENV) $(TEST_ENV) $(DOCS_ENV) $(MUTANTS_ENV) $(MATRIX_ENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## also remove the built wheels (compiling mmcv again takes eleven minutes)
@@ -166,6 +181,24 @@ $(TEST_READY): pyproject.toml Makefile
 	$(call say,5/5 mmseg-fixkit and the test tools)
 	@$(TEST_PYTHON) $(PIP) '$(SETUPTOOLS)' '$(TORCH)' -e '.[test]'
 	@touch $@
+
+# Of mmcv only the names of its compiled ops are there, so that none of the corners needs a compiler.
+.PRECIOUS: $(MATRIX_ENV)/%/ready
+$(MATRIX_ENV)/%/ready: tests/matrix/%.txt tests/matrix/tools.txt tests/matrix/mmcv_ext.py pyproject.toml
+	$(call say,virtual environment $(MATRIX_ENV)/$* (with CUDA$(comma) torch has 3 to 5 GB))
+	@$(python_of) -m venv $(MATRIX_ENV)/$*
+	@$(MATRIX_ENV)/$*/bin/python $(PIP) -r tests/matrix/tools.txt -r $< -e .
+	@cp tests/matrix/mmcv_ext.py "$$($(MATRIX_ENV)/$*/bin/python -c "$(mmcv_place)")/_ext.py"
+	@touch $@
+
+# On PATH or of pyenv; -m follows.
+python_of = version="$$(sed -n 's/^\# Python //p' $<)"; \
+  for python in "python$$version" ~/.pyenv/versions/"$$version".*/bin/python none; do \
+    "$$python" -c '' 2>/dev/null && break; \
+  done; \
+  [ "$$python" != none ] || { echo "Python $$version is needed for $<" >&2; exit 1; }; \
+  "$$python"
+mmcv_place = from importlib.util import find_spec; print(find_spec('mmcv').submodule_search_locations[0])
 
 $(MUTANTS_READY): $(TEST_READY)
 	$(call say,what makes mutants in $(MUTANTS_ENV)$(comma) which sees the packages of $(TEST_ENV))
