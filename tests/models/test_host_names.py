@@ -71,10 +71,10 @@ PIXEL_HEAD = "out_channels threshold loss_decode"
 MORE = {"PointHead": "coarse_pred_each_layer", "Mask2FormerHead": "num_queries loss_cls"}
 
 #: What is asked of objects by ``getattr`` or ``hasattr`` and belongs to Python, to torch's tensors,
-#: to NumPy or to this project.
+#: to NumPy, to PyYAML or to this project.
 NOT_OF_THE_HOST = (
-    "__module__ __name__ _core dtype func id owner shape stands_for state_dict strerror target "
-    "targets tolist untyped_storage value weight"
+    "CSafeLoader __module__ __name__ dtype func id owner problem problem_mark shape stands_for "
+    "state_dict storage_offset strerror target targets tolist value weight"
 )
 
 PARTS = ("hooks", "models", "transforms", "apis", "checkpoint", "config", "datasets", "rules")
