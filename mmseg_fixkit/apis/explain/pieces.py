@@ -20,6 +20,8 @@ _SPACE = b" \t\n\r\x0b\x0c"
 #: shell's `>`, is ASCII with a zero byte after each other one.
 _CONTROLS = bytes({*range(0x20), 0x7F} - {*_SPACE, 0x07, 0x1B})
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[()][A-Z0-9]")
+#: No ANSI sequence is longer.
+_LONGEST = 1 << 10
 #: Characters that nobody sees, among them those that turn the direction of writing.
 _UNSEEN = re.compile("[\x80-\x84\x86-\x9f\xad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
 
@@ -64,16 +66,30 @@ class Piece:
 def pieces(stream: BinaryIO) -> Iterator[Piece]:
     """Yield a text piece by piece to its end."""
     decode = getincrementaldecoder("utf-8")("replace").decode
-    text, begin, line, more = "", 0, 1, True
+    text, begin, line, more, held = "", 0, 1, True, ""
     while more:
         data = stream.read(_SIZE)
         more = bool(data)
-        text += _shown(decode(data.translate(None, _CONTROLS), final=not more))
+        read = held + decode(data.translate(None, _CONTROLS), final=not more)
+        whole = _whole(read) if more else len(read)
+        held = read[whole:]
+        text += _shown(read[:whole])
         end = max(begin, len(text) - _BEHIND) if more else len(text)
         yield Piece(text, begin, end, line)
         cut = max(0, end - _BEFORE)
         line += text.count("\n", 0, cut)
         text, begin = text[cut:], end - cut
+
+
+def _whole(text: str) -> int:
+    """Return where an ANSI sequence begins whose end has not been read yet, else the length."""
+    begin = text.find("\x1b", max(0, len(text) - _LONGEST))
+    while begin >= 0:
+        sequence = _ANSI.match(text, begin)
+        if sequence is None:
+            return begin
+        begin = text.find("\x1b", sequence.end())
+    return len(text)
 
 
 def _shown(text: str) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pty
 import subprocess
 import sys
 from pathlib import Path
+from typing import Optional
 
 import pytest
 
@@ -521,3 +523,16 @@ def test_memory_does_not_grow_with_the_text(tmp_path: Path) -> None:
         assert found == 0
         peaks.append(peak)
     assert peaks[1] - peaks[0] < 16_000  # KB
+
+
+class OneByteAtATime(io.BytesIO):
+    def read(self, size: Optional[int] = -1, /) -> bytes:
+        return super().read(1)
+
+
+def test_colours_are_taken_off_however_the_text_is_read() -> None:
+    colours = "\x1b[31mIndexError\x1b[0m: \x1b]0;a title\x1b\\Target 8 \x1b(Bis out of \x1b]0;t\x07"
+    data = f"{'noise ' * 99}\n{colours}bounds.\n\x1b".encode()
+    whole, pieces = explain(data), explain(OneByteAtATime(data))
+    assert [each.evidence for each in whole] == ["IndexError: Target 8 is out of bounds."]
+    assert pieces == whole
