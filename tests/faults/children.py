@@ -41,6 +41,8 @@ _IF_INSTALLED = (
     "onnxscript",
     "mmseg_fixkit.apis.export",
     "safetensors.torch",
+    "tomllib",  # another user may not read where Python is
+    "tomli",
 )
 
 
