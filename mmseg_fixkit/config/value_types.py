@@ -186,8 +186,10 @@ def wrong_types(tree: dict[str, Any]) -> Iterator[WrongType]:
 
 
 def _of(key: KeyPath, config: Any, fields: _Fields) -> Iterator[WrongType]:
-    for name in config.keys() & fields.keys() if isinstance(config, dict) else ():
-        kind, value = fields[name], config[name]
+    for name, value in config.items() if isinstance(config, dict) else ():
+        kind = fields.get(name)
+        if kind is None:
+            continue
         if not kind.fits(value) or isinstance(value, Imported):
             yield WrongType((*key, name), value, kind.words, known=_is_known(kind, value))
         elif kind.lists_only and isinstance(value, tuple) and value:
