@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib.resources
 import json
 import math
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,7 @@ from mmseg_fixkit.cli.output.sarif import file_uri, sarif_report
 from mmseg_fixkit.cli.output.text import report_text, summary_text
 from mmseg_fixkit.core.diagnostics import Diagnostic, Location, Report, Severity
 from mmseg_fixkit.rules import all_rules, find_rule
+from tests.helpers.paths import ROOT
 
 WRONG = """model = dict(
     type='EncoderDecoder',
@@ -255,3 +259,21 @@ def test_the_closing_lines_count_what_was_skipped() -> None:
     assert "Skipped" not in summary_text([report_of()])
     assert "Skipped 1 file in " in summary_text([report_of()], skipped=1)
     assert "Skipped 2 files in " in summary_text([report_of()], failed=1, skipped=2)
+
+
+def test_every_process_says_the_same_in_the_same_order() -> None:
+    configs = sorted(map(str, (ROOT / "tests" / "rules" / "cases").glob("*/cfg.py")))
+    command = [sys.executable, "-m", "mmseg_fixkit", "check", "--output-format", "json", *configs]
+    said = [
+        subprocess.run(
+            command,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONHASHSEED": seed},  # the order of sets of texts
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        for seed in ("1", "2")
+    ]
+    assert [done.returncode for done in said] == [1, 1], said[0].stderr
+    assert said[0].stdout == said[1].stdout
